@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, SqliteConnection};
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 
 use crate::client::Issues;
 use crate::harness::{Measured, Span, closed_loop};
@@ -84,7 +84,7 @@ pub async fn measure(
 /// Changes links until it is ended.
 struct Changer {
     stop: tokio::sync::oneshot::Sender<()>,
-    running: JoinHandle<Result<u64>>,
+    running: JoinSet<Result<u64>>,
 }
 
 impl Changer {
@@ -93,7 +93,8 @@ impl Changer {
         let hashes = log.hashes().await?;
         ensure!(!hashes.is_empty(), "nobody is enrolled");
         let (stop, mut stopped) = tokio::sync::oneshot::channel();
-        let running = tokio::spawn(async move {
+        let mut running = JoinSet::new();
+        running.spawn(async move {
             let mut ticks = tokio::time::interval(Duration::from_secs(1) / CHANGES_RATE);
             let mut changed = 0;
             for hash in hashes.iter().cycle() {
@@ -109,10 +110,10 @@ impl Changer {
         Ok(Self { stop, running })
     }
 
-    async fn end(self) -> Result<u64> {
+    async fn end(mut self) -> Result<u64> {
         // One that has failed is not there any more, and says so itself.
         let _ = self.stop.send(());
-        self.running.await?
+        self.running.join_next().await.context("one changes links")??
     }
 }
 

@@ -222,7 +222,7 @@ async fn confirm(context: &Context, of: OfWindow) -> Result<Answer, Failure> {
 
 async fn confirm_empty(context: &Context, irrevocable: Irrevocable) -> Result<Answer, Failure> {
     let session = irrevocable.open(context).await?;
-    let mut windows = session.client.unconfirmed_windows().collect().await?;
+    let mut windows = session.client.unconfirmed_windows().all().await?;
     let others = windows.len();
     windows.retain(|window| window.leg_count == Some(0));
     let others = others - windows.len();

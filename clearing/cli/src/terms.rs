@@ -81,7 +81,7 @@ impl TermsFlags {
         Ok(match &self.expiry {
             None => change,
             Some(NamedExpiry::Fixed(when)) => change.expiry(Expiry::Fixed(when.begin(zone)?)),
-            Some(NamedExpiry::Other(expiry)) => change.expiry(expiry.clone()),
+            Some(NamedExpiry::Other(expiry)) => change.expiry(*expiry),
         })
     }
 

@@ -43,7 +43,7 @@ pub async fn run(context: &Context, command: Command) -> Result<Answer, Failure>
 
 async fn list(session: &Session, limit: usize) -> Result<Answer, Failure> {
     let mut windows = first(session.client.windows(), limit).await?;
-    let waiting = session.client.unconfirmed_windows().collect().await?;
+    let waiting = session.client.unconfirmed_windows().all().await?;
     let unlisted = |window: &&Window| windows.iter().all(|listed| listed.window != window.window);
     let older: Vec<Window> = waiting.iter().filter(unlisted).cloned().collect();
     windows.extend(older);
@@ -51,7 +51,7 @@ async fn list(session: &Session, limit: usize) -> Result<Answer, Failure> {
     let now = session.info.server_time;
     let json = json!({
         "currency": session.info.currency_code,
-        "windows": windows.iter().map(|window| to_json(window, now)).collect::<Vec<_>>(),
+        "windows": windows.iter().map(|window| listed(window, now)).collect::<Vec<_>>(),
         "unconfirmed": waiting.iter().map(|window| window.window).collect::<Vec<_>>(),
         "cron_expressions": calendar.cron_expressions,
         "time_zone": calendar.time_zone,
@@ -134,16 +134,22 @@ fn settlement_word(window: &Window) -> Option<&'static str> {
     (window.state != WindowState::Open).then(|| window.settlement_state.as_str())
 }
 
+/// A window of the list, for programs.
+fn listed(window: &Window, now: SystemTime) -> Value {
+    let mut json = to_json(window);
+    json["leg_count"] = json!(window.leg_count);
+    json["unconfirmed_seconds"] = json!(unconfirmed_for(window, now).map(|waits| waits.as_secs()));
+    json
+}
+
 /// A window for programs.
-fn to_json(window: &Window, now: SystemTime) -> Value {
+pub fn to_json(window: &Window) -> Value {
     json!({
         "window": window.window,
         "state": window.state.as_str(),
         "settlement_state": settlement_word(window),
         "open_time": moment(window.open_time),
         "close_time": moment_or_none(window.close_time),
-        "leg_count": window.leg_count,
-        "unconfirmed_seconds": unconfirmed_for(window, now).map(|waits| waits.as_secs()),
         "leg": window.leg.as_ref().map(|leg| leg.amount.amount.to_string()),
     })
 }

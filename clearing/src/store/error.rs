@@ -145,16 +145,12 @@ impl StoreError {
     pub(super) fn of_migration(source: sqlx::migrate::MigrateError) -> Self {
         use sqlx::migrate::MigrateError::{Execute, ExecuteMigration};
         const WHAT: &str = "migrating the database";
-        match source {
-            Execute(error) | ExecuteMigration(error, _) => Self::of(WHAT, error),
-            #[allow(clippy::wildcard_enum_match_arm, reason = "whatever else is wrong with migrations is for good")]
-            source => Self {
-                kind: ErrorKind::Permanent,
-                what: format!("{WHAT} failed"),
-                source: Some(Box::new(source)),
-                cause: None,
-            },
+        if let Execute(error) | ExecuteMigration(error, _) = source {
+            return Self::of(WHAT, error);
         }
+        // Whatever else is wrong with migrations is for good.
+        let what = format!("{WHAT} failed");
+        Self { kind: ErrorKind::Permanent, what, source: Some(Box::new(source)), cause: None }
     }
 }
 

@@ -17,7 +17,7 @@ const SERVING: u8 = 1;
 const NOT_SERVING: u8 = 2;
 
 async fn unconfirmed(client: &Client) -> Vec<i64> {
-    let listed = client.unconfirmed_windows().collect().await.unwrap();
+    let listed = client.unconfirmed_windows().all().await.unwrap();
     listed.iter().map(|window| window.window).collect()
 }
 
@@ -47,15 +47,15 @@ async fn closed_windows_that_nobody_has_confirmed_are_listed_for_everybody_with_
             assert_eq!(unconfirmed(client).await, [3, 2, 1], "newest first, without the open one");
         }
         let legs = |client: Client| async move {
-            let listed = client.windows().collect().await.unwrap();
+            let listed = client.windows().all().await.unwrap();
             listed.iter().map(|window| (window.window, window.leg_count)).collect::<Vec<_>>()
         };
-        let two = desk.unconfirmed_windows().collect().await.unwrap().swap_remove(1);
+        let two = desk.unconfirmed_windows().all().await.unwrap().swap_remove(1);
         let count = two.leg_count.unwrap();
         assert!(count >= 2, "issuer and acceptor at least: {count}");
         assert_eq!(legs(desk.clone()).await, [(4, None), (3, Some(0)), (2, Some(count)), (1, Some(0))]);
         assert_eq!(legs(a.clone()).await, [(4, None), (3, None), (2, None), (1, None)]);
-        assert!(a.unconfirmed_windows().collect().await.unwrap()[1].leg.is_some(), "its own");
+        assert!(a.unconfirmed_windows().all().await.unwrap()[1].leg.is_some(), "its own");
 
         let confirmed = ConfirmSettlement::of(1);
         desk.operator().confirm_settlement(confirmed).await.unwrap().accepted().unwrap();
@@ -120,7 +120,7 @@ async fn notices_come_as_many_days_ahead_as_the_coalition_was_founded_with() {
         let mut told = Vec::new();
         for passed in [0, 13, 14, 15, 350, 373, 377, 378, 379] {
             desk.sandbox().advance_clock(info.server_time + passed * DAY).await.unwrap();
-            let notices = a.expiry_notices(None).collect().await.unwrap();
+            let notices = a.expiry_notices(None).all().await.unwrap();
             told.extend(notices.iter().map(|notice| (passed, notice.days_ahead, notice.points)));
         }
         assert_eq!(told, [(14, 366, 10), (378, 2, 10)]);

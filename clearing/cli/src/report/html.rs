@@ -56,7 +56,7 @@ pub async fn run(context: &Context, arguments: Arguments) -> Result<Answer, Fail
     let report = session.operator().netting_report(window).await?;
     let window = report.settlement.window;
     let house = session.client.statement_of(OPERATOR, Some(window)).await?;
-    let partners = session.operator().partners().collect().await?;
+    let partners = session.operator().partners().all().await?;
 
     let sheet = Sheet::new(&session.info, &house)?;
     let title = format!("Settlement of window {window}, coalition {}", session.info.coalition_id);
@@ -114,7 +114,7 @@ async fn settlement(
     let (orders, payments) = if is_open {
         (Vec::new(), Vec::new())
     } else {
-        (session.client.orders(window, None).collect().await?, payments(session, window).await?)
+        (session.client.orders(window, None).all().await?, payments(session, window).await?)
     };
     let part = |id: &str| parts.iter().find(|(of, _)| of == id).map(|(_, part)| format!("#{part}"));
     let links = settlement.legs.iter().map(|leg| part(&leg.partner_id)).collect();
