@@ -1280,6 +1280,18 @@
         WHERE settlement_state IN ('PROPOSED', 'CONFIRMED', 'EXPORTED', 'PARTLY_PAID')))
     AND partner = $1 ORDER BY window_number;
 
+-- store.unconfirmed (SQLite)
+    SELECT w.window_number, w.closed_at, (SELECT count(*) FROM legs AS l WHERE l.window_number = w.window_number) AS leg_count
+    FROM windows AS w INDEXED BY windows_in_flight
+    WHERE w.settlement_state IN ('PROPOSED', 'CONFIRMED', 'EXPORTED', 'PARTLY_PAID') AND w.settlement_state = 'PROPOSED'
+    ORDER BY w.window_number;
+
+-- store.unconfirmed (PostgreSQL)
+    SELECT w.window_number, w.closed_at, (SELECT count(*) FROM legs AS l WHERE l.window_number = w.window_number) AS leg_count
+    FROM windows AS w
+    WHERE w.settlement_state IN ('PROPOSED', 'CONFIRMED', 'EXPORTED', 'PARTLY_PAID') AND w.settlement_state = 'PROPOSED'
+    ORDER BY w.window_number;
+
 -- store.orders
     SELECT window_number, ordinal, payer, payee, amount, paid FROM orders WHERE window_number BETWEEN $1 AND $2 ORDER BY window_number, ordinal;
 

@@ -13,7 +13,7 @@ const NAME: &str =
     "The Most Excellent Grocery of the Northern Shore and All Its Branches, Sons, Daughters and Heirs Ltd";
 
 /// Commands that list nothing, or whose figures are those of a machine.
-const WITHOUT: [&str; 18] = [
+const WITHOUT: [&str; 19] = [
     "audit",
     "completions",
     "config check",
@@ -30,6 +30,7 @@ const WITHOUT: [&str; 18] = [
     "partner consent",
     "partner rename",
     "partner state",
+    "report html",
     "serve",
     "settlement abort",
 ];
@@ -72,6 +73,7 @@ fn asked() -> Vec<Vec<&'static str>> {
         "report journal".to_owned(),
         "entry find --kind redeem".to_owned(),
         "log".to_owned(),
+        "member list".to_owned(),
         "member balance card:1".to_owned(),
         "member freeze card:1 --reason R --until 2026-03-01".to_owned(),
         "member balance card:1".to_owned(),
