@@ -160,7 +160,7 @@ mod tests {
             let begin = "2025-12-31T23:59:59Z".parse::<Timestamp>().unwrap();
             let next = next_cut_offs(&calendar, begin, 800);
             let dates = next.iter().map(|next| jiff::tz::TimeZone::UTC.to_datetime(next.to_jiff()).date());
-            dates.filter(|day| day.year() < 2031).collect()
+            dates.filter(|day| day.year() < 2028).collect()
         };
         let friday = |day: &jiff::civil::Date| day.weekday() == jiff::civil::Weekday::Friday;
         let all = days("0 0 * * *");
@@ -168,6 +168,6 @@ mod tests {
         let both: Vec<_> = either.iter().copied().filter(|day| day.day() == 13 && friday(day)).collect();
         assert_eq!(days("0 0 13 * FRI")[..50], either[..50]);
         assert_eq!(days("0 0 13 * +FRI"), both);
-        assert!(both.len() > 5, "{both:?}");
+        assert_eq!(both.len(), 4, "{both:?}");
     }
 }

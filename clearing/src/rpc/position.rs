@@ -91,7 +91,10 @@ impl PositionService for Service {
         let next = next_cut_offs(&house.calendar, self.0.clock.now(), CUT_OFFS_PUBLISHED);
         let partner = caller.partner().ok();
         Ok(Response::new(v1::ListWindowsResponse {
-            windows: windows.iter().map(|row| from_window(&row.window, partner, &house.coalition)).collect(),
+            windows: windows
+                .iter()
+                .map(|row| from_window(&row.window, partner, caller.sees_all(), &house.coalition))
+                .collect(),
             next_close_times: from_times(next),
             next_page_token: last.map_or_else(String::new, |last| list.token(&last.to_string())),
             calendar: Some(from_calendar(&house.calendar)),
@@ -143,7 +146,7 @@ impl PositionService for Service {
         Ok(Response::new(v1::GetStatementResponse {
             partner_id: partner.to_string(),
             partner_name: house.partners.get(&partner).map_or_else(String::new, |known| known.display_name.clone()),
-            window: Some(from_window(window, Some(partner), coalition)),
+            window: Some(from_window(window, Some(partner), caller.sees_all(), coalition)),
             opening: from_money(participant.opening, coalition),
             bridge: Some(from_bridge(&bridge, coalition)),
             leg: from_money(leg, coalition),
@@ -251,14 +254,15 @@ fn view_of(caller: &Caller, partner: PartnerId) -> View {
 }
 
 /// A window as somebody sees it: with the leg of that partner, if it has one.
-fn from_window(window: &Window, of: Option<PartnerId>, coalition: &Coalition) -> v1::Window {
+/// A window for whoever has this leg in it, or sees what others have as well.
+fn from_window(window: &Window, of: Option<PartnerId>, sees_all: bool, coalition: &Coalition) -> v1::Window {
     let settlement = window.settlement.as_ref();
     let leg = of.and_then(|partner| {
         let leg = settlement?.legs.get(&partner)?;
         Some(from_leg(partner, leg, coalition))
     });
     // A partner is told of its own leg alone.
-    let leg_count = settlement.filter(|_| of.is_none());
+    let leg_count = settlement.filter(|_| sees_all);
     let leg_count = leg_count.map(|settlement| i32::try_from(settlement.legs.len()).unwrap_or(i32::MAX));
     let settlement_state =
         settlement.map_or(v1::SettlementState::Unspecified, |settlement| from_settlement_state(settlement.state));

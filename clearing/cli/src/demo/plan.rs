@@ -257,7 +257,8 @@ impl Shopper<'_> {
         if points == 0 {
             return;
         }
-        if self.rng.random_ratio(1, UNDONE_ONE_IN) || special == Some(Special::Undone) {
+        let undone = self.rng.random_ratio(1, UNDONE_ONE_IN) && special != Some(Special::Burned);
+        if undone || special == Some(Special::Undone) {
             steps.push(Step { what: What::AbandonAccepted { points }, available: self.available });
         } else if self.rng.random_ratio(1, BURNED_ONE_IN) || special == Some(Special::Burned) {
             steps.push(Step { what: What::AbandonUnseen { points }, available: self.available });

@@ -235,7 +235,7 @@ impl Report {
                 "a return",
                 vec![
                     format!(
-                        "goods back at the grocer when {} of their {} points were spent: {} taken back, {} owed;",
+                        "goods back at the grocer, {} of their {} points spent: {} taken back, {} owed;",
                         count(stories.spent),
                         count(stories.earned),
                         count(stories.taken_back),

@@ -68,7 +68,8 @@ pub async fn run(context: &Context, arguments: Arguments) -> Result<Answer, Fail
     // Whose pages are whose must stand in the head of the file, before their statements are read.
     let mut parts: Vec<(String, String)> = Vec::with_capacity(partners.len() + 1);
     let names = partners.iter().map(|partner| (partner.partner_id.as_str(), partner.display_name.as_str()));
-    for (number, (id, name)) in names.chain([(OPERATOR, OPERATOR)]).enumerate() {
+    let others = names.filter(|(id, _)| *id != OPERATOR);
+    for (number, (id, name)) in others.chain([(OPERATOR, OPERATOR)]).enumerate() {
         let part = format!("statement{}", number + 1);
         let name = if name.is_empty() || name == id { id.to_owned() } else { format!("{name} ({id})") };
         let text = format!("{} - Statement of {name} - Window {window} - {period}", coalition(&session.info));

@@ -264,7 +264,7 @@ async fn a_coalition_lives_from_init_to_a_settled_window() {
     let output = desk.run(&[&["audit"], &config[..]].concat());
     let (page, told) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
     let (read, compared) =
-        (format!("audit: read {0} of {0} entries", found["entries"]), "audit: compared 1 of 1 members");
+        (format!("audit: read {0} of {0} entries", found["entries"]), "audit: compared 3 of 3 members");
     assert!(told.contains(&read) && told.contains(compared), "{told}");
     assert!(page.contains("number of entries of member ") && !page.contains("Points("), "{page}");
 }

@@ -54,7 +54,7 @@ fn asked() -> Vec<Vec<&'static str>> {
         "report notices".to_owned(),
         format!("statement {grocer}"),
         format!("statement {fuel}"),
-        "fund deposit reserve 5000000000000.00".to_owned(),
+        "fund deposit reserve 2000000000000.00".to_owned(),
         "window close --yes".to_owned(),
         "settlement confirm 1 --dry-run".to_owned(),
         "settlement confirm 1 --yes".to_owned(),
@@ -140,10 +140,10 @@ async fn what_a_command_lists_fits_a_screen_and_has_times_of_the_coalition_for_p
     // At half past five in the morning of 31 January UTC it is eleven in Kolkata.
     let end = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_769_837_400);
     for _ in 0..3 {
-        let issue = Issue::to("card", "1").points(999_999_999_999).expires(end);
+        let issue = Issue::to("card", "1").points(17_000_000).expires(end);
         issuer.issue(issue).await.unwrap().accepted().unwrap();
         issuer.issue(Issue::to("card", "1").points(7)).await.unwrap().accepted().unwrap();
-        acceptor.redeem(Redeem::from("card", "1").points(999_999_999_000)).await.unwrap().accepted().unwrap();
+        acceptor.redeem(Redeem::from("card", "1").points(16_999_000)).await.unwrap().accepted().unwrap();
     }
     let (mut seen, mut with_times) = (Vec::new(), 0);
     let entry =

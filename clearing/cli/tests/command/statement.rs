@@ -227,7 +227,7 @@ async fn a_statement_fits_80_columns_unless_it_is_asked_for_wide() {
     let house = house(&desk);
     let widest = |told: &str| told.lines().map(|line| line.chars().count()).max().unwrap_or(0);
     for partner in ["cinema", "cards", "grocer", "operator", "hostile"] {
-        let told = house.table(&["statement", partner, "--window", "1"]);
+        let told = house.screen(&["statement", partner, "--window", "1"]);
         assert!(widest(&told) <= 80, "{told}");
     }
     let wide = house.table(&["statement", "cinema", "--window", "1", "--wide"]);
