@@ -263,7 +263,7 @@ fn from_window(window: &Window, of: Option<PartnerId>, sees_all: bool, coalition
     });
     // A partner is told of its own leg alone.
     let leg_count = settlement.filter(|_| sees_all);
-    let leg_count = leg_count.map(|settlement| i32::try_from(settlement.legs.len()).unwrap_or(i32::MAX));
+    let leg_count = leg_count.map(|settlement| i64::try_from(settlement.legs.len()).unwrap_or(i64::MAX));
     let settlement_state =
         settlement.map_or(v1::SettlementState::Unspecified, |settlement| from_settlement_state(settlement.state));
     v1::Window {

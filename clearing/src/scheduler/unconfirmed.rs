@@ -3,29 +3,25 @@
 //! When it was said is kept in memory alone: a node that begins to look says it then, of every window that waits, and from then
 //! on once a day while one has waited for a day or more.
 
+use clearing_core::facts::window::UNCONFIRMED_SECONDS_MAX;
 use clearing_core::units::Timestamp;
 use tracing::warn;
 
 use crate::store::Unconfirmed;
-
-/// How long a closed window may wait for its confirmation until it is said, in seconds; and between two times that it is said.
-///
-/// Rule: unconfirmed-windows
-pub const PATIENCE_SECONDS: i64 = 86_400;
 
 /// So many windows are named in a line at the most.
 const NAMED_MAX: usize = 20;
 
 /// Whether one of these windows has waited for too long.
 pub fn is_overdue(waiting: &[Unconfirmed], now: Timestamp) -> bool {
-    waiting.iter().any(|window| window.closed.plus_seconds(PATIENCE_SECONDS) <= now)
+    waiting.iter().any(|window| window.closed.plus_seconds(UNCONFIRMED_SECONDS_MAX) <= now)
 }
 
 /// Whether these windows are to be told of, after they were told of at a moment.
 pub fn is_due(waiting: &[Unconfirmed], told: Option<Timestamp>, now: Timestamp) -> bool {
     match told {
         None => !waiting.is_empty(),
-        Some(told) => is_overdue(waiting, now) && told.plus_seconds(PATIENCE_SECONDS) <= now,
+        Some(told) => is_overdue(waiting, now) && told.plus_seconds(UNCONFIRMED_SECONDS_MAX) <= now,
     }
 }
 
@@ -52,7 +48,7 @@ pub fn tell(waiting: &[Unconfirmed]) {
 mod tests {
     use super::*;
 
-    const DAY: i64 = PATIENCE_SECONDS;
+    const DAY: i64 = UNCONFIRMED_SECONDS_MAX;
 
     fn at(seconds: i64) -> Timestamp {
         Timestamp(0).plus_seconds(seconds)

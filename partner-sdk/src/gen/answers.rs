@@ -2518,7 +2518,7 @@ pub struct Window {
     /// The caller's leg; not set while the window is open, or when it has none.
     pub leg: Option<Leg>,
     /// How many legs its settlement has. For the operator and auditors; not set for partners, and while the window is open.
-    pub leg_count: Option<i32>,
+    pub leg_count: Option<i64>,
 }
 
 impl FromWire<v1::Window> for Window {

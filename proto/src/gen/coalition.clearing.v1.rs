@@ -8100,8 +8100,8 @@ pub struct Window {
     #[prost(message, optional, tag = "6")]
     pub leg: ::core::option::Option<Leg>,
     /// How many legs its settlement has. For the operator and auditors; not set for partners, and while the window is open.
-    #[prost(int32, optional, tag = "7")]
-    pub leg_count: ::core::option::Option<i32>,
+    #[prost(int64, optional, tag = "7")]
+    pub leg_count: ::core::option::Option<i64>,
 }
 /// Request of GetStatement.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

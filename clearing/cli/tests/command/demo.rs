@@ -95,9 +95,10 @@ fn the_page_has_the_same_numbers(screen: &str, page: &str) {
     for number in numbers.filter(|word| !word.contains(char::is_alphabetic)) {
         // On paper an amount has no zeros behind the smallest coin.
         let mut short = number;
-        while let Some(shorter) = short.strip_suffix('0').filter(|shorter| {
-            shorter.rsplit_once('.').is_some_and(|(_, decimals)| decimals.len() >= 2)
-        }) {
+        while let Some(shorter) = short
+            .strip_suffix('0')
+            .filter(|shorter| shorter.rsplit_once('.').is_some_and(|(_, decimals)| decimals.len() >= 2))
+        {
             short = shorter;
         }
         let written = |number: &str| page.contains(&format!(">{number}<")) || page.contains(&format!(" {number}"));

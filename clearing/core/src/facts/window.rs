@@ -15,6 +15,11 @@ use crate::facts::order::{Order, OrderMode};
 use crate::facts::proof::{ClassAmounts, Proof};
 use crate::units::{Money, PartnerId, Points, Timestamp, WindowNumber};
 
+/// How long a closed window may wait for its confirmation until it is told of, in seconds; and between two times that it is.
+///
+/// Rule: unconfirmed-windows
+pub const UNCONFIRMED_SECONDS_MAX: i64 = 86_400;
+
 /// A window: the period whose positions settle together.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Window {
