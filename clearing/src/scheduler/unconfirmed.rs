@@ -3,7 +3,7 @@
 //! When it was said is kept in memory alone: a node that begins to look says it then, of every window that waits, and from then
 //! on once a day while one has waited for a day or more.
 
-use clearing_core::facts::window::UNCONFIRMED_SECONDS_MAX;
+use clearing_core::facts::window::waits_too_long;
 use clearing_core::units::Timestamp;
 use tracing::warn;
 
@@ -14,14 +14,14 @@ const NAMED_MAX: usize = 20;
 
 /// Whether one of these windows has waited for too long.
 pub fn is_overdue(waiting: &[Unconfirmed], now: Timestamp) -> bool {
-    waiting.iter().any(|window| window.closed.plus_seconds(UNCONFIRMED_SECONDS_MAX) <= now)
+    waiting.iter().any(|window| waits_too_long(window.closed, now))
 }
 
 /// Whether these windows are to be told of, after they were told of at a moment.
 pub fn is_due(waiting: &[Unconfirmed], told: Option<Timestamp>, now: Timestamp) -> bool {
     match told {
         None => !waiting.is_empty(),
-        Some(told) => is_overdue(waiting, now) && told.plus_seconds(UNCONFIRMED_SECONDS_MAX) <= now,
+        Some(told) => is_overdue(waiting, now) && waits_too_long(told, now),
     }
 }
 
@@ -46,6 +46,8 @@ pub fn tell(waiting: &[Unconfirmed]) {
 
 #[cfg(test)]
 mod tests {
+    use clearing_core::facts::window::UNCONFIRMED_SECONDS_MAX;
+
     use super::*;
 
     const DAY: i64 = UNCONFIRMED_SECONDS_MAX;

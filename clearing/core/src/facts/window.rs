@@ -16,9 +16,14 @@ use crate::facts::proof::{ClassAmounts, Proof};
 use crate::units::{Money, PartnerId, Points, Timestamp, WindowNumber};
 
 /// How long a closed window may wait for its confirmation until it is told of, in seconds; and between two times that it is.
+pub const UNCONFIRMED_SECONDS_MAX: i64 = 86_400;
+
+/// Whether it is time to tell of a window that nobody confirms, closed or told of at a moment.
 ///
 /// Rule: unconfirmed-windows
-pub const UNCONFIRMED_SECONDS_MAX: i64 = 86_400;
+pub fn waits_too_long(since: Timestamp, now: Timestamp) -> bool {
+    since.plus_seconds(UNCONFIRMED_SECONDS_MAX) <= now
+}
 
 /// A window: the period whose positions settle together.
 #[derive(Debug, Clone, PartialEq, Eq)]
