@@ -15,13 +15,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use clearing_core::facts::window::waits_too_long;
 use tokio_util::sync::CancellationToken;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 use tracing::{info, warn};
 
 use crate::clock::Clock;
-use crate::scheduler::unconfirmed;
 use crate::store::{Store, StoreError};
 use crate::writer::{Writer, WriterCounts};
 
@@ -122,15 +122,13 @@ impl Health {
             }
         }
     }
-}
 
-impl Health {
     /// What cannot be read says nothing new: that the database is gone is told by readiness.
     async fn watch_settlement(&self, store: &Store, clock: &Clock, stop: &CancellationToken) {
         let mut overdue = false;
         loop {
-            if let Ok(waiting) = store.unconfirmed().await
-                && overdue != unconfirmed::is_overdue(&waiting, clock.now())
+            if let Ok(since) = store.unconfirmed_since().await
+                && overdue != since.is_some_and(|since| waits_too_long(since, clock.now()))
             {
                 overdue = !overdue;
                 let state = if overdue { ServingStatus::NotServing } else { ServingStatus::Serving };

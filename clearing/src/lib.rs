@@ -5,6 +5,7 @@
 //! | [`server`] | putting the house together; opening and closing it |
 //! | [`tls`] | who may connect |
 //! | [`door`] | what connections and calls may cost |
+//! | [`backroom`] | threads that stand back behind all others |
 //! | [`health`] | whether it can write |
 //! | [`rpc`] | what partners, operators and auditors say |
 //! | [`writer`] | the only place with a write transaction |

@@ -40,6 +40,7 @@ use tracing::{Instrument, debug, error, info, info_span, warn};
 use self::alarms::Told;
 use self::calendar::{CalendarProblem, CutOffs};
 use crate::clock::{self, Clock};
+use crate::reminder::Reminder;
 use crate::store::{MemberDue, Schedule, Store, StoreError};
 use crate::writer::{WriteError, Writer, Written};
 
@@ -233,18 +234,22 @@ impl Scheduler {
 impl Inner {
     async fn look_until_stopped(self: Arc<Self>) {
         let mut failures = 0;
+        let mut reminder = Reminder::default();
         let mut leading = false;
         let mut limits_at = Instant::now();
         while !self.stop.is_cancelled() {
             let pause = match self.look(&mut leading).await {
                 Ok(pause) => {
                     failures = 0;
+                    reminder.over();
                     pause
                 }
                 Err(error) => {
                     let pause = (LOOK * 2_u32.saturating_pow(failures)).min(PAUSE_MAX);
                     failures += 1;
-                    warn!(?pause, error = &error as &dyn std::error::Error, "due work waits for another look");
+                    if reminder.is_due(&error.to_string()) {
+                        warn!(?pause, error = &error as &dyn std::error::Error, "due work waits for another look");
+                    }
                     pause
                 }
             };
@@ -332,15 +337,10 @@ impl Inner {
         }
     }
 
-    /// Tells of closed windows that wait to be confirmed. Where they cannot be read, the next look will do.
+    /// Tells of closed windows that wait to be confirmed. Where they cannot be read, the next look will do; that the database
+    /// is away others say.
     async fn look_at_unconfirmed(&self) {
-        let waiting = match self.store.unconfirmed().await {
-            Ok(waiting) => waiting,
-            Err(error) => {
-                warn!(error = &error as &dyn std::error::Error, "windows to be confirmed wait for another look");
-                return;
-            }
-        };
+        let Ok(waiting) = self.store.unconfirmed().await else { return };
         let now = self.clock.now();
         let mut told = self.told_unconfirmed.lock().expect("nobody panics with the lock");
         let due = unconfirmed::is_due(&waiting, *told, now);

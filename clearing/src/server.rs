@@ -218,7 +218,12 @@ pub async fn start(options: ServerOptions) -> Result<RunningServer, StartError> 
     let door = Door::new(options.limits.door);
     let acceptor = Acceptor::new(server_config(&options.tls)?, &options.domain).with_door(door.clone());
     let store = Store::connect_later(&options.database_url).await?;
-    let mut books = Books { domain: options.domain.clone(), since: options.clock.now(), occupancy: None };
+    let mut books = Books {
+        domain: options.domain.clone(),
+        since: options.clock.now(),
+        occupancy: None,
+        laid_out_meanwhile: false,
+    };
     if store.backend() == Backend::Sqlite {
         books.open_file(&store, &options.identifier_key).await?;
     }
@@ -420,6 +425,8 @@ struct Books {
     /// When this process began with them.
     since: Timestamp,
     occupancy: Option<Occupancy>,
+    /// Whether migrations were pending when this process looked first.
+    laid_out_meanwhile: bool,
 }
 
 impl Books {
@@ -517,10 +524,14 @@ async fn keep(
             }
             Err(error) => {
                 // A reader that was waited for in vain says nothing of the database, which may be there again by now.
-                let error = if error.cause().is_some() { Some(error) } else { context.store.reach().await.err() };
-                let told = error.as_ref().map(told).filter(|(what, _)| reminder.is_due(what));
-                if let Some((what, advice)) = told {
-                    warn!(what_to_do = advice, "the house cannot read its books: {what}");
+                let in_vain =
+                    error.cause().is_none() && !error.is_permanent() && context.store.backend() == Backend::Postgres;
+                let error = if in_vain { context.store.reach().await.err() } else { Some(error) };
+                let Some(error) = error else { continue };
+                let (what, advice) = told(&error);
+                if reminder.is_due(&what) {
+                    let error = &error as &dyn std::error::Error;
+                    warn!(what_to_do = advice, error, "the house cannot read its books: {what}");
                 }
             }
         }
@@ -557,7 +568,7 @@ impl From<StoreError> for NotOpen {
 fn told(error: &StoreError) -> (String, String) {
     match error.cause() {
         Some(cause) => (cause.told.clone(), cause.advice.clone()),
-        None => (error.to_string(), "look at the log of the database".to_owned()),
+        None => (error.to_string(), "look at what the error names, and at the log of the database".to_owned()),
     }
 }
 
@@ -569,6 +580,7 @@ async fn try_open(context: &Context, books: &mut Books, timekeeper: &mut Timekee
     let migrations = context.store.migration_state().await?;
     if !migrations.pending.is_empty() {
         let pending = migrations.pending.len();
+        books.laid_out_meanwhile = true;
         return Err(waiting(format!("{pending} migrations are pending"), "run `clearing migrate`"));
     }
     // Whoever has just migrated it may have it for a moment.
@@ -579,14 +591,27 @@ async fn try_open(context: &Context, books: &mut Books, timekeeper: &mut Timekee
         GateError::Store(error) => NotOpen::from(error),
         GateError::NoLock(_) => NotOpen::Refused(StartError::Gate(error)),
     })?;
-    let row = context.store.load_house().await?;
+    let row = context.store.load_house().await.map_err(|error| {
+        // Whoever lays a database out may be about to found a coalition in it.
+        if books.laid_out_meanwhile && error.is_not_founded() {
+            let (what, advice) = told(&error);
+            NotOpen::Waiting { what, advice }
+        } else {
+            NotOpen::from(error)
+        }
+    })?;
     row.check(&context.identifier_key, &books.domain).map_err(|error| NotOpen::Refused(error.into()))?;
     timekeeper.start().await?;
     if context.clock.wrong().is_none() {
         let replayed = context.scheduler.replay_missed(context.clock.now()).await;
-        let missed =
-            |error: ScheduleError| waiting(format!("what was missed is not done: {error}"), "the log tells more");
-        replayed.map_err(missed)?;
+        replayed.map_err(|error| match error {
+            ScheduleError::Store(error) => NotOpen::from(error),
+            ScheduleError::Write(_) | ScheduleError::Calendar(_) | ScheduleError::CloseRefused { .. } => {
+                let why = std::iter::successors(Some(&error as &dyn std::error::Error), |error| error.source());
+                let why: Vec<String> = why.map(ToString::to_string).collect();
+                waiting(format!("what was missed is not done: {}", why.join(": ")), "put right what it names")
+            }
+        })?;
     }
     context.house.store(Some(Arc::new(row.house)));
     Ok(())

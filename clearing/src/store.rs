@@ -23,10 +23,10 @@
 //! | `remembered` | which members identifiers name, in a bounded memory |
 //! | `watched` | sums that have become so large that the rules must know them |
 //! | `snapshot`, `books`, `ledger`, `parts`, `notices` | reads for those who ask: one state of the database; accounts and windows; the audit's whole, and what it takes of it at once; coming expiries |
-//! | `projection`, `finding` | which entries a partner has a part in; entries that are found by what is known of them |
+//! | `projection`, `search` | which entries a partner has a part in; entries that are found by what is known of them |
 //! | `actions` | the record of administration |
 //! | `migrate` | the layout of the database, and the first rows in it |
-//! | `connect`, `cause` | connections to PostgreSQL; why a database cannot be used, and what to do about it |
+//! | `connect`, `error`, `cause` | connections to PostgreSQL; what goes wrong with a database; why it cannot be used, and what to do about it |
 //! | `prober`, `durability`, `checkpoint`, `abilities`, `advice` | whether the books can be written, and whether the disk takes what is committed; SQLite's log; what a database can do; what of PostgreSQL's settings costs durability or speed |
 //! | `tables`, `schema`, `rows`, `cells`, `sql`, `filling` | the tables and their columns; the migrations that make them; rows on their way in; rows that came out; statements, and the seam to the drivers; lists of columns in their texts |
 //! | `direct` | connections to SQLite of those who have a thread of their own, called on it: the writer's and the projector's |
@@ -52,7 +52,6 @@ mod direct;
 mod durability;
 mod error;
 mod filling;
-mod finding;
 mod funding;
 mod gate;
 mod gross;
@@ -80,6 +79,7 @@ mod returns;
 mod rows;
 mod save;
 mod schema;
+mod search;
 mod session;
 mod slice;
 mod snapshot;
@@ -117,7 +117,6 @@ pub use self::cause::{Cause, Sort};
 pub use self::direct::Interrupter;
 pub use self::durability::Durability;
 pub use self::error::{ErrorKind, StoreError};
-pub use self::finding::{Found, Search};
 pub use self::gate::{GateError, GateRow};
 pub use self::gross::GrossRows;
 pub use self::head::Saved;
@@ -134,6 +133,7 @@ pub use self::projection::{EntryFilter, LOOKED_THROUGH_MAX, OwnEntry, Projector,
 pub use self::receipts::{BookedLine, LinePlace};
 pub use self::requests::StoredRequest;
 pub use self::schema::migrations;
+pub use self::search::{Found, Reach, Search};
 pub use self::session::{Probe, WriterSession};
 pub use self::snapshot::Snapshot;
 pub use self::sql::Sql;

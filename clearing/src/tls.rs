@@ -150,9 +150,14 @@ pub enum TlsError {
         /// Those that it names.
         names: String,
     },
-    /// The server's certificate and key are of a kind that cannot be used.
-    #[error("the server's certificate and private key cannot be used")]
-    ServerCertificate(#[source] rustls::Error),
+    /// A certificate and its key are of a kind that cannot be used.
+    #[error("the {what} and its private key cannot be used")]
+    Unusable {
+        /// Which one.
+        what: &'static str,
+        #[source]
+        source: rustls::Error,
+    },
 }
 
 /// The server's side of TLS: version 1.3, client certificates required, no resumption, HTTP/2.
@@ -177,7 +182,7 @@ pub fn server_config(material: &TlsMaterial) -> Result<ServerConfig, TlsError> {
     let key = keys.swap_remove(0);
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])
-        .map_err(TlsError::ServerCertificate)?
+        .map_err(|source| TlsError::Unusable { what: "server certificate", source })?
         .with_client_cert_verifier(verifier)
         .with_single_cert(chain, key)
         .map_err(|error| credentials::of_key("server certificate", error))?;

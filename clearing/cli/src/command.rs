@@ -28,8 +28,8 @@ A coalition in five commands:
 What cannot be undone asks first. Scripts say --yes; --dry-run shows what would be done.
 
 A TIME is a day (2026-12-01), a local time of the coalition's zone (2026-12-01T10:00), or a moment
-(2026-12-01T07:00:00Z). A day begins with its first moment; --until takes it whole. Answers for people have local times;
---output json, and files, have UTC.
+(2026-12-01T07:00:00Z). A day begins with its first moment; --until takes it whole. Answers for people, and
+statements as csv and html, have local times; JSON has UTC.
 
 Configuration: flags win over the environment (house.listen is CLEARING_HOUSE_LISTEN), the environment over the file
 (--config, CLEARING_CONFIG or ./clearing.toml).

@@ -137,8 +137,9 @@ impl NewFile {
             return Err(Failure::usage(what).hint("name a file, or leave the flag out and redirect what is printed"));
         }
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
-        // Readable as any other file: no secret is written so.
-        let permissions = fs::Permissions::from_mode(0o666);
+        // As readable as what it replaces, else as any other file: no secret is written so.
+        let mode = path.metadata().map_or(0o666, |file| file.permissions().mode() & 0o777);
+        let permissions = fs::Permissions::from_mode(mode);
         let file = tempfile::Builder::new().prefix(".clearing-").permissions(permissions).tempfile_in(folder);
         let file = file.map_err(|error| Failure::file("cannot write", path, &error))?;
         Ok(Self { file, path: path.to_owned(), force })

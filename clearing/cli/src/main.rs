@@ -10,7 +10,7 @@
 //! | `init`, `serve`, `migrate`, `check`, `audit` | a house of one's own: founding, running, looking after it |
 //! | `partner` | brands; their `terms`, `limits` and the `certificate` of each |
 //! | `member` | members, for the operator |
-//! | `window`, `calendar`, `settlement`, `deposit` | periods, and the money that settles them |
+//! | `window`, `calendar`, `settlement`, `fund` | periods, and the money that settles them |
 //! | `report`, `statement`, `entry` | what the books say |
 //! | `paper` | reports and statements as one HTML file, for a browser and for paper |
 //! | `log` | who did what |

@@ -63,7 +63,7 @@ pub fn of_tls(place: &str, error: &TlsError) -> Failure {
         | TlsError::Missing { .. }
         | TlsError::Malformed { .. }
         | TlsError::Verifier(_)
-        | TlsError::ServerCertificate(_) => {
+        | TlsError::Unusable { .. } => {
             "put the right files there, or name them; `clearing config check` tells when all is well"
         }
     };

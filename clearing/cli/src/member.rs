@@ -11,6 +11,7 @@ use partner_sdk::operator::{
 use partner_sdk::{ComingExpiry, Decimal, MemberRef};
 use serde_json::{Value, json};
 
+use crate::amounts::count;
 use crate::context::Context;
 use crate::failure::{Exit, Failure, accepted};
 use crate::irrevocable::{Irrevocable, Plan};
@@ -304,13 +305,14 @@ async fn list(session: &Session, arguments: &List) -> Result<Answer, Failure> {
         })
     };
     let json = json!({ "members": members.iter().map(row).collect::<Vec<_>>(), "more": more, "next_after": next });
-    if members.is_empty() {
-        return Ok(Answer::new(json, Page::new().text("There are no members.")));
+    if members.is_empty() && !more {
+        let none = if after.is_some() { "There are no members after that one." } else { "There are no members." };
+        return Ok(Answer::new(json, Page::new().text(none)));
     }
     let cells = |member: &ListedMember| {
         let points = [member.available_points, member.held_points, member.pending_points, member.owed_points];
         let mut cells = vec![member.member_id.clone()];
-        cells.extend(points.map(|points| points.to_string()));
+        cells.extend(points.map(count));
         cells.push(if member.frozen { "frozen".to_owned() } else { String::new() });
         cells
     };
@@ -456,13 +458,15 @@ async fn extend(context: &Context, arguments: Extend) -> Result<Answer, Failure>
 async fn reinstate(context: &Context, arguments: Reinstate) -> Result<Answer, Failure> {
     let Reinstate { who, funder, points, expires, reason, irrevocable } = arguments;
     let session = irrevocable.open(context).await?;
-    let what = format!("gives a member {points} points at the cost of {funder}");
+    let expires = expires.map(|when| when.begin(&session.zone)).transpose()?;
+    let until = expires.map_or_else(String::new, |time| format!(", to expire at {}", session.zone.said(time)));
+    let what = format!("gives a member {points} points at the cost of {funder}{until}");
     if let Some(shown) = irrevocable.weigh(context.output, plan_for(&session, &who.member, what)).await? {
         return Ok(shown);
     }
     let mut request = ReinstatePoints::to(who.member, &funder).points(points).reason(reason.code);
     if let Some(expires) = expires {
-        request = request.expires(expires.begin(&session.zone)?);
+        request = request.expires(expires);
     }
     let request = request.request_id(session.request_id(irrevocable.effect));
     let done = accepted(session.operator().reinstate_points(request).await)?;

@@ -12,7 +12,7 @@ use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::output::{Answer, Page};
 use crate::paper::settlement as paper;
-use crate::session::{Session, first, moment};
+use crate::session::{Session, moment};
 use crate::times::Zone;
 use crate::{settlement, values};
 
@@ -207,7 +207,7 @@ async fn notices(session: &Session, day: Option<&str>) -> Result<Answer, Failure
 async fn journal(session: &Session, arguments: Journal) -> Result<Answer, Failure> {
     let pages = session.operator().journal(arguments.from, arguments.window);
     // One more tells whether there are more.
-    let mut entries = first(pages, arguments.limit.saturating_add(1)).await?;
+    let mut entries = pages.first(arguments.limit.saturating_add(1)).await?;
     let more = entries.len() > arguments.limit;
     entries.truncate(arguments.limit);
     let json = json!({

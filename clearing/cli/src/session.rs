@@ -9,7 +9,7 @@ use clearing::clock::Clock;
 use clearing::config::ClientSettings;
 use clearing_core::units::Timestamp;
 use partner_sdk::operator::Operator;
-use partner_sdk::{Client, Decimal, Money, Pages, RequestId, ServerInfo};
+use partner_sdk::{Client, Decimal, Money, RequestId, ServerInfo};
 
 use crate::context::Context;
 use crate::failure::Failure;
@@ -66,7 +66,7 @@ impl Session {
             move || SystemTime::from(Timestamp(machine.now().0.saturating_add(ahead.load(Ordering::Relaxed))).to_jiff())
         };
         let awaited = context.waiting.wait_for(format!(
-            "the house at {}, {} seconds at the most (client.endpoint, client.deadline_seconds)",
+            "the house at {}, {} seconds at the most for each answer (client.endpoint, client.deadline_seconds)",
             settings.endpoint,
             settings.deadline.as_secs()
         ));
@@ -98,11 +98,6 @@ impl Session {
     pub fn money(&self, amount: Decimal) -> Money {
         Money::new(&self.info.currency_code, amount)
     }
-}
-
-/// The first items of a list, so many at most. Pages beyond them are not asked for.
-pub async fn first<T>(pages: Pages<T>, most: usize) -> Result<Vec<T>, Failure> {
-    Ok(pages.first(most).await?)
 }
 
 /// A moment as programs read it: RFC 3339, in UTC. People read [`Zone`]'s.

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use clearing_core::facts::origin::BusinessDate;
 
 use crate::context::Context;
-use crate::failure::{Failure, accepted};
+use crate::failure::{Exit, Failure, accepted};
 use crate::files::{may_write, write};
 use crate::irrevocable::{Irrevocable, Plan};
 use crate::output::{Answer, Page};
@@ -257,7 +257,7 @@ async fn confirm_empty(context: &Context, irrevocable: Irrevocable) -> Result<An
         let request = ConfirmSettlement::of(*window).request_id(session.client.new_request_id());
         let done = accepted(session.operator().confirm_settlement(request).await).map_err(|failure| {
             let done = format!("{} of {} were confirmed before this one", confirmed.len(), numbers.len());
-            Failure { message: format!("window {window}: {} ({done})", failure.message), ..failure }
+            again(Failure { message: format!("window {window}: {} ({done})", failure.message), ..failure }, "confirmed")
         })?;
         confirmed.push(json!({
             "window": window,
@@ -267,6 +267,15 @@ async fn confirm_empty(context: &Context, irrevocable: Irrevocable) -> Result<An
     }
     let page = Page::new().text(format!("Confirmed and settled without a payment: {listed}.{left}"));
     Ok(Answer::new(json!({ "windows": confirmed, "with_legs": others }), page))
+}
+
+/// What was broken off, of a command that does many things under request ids of their own, goes on by itself.
+fn again(failure: Failure, done: &str) -> Failure {
+    if failure.exit == Exit::Unreachable {
+        failure.hint(format!("run the same command again: what is {done} is passed over"))
+    } else {
+        failure
+    }
 }
 
 /// What is done with the settlement of a window that is closed.
@@ -335,10 +344,10 @@ async fn orders(session: &Session, window: i64, mode: Option<Mode>) -> Result<An
         "payments": payments.iter().map(|payment| json!({
             "entry_id": payment.entry_id,
             "record_time": moment(payment.action_time),
-            "paid": field(payment, "paid"),
-            "amount": field(payment, "amount"),
-            "reference": field(payment, "reference"),
-            "value_date": field(payment, "value_date"),
+            "paid": paper::field(payment, "paid"),
+            "amount": paper::field(payment, "amount"),
+            "reference": paper::field(payment, "reference"),
+            "value_date": paper::field(payment, "value_date"),
         })).collect::<Vec<_>>(),
     });
     let page = if orders.is_empty() {
@@ -346,39 +355,19 @@ async fn orders(session: &Session, window: i64, mode: Option<Mode>) -> Result<An
             .text(format!("There are no orders of window {window}."))
             .next(format!("clearing settlement orders {window} --mode hub   (shows what an export would make)"))
     } else {
-        let rows = orders.iter().map(|order| {
-            let paid = if order.paid { "paid" } else { "due" };
-            vec![order.payer.clone(), order.payee.clone(), paper::said(&order.amount), paid.to_owned()]
-        });
-        let amount = format!(">amount, {}", session.info.currency_code);
-        Page::new().table(&["payer", "payee", &amount, ""], rows)
+        paper::orders("", &orders, &session.info.currency_code).on(Page::new())
     };
     if payments.is_empty() {
         return Ok(Answer::new(json, page));
     }
-    let rows = payments.iter().map(|payment| {
-        let text = |name| field(payment, name).unwrap_or_default().to_owned();
-        vec![
-            session.zone.text(payment.action_time),
-            text("paid"),
-            text("amount"),
-            text("value_date"),
-            text("reference"),
-        ]
-    });
-    let header = ["recorded", "paid", ">amount", "value date", "reference"];
-    Ok(Answer::new(json, page.text("Payments that were recorded:").table(&header, rows).text(session.zone.note())))
+    let payments = paper::payments(&payments, &session.info.currency_code, |time| session.zone.text(time));
+    Ok(Answer::new(json, payments.on(page).text(session.zone.note())))
 }
 
 /// What was recorded as paid of a window, the latest first, as the record of administration tells it.
 pub async fn payments(session: &Session, window: i64) -> Result<Vec<AdminAction>, Failure> {
     let filter = AdminActions::all().kind(EntryKind::Payment).window(window);
     Ok(session.operator().admin_actions(filter).all().await?)
-}
-
-/// A field that a decision set.
-pub fn field<'a>(action: &'a AdminAction, name: &str) -> Option<&'a str> {
-    action.changes.iter().find(|change| change.field == name).and_then(|change| change.after.as_deref())
 }
 
 async fn pay_one(context: &Context, pay: Pay) -> Result<Answer, Failure> {
@@ -483,7 +472,7 @@ async fn pay_all(context: &Context, pay: Pay) -> Result<Answer, Failure> {
         let paid = accepted(session.operator().confirm_payment(request).await).map_err(|failure| {
             let done = format!("{} of {} orders were recorded before this one", payments.len(), orders.len());
             let message = format!("{} -> {}: {} ({done})", order.payer, order.payee, failure.message);
-            Failure { message, ..failure }
+            again(Failure { message, ..failure }, "recorded")
         })?;
         payments.push(payment_json(&paid));
     }

@@ -80,7 +80,7 @@ pub async fn run(context: &Context, arguments: Arguments) -> Result<Answer, Fail
     let statement = session.client.statement_of(&partner, window).await?;
     // The lines of the window that was shown, also when another has been opened since.
     let pages = session.client.statement_lines_of(&partner, Some(statement.window.window));
-    let sheet = Sheet::new(&session.info, &statement)?;
+    let sheet = Sheet::new(&session.info, &statement);
     let mut lines = Lines::new(pages, skip, most);
     let mut out = context.output.begin(&destination)?;
     match format {
@@ -156,7 +156,7 @@ pub async fn write_html(
         }
         out.put(&paper::lines_rows(&words(sheet, &page)))?;
     }
-    let left_out = lines.left_out().map(|next| format!("{next} lines are shown; those after them are left out."));
+    let left_out = lines.left_out().map(|next| format!("Lines after the first {next} are left out."));
     if begun {
         out.put(&paper::lines_end(left_out))?;
     }

@@ -33,7 +33,7 @@ pub fn whole<T: TryFrom<i64> + Bounded>(text: &str) -> Result<T, String> {
     between(text, T::LEAST, T::MOST)
 }
 
-/// The whole numbers that a flag may hold by its type. None of the command line is below zero.
+/// The whole numbers that a flag may hold by its type.
 pub trait Bounded {
     /// The least.
     const LEAST: i64 = 0;

@@ -11,14 +11,14 @@ use crate::context::Context;
 use crate::failure::{Failure, accepted};
 use crate::irrevocable::{Irrevocable, Plan};
 use crate::output::{Answer, Page};
-use crate::session::{Session, first, moment, moment_or_none};
+use crate::session::{Session, moment, moment_or_none};
 use crate::times::{Zone, duration};
 use crate::{calendar, settlement, values};
 
 /// The window commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Lists the windows, newest first, and before them those that are closed and wait to be confirmed.
+    /// Lists the windows, newest first, and after them the older ones that are closed and wait to be confirmed.
     #[command(after_help = "Examples:\n  clearing window list\n  clearing window list --limit 3 --output json")]
     List {
         /// How many at most, beside those that wait to be confirmed: these are all listed.
@@ -42,7 +42,7 @@ pub async fn run(context: &Context, command: Command) -> Result<Answer, Failure>
 }
 
 async fn list(session: &Session, limit: usize) -> Result<Answer, Failure> {
-    let mut windows = first(session.client.windows(), limit).await?;
+    let mut windows = session.client.windows().first(limit).await?;
     let waiting = session.client.unconfirmed_windows().all().await?;
     let unlisted = |window: &&Window| windows.iter().all(|listed| listed.window != window.window);
     let older: Vec<Window> = waiting.iter().filter(unlisted).cloned().collect();

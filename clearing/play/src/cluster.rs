@@ -70,12 +70,16 @@ impl Cluster {
 
     /// The address of a database, by its socket, as some role, with more options.
     pub fn url_as(&self, role: &str, database: &str, options: &str) -> String {
-        let port = self.port.unwrap_or(5432);
+        let port = self.port_or_default();
         format!("postgres:///{database}?host={}&port={port}&user={role}{options}", self.dir.path().display())
     }
 
+    fn port_or_default(&self) -> u16 {
+        self.port.unwrap_or(5432)
+    }
+
     pub fn socket(&self) -> PathBuf {
-        self.dir.path().join(".s.PGSQL.5432")
+        self.dir.path().join(format!(".s.PGSQL.{}", self.port_or_default()))
     }
 
     /// The port of this machine that it listens on.

@@ -253,8 +253,7 @@ fn view_of(caller: &Caller, partner: PartnerId) -> View {
     if caller.sees_all() { View::Whole } else { View::Part(partner) }
 }
 
-/// A window as somebody sees it: with the leg of that partner, if it has one.
-/// A window for whoever has this leg in it, or sees what others have as well.
+/// A window with the leg of a partner, if it has one, for whoever sees what others have as well, or does not.
 fn from_window(window: &Window, of: Option<PartnerId>, sees_all: bool, coalition: &Coalition) -> v1::Window {
     let settlement = window.settlement.as_ref();
     let leg = of.and_then(|partner| {

@@ -10,7 +10,7 @@ use std::path::Path;
 
 use sqlx::postgres::PgConnectOptions;
 
-use super::error::DriverError;
+use super::error::{DriverError, primary};
 
 /// Who has to do something about a [`Cause`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -343,14 +343,6 @@ fn said_by_server(error: &DriverError) -> Option<&str> {
         DriverError::Sqlx(error) => Some(error.as_database_error()?.message()),
         DriverError::Rusqlite(_) => None,
     }
-}
-
-/// Of a code of SQLite, what it is extended from. None of PostgreSQL's: those have five characters.
-fn primary(code: &str) -> Option<i32> {
-    if code.len() == 5 {
-        return None;
-    }
-    code.parse::<i32>().ok().map(|code| code & 0xff)
 }
 
 fn is_socket(to: &PgConnectOptions) -> bool {

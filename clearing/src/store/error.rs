@@ -49,6 +49,11 @@ impl StoreError {
         self.cause.as_deref()
     }
 
+    /// Whether the database is laid out, and holds no coalition.
+    pub fn is_not_founded(&self) -> bool {
+        self.cause().is_some_and(|cause| *cause == Cause::not_founded())
+    }
+
     /// Whether it stays as it is until somebody changes the configuration or the database.
     pub fn is_final(&self) -> bool {
         match self.cause.as_deref().map(|cause| cause.sort) {
@@ -194,6 +199,14 @@ fn is_transient(error: &sqlx::Error) -> bool {
     )
 }
 
+/// Of a code of SQLite, what it is extended from. None of PostgreSQL's: those have five characters.
+pub(super) fn primary(code: &str) -> Option<i32> {
+    if code.len() == 5 {
+        return None;
+    }
+    code.parse::<i32>().ok().map(|code| code & 0xff)
+}
+
 fn is_transient_code(code: &str) -> bool {
     if code.len() == 5 && !code.starts_with("00") {
         // PostgreSQL, https://www.postgresql.org/docs/current/errcodes-appendix.html: connections, conflicts between
@@ -208,5 +221,5 @@ fn is_transient_code(code: &str) -> bool {
     }
     // SQLite's extended codes, https://sqlite.org/rescode.html: the low byte is the primary one. Busy, locked, out of
     // memory, broken off, only to be read (a file system that was mounted anew), I/O, full, cannot open, locking protocol. No key can be taken by somebody else: the file is ours.
-    code.parse::<i32>().is_ok_and(|code| matches!(code & 0xff, 5 | 6 | 7 | 8 | 9 | 10 | 13 | 14 | 15))
+    primary(code).is_some_and(|code| matches!(code, 5 | 6 | 7 | 8 | 9 | 10 | 13 | 14 | 15))
 }

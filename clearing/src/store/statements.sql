@@ -1292,6 +1292,16 @@
     WHERE w.settlement_state IN ('PROPOSED', 'CONFIRMED', 'EXPORTED', 'PARTLY_PAID') AND w.settlement_state = 'PROPOSED'
     ORDER BY w.window_number;
 
+-- store.unconfirmed_first (SQLite)
+    SELECT w.closed_at FROM windows AS w INDEXED BY windows_in_flight
+    WHERE w.settlement_state IN ('PROPOSED', 'CONFIRMED', 'EXPORTED', 'PARTLY_PAID') AND w.settlement_state = 'PROPOSED'
+    ORDER BY w.window_number LIMIT 1;
+
+-- store.unconfirmed_first (PostgreSQL)
+    SELECT w.closed_at FROM windows AS w
+    WHERE w.settlement_state IN ('PROPOSED', 'CONFIRMED', 'EXPORTED', 'PARTLY_PAID') AND w.settlement_state = 'PROPOSED'
+    ORDER BY w.window_number LIMIT 1;
+
 -- store.orders
     SELECT window_number, ordinal, payer, payee, amount, paid FROM orders WHERE window_number BETWEEN $1 AND $2 ORDER BY window_number, ordinal;
 

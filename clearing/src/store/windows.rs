@@ -22,6 +22,7 @@ pub(super) static STATEMENTS: &[&Sql] = &[
     &LEGS_BETWEEN,
     &LEGS_IN_FLIGHT,
     &UNCONFIRMED,
+    &UNCONFIRMED_FIRST,
     &ORDERS_BETWEEN,
     &UPSERT_WINDOW,
     &UPSERT_PARTICIPANTS,
@@ -372,6 +373,17 @@ static UNCONFIRMED: Sql = Sql::new(
 )
 .gives(&[WINDOWS.window_number, WINDOWS.closed_at, LEG_COUNT]);
 
+static UNCONFIRMED_FIRST: Sql = Sql::new(
+    "store.unconfirmed_first",
+    "SELECT {windows w} FROM windows AS w INDEXED BY windows_in_flight
+    WHERE w.settlement_state IN ('PROPOSED', 'CONFIRMED', 'EXPORTED', 'PARTLY_PAID') AND w.settlement_state = 'PROPOSED'
+    ORDER BY w.window_number LIMIT 1",
+    "SELECT {windows w} FROM windows AS w
+    WHERE w.settlement_state IN ('PROPOSED', 'CONFIRMED', 'EXPORTED', 'PARTLY_PAID') AND w.settlement_state = 'PROPOSED'
+    ORDER BY w.window_number LIMIT 1",
+)
+.gives(&[WINDOWS.closed_at]);
+
 /// A closed window whose settlement is neither confirmed nor given up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Unconfirmed {
@@ -398,6 +410,17 @@ impl Store {
         link.rows(call, unconfirmed).await
     }
 
+    /// When the first of them was closed, which is the one that has waited longest; none if none waits.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn unconfirmed_since(&self) -> Result<Option<Timestamp>, StoreError> {
+        let mut reader = self.reader().await?;
+        let mut link = reader.link();
+        let call = link.call(&UNCONFIRMED_FIRST);
+        Ok(link.rows(call, |row| row.time(WINDOWS.closed_at)).await?.pop())
+    }
+
     /// At most `limit` of them before the one of this number, or of all, with all that belongs to them, the newest first.
     ///
     /// # Errors
@@ -413,8 +436,10 @@ impl Store {
         let mut waiting = link.rows(call, unconfirmed).await?;
         waiting.retain(|window| before.is_none_or(|before| window.number < before));
         let mut found = Vec::new();
-        for window in waiting.iter().rev().take(limit) {
-            found.extend(windows(&mut link, Windows::One(window.number)).await?);
+        let numbers: Vec<WindowNumber> = waiting.iter().rev().take(limit).map(|window| window.number).collect();
+        for run in numbers.chunk_by(|later, earlier| later - earlier == 1) {
+            let all = windows(&mut link, Windows::Between(run[run.len() - 1], run[0])).await?;
+            found.extend(all.into_iter().rev());
         }
         snapshot.finish().await?;
         Ok(found)

@@ -62,7 +62,7 @@ impl Certificate {
                 domain = place.map(str::to_owned);
             }
         }
-        let time = |time: &x509_parser::time::ASN1Time| Timestamp(time.timestamp().saturating_mul(SECOND));
+        let time = |time: &x509_parser::time::ASN1Time| Timestamp::from_seconds(time.timestamp());
         let validity = read.validity();
         Ok(Self {
             what,
@@ -85,7 +85,7 @@ impl Certificate {
             return Err(TlsError::NotYet { what, not_before, now });
         }
         // It counts in whole seconds, the last of which is its own.
-        if now.0 >= not_after.0.saturating_add(SECOND) {
+        if now >= not_after.plus_seconds(1) {
             return Err(TlsError::Ended { what, not_after, now });
         }
         Ok(())
@@ -126,7 +126,7 @@ pub(super) fn of_key(what: &'static str, error: rustls::Error) -> TlsError {
     if let rustls::Error::InconsistentKeys(_) = error {
         return TlsError::OtherKey { what };
     }
-    TlsError::ServerCertificate(error)
+    TlsError::Unusable { what, source: error }
 }
 
 /// Whether whoever trusts these authorities takes the holder of a certificate for the house at a host; without a host, for
@@ -205,7 +205,7 @@ pub fn next_list_due(crl_pem: &str) -> Result<Option<Timestamp>, TlsError> {
     for list in &lists {
         let (_, list) = CertificateRevocationList::from_der(list)
             .map_err(|error| TlsError::Malformed { what: WHAT, why: error.to_string() })?;
-        let due = list.next_update().map(|time| Timestamp(time.timestamp().saturating_mul(SECOND)));
+        let due = list.next_update().map(|time| Timestamp::from_seconds(time.timestamp()));
         earliest = earliest.into_iter().chain(due).min();
     }
     Ok(earliest)

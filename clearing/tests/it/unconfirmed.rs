@@ -74,8 +74,6 @@ async fn a_window_that_has_waited_for_a_day_shows_in_the_health_of_settlement_an
         let (test, now) = TestHouse::of_s01(backend, |_| ()).await;
         let desk = test.client("operator").await;
         desk.operator().close_window(CloseWindow::now()).await.unwrap().accepted().unwrap();
-        desk.sandbox().advance_clock(now + DAY - Duration::from_secs(1)).await.unwrap();
-        until(&test, SERVING).await;
         desk.sandbox().advance_clock(now + DAY).await.unwrap();
         until(&test, NOT_SERVING).await;
         for service in ["", "liveness", "coalition.clearing.v1.IssueService"] {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use clearing::store::{Projector, Search, Store};
+use clearing::store::{Projector, Reach, Search, Store};
 use clearing_core::command::Request;
 use clearing_core::facts::entry::{EntryKind, JournalEntry};
 use clearing_core::facts::member::MemberRef;
@@ -96,10 +96,10 @@ fn walked(journal: &[JournalEntry], search: &Search, member: Option<MemberId>) -
 }
 
 /// All that is found, in pages of so many.
-async fn found(store: &Store, search: &Search, limit: usize) -> (Vec<i64>, usize) {
+async fn found(store: &Store, search: &Search, limit: usize, reach: Reach) -> (Vec<i64>, usize) {
     let (mut all, mut pages, mut next) = (Vec::new(), 0, search.clone());
     loop {
-        let page = store.find_entries(&next, &house(), limit).await.unwrap().unwrap();
+        let page = store.find_entries_within(&next, &house(), limit, reach).await.unwrap().unwrap();
         assert!(page.entries.len() <= limit);
         all.extend(page.entries.iter().map(|written| written.sequence));
         pages += 1;
@@ -141,7 +141,11 @@ async fn what_is_found_is_what_a_walk_over_the_journal_finds_however_far_the_lis
             let expected = walked(&journal, &search, member_of(&journal, &search));
             some += usize::from(!expected.is_empty());
             for limit in limits {
-                assert_eq!(found(store, &search, *limit).await.0, expected, "{search:?} in pages of {limit}");
+                // A second's work of a coalition of many partners leaves little for each.
+                for reach in [Reach::default(), Reach { runs: 1, entries: 7 }] {
+                    let told = found(store, &search, *limit, reach).await.0;
+                    assert_eq!(told, expected, "{search:?} in pages of {limit} within {reach:?}");
+                }
             }
         }
         assert!(some >= 14, "most searches find something: {some}");
@@ -202,7 +206,7 @@ async fn a_search_over_several_runs_looks_through_so_much_a_call_and_goes_on_whe
         (Search { kind: Some(EntryKind::Redeem), ..any.clone() }, None, 100, 2..=2),
         (Search { kind: Some(EntryKind::Issue), window: Some(1), ..any }, None, 1_000, 9..=10),
     ] {
-        let (found, pages) = found(store, &search, limit).await;
+        let (found, pages) = found(store, &search, limit, Reach::default()).await;
         assert_eq!(found, walked(&journal, &search, of), "{search:?}");
         assert!(calls.contains(&pages), "{search:?} took {pages} calls");
     }

@@ -146,7 +146,8 @@ impl Client {
         self.read(|| wire::to_reconcile(&count), call, FromWire::read).await
     }
 
-    /// Which members are about to lose points of this brand: those that expire 30, 7 or 1 days after a day, YYYY-MM-DD in
+    /// Which members are about to lose points of this brand: those that expire `notice_days` of
+    /// [`ServerInfo`](crate::ServerInfo) (30, 7 and 1 unless the coalition was founded with others) after a day, YYYY-MM-DD in
     /// the coalition's time zone. `None`: today. A page looks through 1,000 members at most, and may be empty.
     ///
     /// The house does not keep what it has told. Every morning: the notices of today to whatever sends mail, under a key

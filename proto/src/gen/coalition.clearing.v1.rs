@@ -4802,9 +4802,9 @@ pub mod notice_service_client {
             self.inner = self.inner.max_encoding_message_size(limit);
             self
         }
-        /// Lists which members are about to lose points that the caller issued: those that expire `notice_days` (of GetServerInfo; 30,
-        /// 7 or 1 unless the coalition was founded with others) after a day of the coalition's calendar. Midnight counts for the day that ends with it. A day that was missed can be asked for
-        /// later; the points are always those that are available now, without what has expired. Points that end with inactivity
+        /// Lists which members are about to lose points that the caller issued: those that expire `notice_days` (of GetServerInfo;
+        /// 30, 7 or 1 unless the coalition was founded with others) after a day of the coalition's calendar. Midnight counts for
+        /// the day that ends with it. A day that was missed can be asked for later; the points are always those that are available now, without what has expired. Points that end with inactivity
         /// are listed with the moment at which they do so if the member stays inactive. Writes nothing, and keeps no account of
         /// what was listed: whoever sends notices on keys them by (`member_id`, `expire_time`, `days_ahead`), so that each is
         /// sent once. What fell due a moment ago is counted once it is posted. Allowed in every partner state.
@@ -4855,9 +4855,9 @@ pub mod notice_service_server {
     /// Generated trait containing gRPC methods that should be implemented for use with NoticeServiceServer.
     #[async_trait]
     pub trait NoticeService: std::marker::Send + std::marker::Sync + 'static {
-        /// Lists which members are about to lose points that the caller issued: those that expire `notice_days` (of GetServerInfo; 30,
-        /// 7 or 1 unless the coalition was founded with others) after a day of the coalition's calendar. Midnight counts for the day that ends with it. A day that was missed can be asked for
-        /// later; the points are always those that are available now, without what has expired. Points that end with inactivity
+        /// Lists which members are about to lose points that the caller issued: those that expire `notice_days` (of GetServerInfo;
+        /// 30, 7 or 1 unless the coalition was founded with others) after a day of the coalition's calendar. Midnight counts for
+        /// the day that ends with it. A day that was missed can be asked for later; the points are always those that are available now, without what has expired. Points that end with inactivity
         /// are listed with the moment at which they do so if the member stays inactive. Writes nothing, and keeps no account of
         /// what was listed: whoever sends notices on keys them by (`member_id`, `expire_time`, `days_ahead`), so that each is
         /// sent once. What fell due a moment ago is counted once it is posted. Allowed in every partner state.

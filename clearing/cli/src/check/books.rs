@@ -40,7 +40,7 @@ pub struct Clocks {
     pub database: Option<DatabaseTime>,
 }
 
-/// Compares the configuration and the clock with the books. Without a key, all but that.
+/// Compares the configuration and the clock with the books. Without a key, neither that nor the domain.
 pub async fn compare(
     context: &Context,
     settings: &ServerSettings,
@@ -182,6 +182,7 @@ fn rights(abilities: &Abilities) -> Result<Found, Failure> {
 /// Whether domain and key are those that the books were made with.
 fn whose(row: &HouseRow, settings: &ServerSettings, key: Option<&IdentifierKey>, findings: &mut Findings) {
     let domain = Ok(Found::well(format!("{} is that of the books", settings.domain)));
+    // What is wrong with the key is told already.
     let Some(key) = key else { return };
     let of_key = || Ok(Found::well("is the one that the books were made with"));
     match row.check(key, &settings.domain) {

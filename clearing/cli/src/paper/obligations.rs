@@ -4,12 +4,13 @@
 use std::collections::BTreeMap;
 
 use askama::Template;
-use partner_sdk::Decimal;
+use partner_sdk::{Decimal, Obligation};
 use rust_decimal::prelude::ToPrimitive as _;
 
 use super::Table;
 use super::chord::Chord;
 use crate::amounts::{count, money};
+use crate::statement::NOT_DISCLOSED;
 
 /// As many colours are told from each other.
 const COLOURS: usize = 8;
@@ -28,6 +29,17 @@ pub struct Owed {
     pub points: i64,
     /// Below zero where more was returned than accepted.
     pub amount: Decimal,
+}
+
+impl From<&Obligation> for Owed {
+    fn from(of: &Obligation) -> Self {
+        Self {
+            issuer: of.issuer_id.clone().unwrap_or_else(|| NOT_DISCLOSED.to_owned()),
+            acceptor: of.acceptor_id.clone(),
+            points: of.points,
+            amount: of.gross.amount,
+        }
+    }
 }
 
 /// All that is owed for points, ready to be written.

@@ -1,6 +1,8 @@
 //! What a window came to: what each participant pays or gets, and who pays whom.
 
-use partner_sdk::operator::{NettingReport, PaymentOrder};
+use std::time::SystemTime;
+
+use partner_sdk::operator::{AdminAction, NettingReport, PaymentOrder};
 use partner_sdk::{Decimal, Leg, LegState, Money, Settlement, SettlementProof, WindowState};
 use rust_decimal::prelude::ToPrimitive as _;
 
@@ -98,4 +100,21 @@ pub fn orders(title: impl Into<String>, orders: &[PaymentOrder], currency: &str)
     let sum = vec!["all".to_owned(), String::new(), money(total, digits), String::new()];
     let rows = orders.iter().map(row).chain([sum]);
     Table::new(title, &["pays", "to", &format!(">amount, {currency}"), "state"], rows).with_sums(1)
+}
+
+/// What was recorded as paid, with its times as `local` writes them.
+pub fn payments(payments: &[AdminAction], currency: &str, local: impl Fn(SystemTime) -> String) -> Table {
+    let digits = minor_digits(currency);
+    let rows = payments.iter().map(|payment| {
+        let text = |name| field(payment, name).unwrap_or_default().to_owned();
+        let amount = text("amount").parse::<Decimal>().map_or_else(|_| text("amount"), |amount| money(amount, digits));
+        vec![local(payment.action_time), text("paid"), amount, text("value_date"), text("reference")]
+    });
+    let columns = ["recorded", "paid", ">amount", "value date", "reference"];
+    Table::new("Payments that were recorded", &columns, rows)
+}
+
+/// A field that a decision set.
+pub fn field<'a>(action: &'a AdminAction, name: &str) -> Option<&'a str> {
+    action.changes.iter().find(|change| change.field == name).and_then(|change| change.after.as_deref())
 }

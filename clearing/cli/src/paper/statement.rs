@@ -14,6 +14,12 @@ pub struct Name {
 }
 
 impl Name {
+    /// Of a partner, by the name that it goes by, which may be its id or nothing.
+    pub fn new(id: &str, name: &str) -> Self {
+        let named = !name.is_empty() && name != id;
+        Self { id: id.to_owned(), name: named.then(|| name.to_owned()) }
+    }
+
     /// On screen.
     pub fn said(&self) -> String {
         self.name.as_ref().map_or_else(|| self.id.clone(), |name| format!("{name} ({})", self.id))

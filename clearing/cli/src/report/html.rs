@@ -2,17 +2,17 @@
 
 use askama::Template;
 use clap::Args;
-use partner_sdk::operator::{AdminAction, NettingReport, PaymentOrder};
+use partner_sdk::operator::{NettingReport, PaymentOrder};
 use partner_sdk::{Decimal, WindowState};
 
 use crate::amounts::{count, minor_digits, money, percent};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::output::{Answer, Destination};
-use crate::paper::{self, Head, Obligations, Owed, Running, Table, Tile, Tiles, render};
+use crate::paper::{self, Head, Name, Obligations, Owed, Running, Table, Tile, Tiles, render};
 use crate::session::Session;
-use crate::settlement::{field, payments};
-use crate::statement::{Lines, NOT_DISCLOSED, Sheet, coalition, write_html};
+use crate::settlement::payments;
+use crate::statement::{Lines, Sheet, coalition, write_html};
 use crate::values;
 
 /// Whose statement comes last.
@@ -58,7 +58,7 @@ pub async fn run(context: &Context, arguments: Arguments) -> Result<Answer, Fail
     let house = session.client.statement_of(OPERATOR, Some(window)).await?;
     let partners = session.operator().partners().all().await?;
 
-    let sheet = Sheet::new(&session.info, &house)?;
+    let sheet = Sheet::new(&session.info, &house);
     let title = format!("Settlement of window {window}, coalition {}", session.info.coalition_id);
     let period = sheet.period();
     let mut running = vec![Running {
@@ -71,7 +71,7 @@ pub async fn run(context: &Context, arguments: Arguments) -> Result<Answer, Fail
     let others = names.filter(|(id, _)| *id != OPERATOR);
     for (number, (id, name)) in others.chain([(OPERATOR, OPERATOR)]).enumerate() {
         let part = format!("statement{}", number + 1);
-        let name = if name.is_empty() || name == id { id.to_owned() } else { format!("{name} ({id})") };
+        let name = Name::new(id, name).said();
         let text = format!("{} - Statement of {name} - Window {window} - {period}", coalition(&session.info));
         running.push(Running { part: part.clone(), text });
         parts.push((id.to_owned(), part));
@@ -87,7 +87,7 @@ pub async fn run(context: &Context, arguments: Arguments) -> Result<Answer, Fail
             break;
         }
         let statement = session.client.statement_of(id, Some(window)).await?;
-        let sheet = Sheet::new(&session.info, &statement)?;
+        let sheet = Sheet::new(&session.info, &statement);
         if sheet.is_empty() {
             idle.push(id.as_str());
             continue;
@@ -119,16 +119,7 @@ async fn settlement(
     };
     let part = |id: &str| parts.iter().find(|(of, _)| of == id).map(|(_, part)| format!("#{part}"));
     let links = settlement.legs.iter().map(|leg| part(&leg.partner_id)).collect();
-    let obligations: Vec<Owed> = report
-        .obligations
-        .iter()
-        .map(|of| Owed {
-            issuer: of.issuer_id.clone().unwrap_or_else(|| NOT_DISCLOSED.to_owned()),
-            acceptor: of.acceptor_id.clone(),
-            points: of.points,
-            amount: of.gross.amount,
-        })
-        .collect();
+    let obligations: Vec<Owed> = report.obligations.iter().map(Owed::from).collect();
     let mut remarks: Vec<String> = paper::settlement::carried(settlement).collect();
     remarks.push(paper::settlement::moves(settlement));
     remarks.push(paper::settlement::proof(settlement));
@@ -141,7 +132,8 @@ async fn settlement(
         tiles: tiles(report, &orders),
         legs: paper::settlement::legs(&settlement.legs, currency).with_links(links),
         orders: (!orders.is_empty()).then(|| paper::settlement::orders("Payment orders", &orders, currency)),
-        payments: (!payments.is_empty()).then(|| payments_table(sheet, &payments)),
+        payments: (!payments.is_empty())
+            .then(|| paper::settlement::payments(&payments, currency, |time| sheet.local(time))),
         obligations: (!obligations.is_empty())
             .then(|| Obligations::new(&obligations, currency, minor_digits(currency))),
         remarks,
@@ -167,13 +159,4 @@ fn tiles(report: &NettingReport, orders: &[PaymentOrder]) -> Tiles {
         tiles.push(tile(said(due), what));
     }
     Tiles(tiles)
-}
-
-fn payments_table(sheet: &Sheet<'_>, payments: &[AdminAction]) -> Table {
-    let rows = payments.iter().map(|payment| {
-        let text = |name| field(payment, name).unwrap_or_default().to_owned();
-        vec![sheet.local(payment.action_time), text("paid"), text("amount"), text("value_date"), text("reference")]
-    });
-    let header = ["recorded", "paid", ">amount", "value date", "reference"];
-    Table::new("Payments that were recorded", &header, rows)
 }

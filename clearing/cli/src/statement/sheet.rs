@@ -7,16 +7,15 @@
 use std::time::SystemTime;
 
 use clearing::spreadsheet::{self, Cell};
-use jiff::tz::TimeZone;
 use partner_sdk::{
     Decimal, Obligation, Origin, ServerInfo, Statement, StatementBridge, StatementLine, StatementTotal, WindowState,
 };
 use serde_json::{Value, json};
 
 use crate::amounts::{count, minor_digits, money, pays_and_gets, said, verb};
-use crate::failure::Failure;
 use crate::paper::{self, Line, Name, Table};
 use crate::session::{moment, moment_or_none};
+use crate::times::Zone;
 use crate::window;
 
 /// A statement but for its lines, ready to be written.
@@ -24,7 +23,7 @@ use crate::window;
 pub struct Sheet<'a> {
     info: &'a ServerInfo,
     statement: &'a Statement,
-    zone: TimeZone,
+    zone: Zone,
     minor_digits: u32,
 }
 
@@ -37,9 +36,8 @@ struct Step {
 
 impl<'a> Sheet<'a> {
     /// Of a statement.
-    pub fn new(info: &'a ServerInfo, statement: &'a Statement) -> Result<Self, Failure> {
-        let zone = TimeZone::get(&info.time_zone).map_err(|error| Failure::internal(&error))?;
-        Ok(Self { info, statement, zone, minor_digits: minor_digits(&info.currency_code) })
+    pub fn new(info: &'a ServerInfo, statement: &'a Statement) -> Self {
+        Self { info, statement, zone: Zone::named(&info.time_zone), minor_digits: minor_digits(&info.currency_code) }
     }
 
     /// Whether nothing was carried in, nothing happened, and nothing is to be paid.
@@ -110,12 +108,11 @@ impl<'a> Sheet<'a> {
     pub fn words(&self, part: impl Into<String>) -> paper::Statement {
         let Self { info, statement, .. } = self;
         let Statement { partner_id, partner_name, window, totals, .. } = *statement;
-        let named = !partner_name.is_empty() && partner_name != partner_id;
         let settlement =
             if self.is_open() { String::new() } else { format!(", its settlement {}", window.settlement_state) };
         paper::Statement {
             part: part.into(),
-            of: Name { id: partner_id.clone(), name: named.then(|| partner_name.clone()) },
+            of: Name::new(partner_id, partner_name),
             coalition: coalition(info),
             window: format!("Window {}, {}{settlement}", window.window, window.state),
             period: self.period(),
@@ -132,7 +129,7 @@ impl<'a> Sheet<'a> {
     pub fn period(&self) -> String {
         let window = &self.statement.window;
         let closed = window.close_time.map_or_else(|| "now".to_owned(), |time| self.local(time));
-        format!("From {} to {closed}, {}", self.local(window.open_time), self.info.time_zone)
+        format!("From {} to {closed}, {}", self.local(window.open_time), self.zone.name())
     }
 
     fn bridge_table(&self) -> Table {
@@ -307,11 +304,7 @@ impl<'a> Sheet<'a> {
 
     /// A moment in the coalition's zone.
     pub fn local(&self, time: SystemTime) -> String {
-        let moment = jiff::Timestamp::try_from(time).map(|moment| moment.to_zoned(self.zone.clone()));
-        moment.map_or_else(
-            |_| "beyond the calendar".to_owned(),
-            |moment| moment.strftime("%Y-%m-%d %H:%M:%S").to_string(),
-        )
+        self.zone.text(time)
     }
 }
 

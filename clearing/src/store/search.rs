@@ -15,15 +15,27 @@ use super::projection::{EntryFilter, LOOKED_THROUGH_MAX, RUN, Settled, list};
 use super::sql::Link;
 use super::{Store, StoreError, identifiers, journal, members};
 
-/// Runs of words that one call looks into at the most, those of all partners together, and of each at the least: a second's work.
-const RUNS_MAX: usize = 40_000;
+/// Runs of words that are looked into of each partner at the least.
 const RUNS_MIN: usize = 16;
 
-/// Entries of its lists that one call reads at the most, those of all partners together.
-const READ_MAX: usize = 20_000;
-
-/// Entries that are read at once.
+/// Entries that are read at once, at the most.
 const AT_ONCE: usize = 500;
+
+/// How much one call looks through. It finds the same whatever stands here, in more calls or in fewer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reach {
+    /// Runs of words that it looks into, about, those of all partners together.
+    pub runs: usize,
+    /// Entries of their lists that it reads, those of all partners together, and one of each at the least.
+    pub entries: usize,
+}
+
+impl Default for Reach {
+    /// A second's work.
+    fn default() -> Self {
+        Self { runs: 40_000, entries: 20_000 }
+    }
+}
 
 /// What is known of the entries to be found. What is left out does not matter.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -103,6 +115,20 @@ impl Store {
         house: &House,
         limit: usize,
     ) -> Result<Option<Found>, StoreError> {
+        self.find_entries_within(search, house, limit, Reach::default()).await
+    }
+
+    /// The same, looking through so much and no more.
+    ///
+    /// # Errors
+    /// As of [`find_entries`](Self::find_entries).
+    pub async fn find_entries_within(
+        &self,
+        search: &Search,
+        house: &House,
+        limit: usize,
+        reach: Reach,
+    ) -> Result<Option<Found>, StoreError> {
         let nothing = || Ok(Some(Found { entries: Vec::new(), next: None }));
         let (mut from, mut before) = (1, search.before_sequence.unwrap_or(i64::MAX));
         if let Some(number) = search.window {
@@ -134,18 +160,20 @@ impl Store {
             None => house.partners.keys().copied().collect(),
         };
         let (many, zone) = (partners.len().max(1), &house.coalition.time_zone);
-        let span = i64::try_from((RUNS_MAX / many).max(RUNS_MIN)).unwrap_or(i64::MAX).saturating_mul(RUN);
+        let span = i64::try_from((reach.runs / many).max(RUNS_MIN)).unwrap_or(i64::MAX).saturating_mul(RUN);
         let low = from.max(end.saturating_sub(span));
         let is_like = |entry: &Entry| search.is_like(entry, member, zone);
         let rest = rest.into_iter().filter(|written| written.sequence >= low && is_like(&written.entry));
         let (mut entries, mut reached): (Vec<JournalEntry>, _) = (rest.collect(), low);
         let filter = search.filter();
+        let share = (reach.entries / many).max(1);
+        let at_once = share.min(AT_ONCE);
         for partner in partners {
             let (mut high, mut read, mut alike) = (end, 0, 0);
             loop {
-                let page = list(&mut link, partner, &filter, member, low..high, AT_ONCE).await?;
+                let page = list(&mut link, partner, &filter, member, reached..high, at_once).await?;
                 read += page.len();
-                let last = page.last().filter(|_| page.len() == AT_ONCE).map(|own| own.written.sequence);
+                let last = page.last().filter(|_| page.len() == at_once).map(|own| own.written.sequence);
                 let early = |time: Timestamp| search.booked_from.is_some_and(|from| time < from);
                 let is_over = page.last().is_some_and(|own| early(own.written.entry.time));
                 let so_far = entries.len();
@@ -154,10 +182,16 @@ impl Store {
                 // Newest first: what follows was booked before the day.
                 let Some(last) = last.filter(|_| !is_over) else { break };
                 high = last;
-                if alike > limit || read >= READ_MAX / many {
+                if alike > limit || read >= share {
                     reached = reached.max(last);
                     break;
                 }
+            }
+            // Whatever is older than one more than asked for is found by the next call.
+            if entries.len() > limit {
+                entries.sort_unstable_by_key(|written| std::cmp::Reverse(written.sequence));
+                entries.truncate(limit + 1);
+                reached = reached.max(entries[limit].sequence);
             }
         }
         snapshot.finish().await?;
