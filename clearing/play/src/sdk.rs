@@ -368,6 +368,8 @@ async fn sdk_limits(client: &Client, limits: &Limits) -> Result<op::PartnerLimit
     wire.points_per_entry = limits.points_per_entry.map(|points| points.0);
     wire.transfer_points_per_entry = limits.transfer_points_per_entry.map(|points| points.0);
     wire.transfer_points_per_member_per_day = limits.transfer_points_per_member_per_day.map(|points| points.0);
+    wire.redeem_points_per_member_per_day = limits.redeem_points_per_member_per_day.map(|points| points.0);
+    wire.redeem_foreign_points_per_day = limits.redeem_foreign_points_per_day.map(|points| points.0);
     wire.cooling_seconds = limits.cooling_seconds.map(i64::from);
     Ok(wire)
 }

@@ -568,6 +568,9 @@ impl Asked {
                     outstanding_points: points.map(Points),
                     points_per_member_per_day: day.map(Points),
                     transfer_points_per_member_per_day: transfer.map(Points),
+                    // Of no draws of their own, so that plays of a seed stay what they are.
+                    redeem_points_per_member_per_day: day.map(Points),
+                    redeem_foreign_points_per_day: points.map(|points| Points(points / 3)),
                     cooling_seconds: *cooling,
                     ..Limits::default()
                 };
