@@ -206,6 +206,7 @@ impl Config {
             cert: self.needed("tls.cert", &mut missing, path),
             key: self.needed("tls.key", &mut missing, path),
             crl: self.found.get("tls.crl").and_then(|found| path(&found.value)),
+            partner_authorities: self.found.get("tls.partner_authorities").and_then(|found| path(&found.value)),
             identifier_key: self.needed("keys.identifier_key", &mut missing, path),
             jump_max: Duration::from_secs(self.needed("clock.jump_max", &mut missing, whole) * 86_400),
             writes: WriteShares {
@@ -317,6 +318,8 @@ pub struct ServerSettings {
     pub key: PathBuf,
     /// The file of the revocation list.
     pub crl: Option<PathBuf>,
+    /// The folder of partners' own authorities.
+    pub partner_authorities: Option<PathBuf>,
     /// The file of the identifier key.
     pub identifier_key: PathBuf,
     /// How far ahead of when the house was last alive the clock may be at start.

@@ -69,6 +69,7 @@ use crate::scheduler::{ScheduleError, Scheduler};
 use crate::shares::{ReadShares, WriteShares};
 use crate::store::{Backend, GateError, Occupancy, OccupyError, Store, StoreError};
 use crate::timekeeper::Timekeeper;
+use crate::tls::ending::{self, Ending, Whose};
 use crate::tls::{Acceptor, Peer, TlsError, TlsMaterial, server_config};
 use crate::writer::{Writer, WriterCounts};
 
@@ -185,6 +186,7 @@ pub struct RunningServer {
     door: Door,
     context: Context,
     acceptor: Acceptor,
+    ending: ending::Watch,
     progress: watch::Receiver<Opening>,
     serving: JoinHandle<Result<(), tonic::transport::Error>>,
     watching: JoinHandle<()>,
@@ -217,6 +219,8 @@ pub async fn start(options: ServerOptions) -> Result<RunningServer, StartError> 
     let listen = |source| StartError::Listen { address: options.listen, source };
     let door = Door::new(options.limits.door);
     let acceptor = Acceptor::new(server_config(&options.tls)?, &options.domain).with_door(door.clone());
+    let ending = ending::Watch::default();
+    ending.set(Whose::House, ending::of_material(&options.tls)?);
     let store = Store::connect_later(&options.database_url).await?;
     let mut books = Books {
         domain: options.domain.clone(),
@@ -296,10 +300,16 @@ pub async fn start(options: ServerOptions) -> Result<RunningServer, StartError> 
     });
     let (tell, progress) = watch::channel(Opening::Waiting);
     let open = open(context.clone(), books, health.clone(), tell, stop.clone());
-    let watch = door.clone().watch();
+    let watch = {
+        let (door, health, ending, stop) = (door.clone(), health.clone(), ending.clone(), stop.clone());
+        async move {
+            let certificates = health.watch_certificates(&ending, &stop);
+            tokio::join!(door.watch(), certificates);
+        }
+    };
     #[allow(clippy::disallowed_methods, reason = "the house's three tasks; shutdown waits for them or ends them")]
     let (serving, opening, watching) = (tokio::spawn(serve), tokio::spawn(open), tokio::spawn(watch));
-    Ok(RunningServer { address, stop, health, door, context, acceptor, progress, serving, watching, opening, writing })
+    Ok(RunningServer { address, stop, health, door, context, acceptor, ending, progress, serving, watching, opening, writing })
 }
 
 impl RunningServer {
@@ -308,9 +318,21 @@ impl RunningServer {
         self.address
     }
 
-    /// The acceptor, to give it new certificates or revocation lists.
-    pub fn acceptor(&self) -> &Acceptor {
-        &self.acceptor
+    /// Shows other certificates, and trusts other authorities and lists, in the handshakes that begin from now on. Connections
+    /// that are open stay, and their calls are answered.
+    ///
+    /// # Errors
+    /// [`TlsError`] says what cannot be used; all stays as it was then.
+    pub fn reload(&self, tls: &TlsMaterial) -> Result<(), TlsError> {
+        let (config, endings) = (server_config(tls)?, ending::of_material(tls)?);
+        self.acceptor.reload(config);
+        self.ending.set(Whose::House, endings);
+        Ok(())
+    }
+
+    /// Tells ahead of the end of these as well: what the operator's commands show.
+    pub fn watch_also(&self, endings: Vec<Ending>) {
+        self.ending.set(Whose::Operator, endings);
     }
 
     /// How many batches this node has written, and how many of them ran again.

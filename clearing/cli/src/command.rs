@@ -13,8 +13,8 @@ use crate::context::{Context, Global};
 use crate::failure::{self, Failure};
 use crate::waiting::telling;
 use crate::{
-    audit, calendar, check, demo, entry, fund, init, log, member, migrate, partner, report, sandbox, serve, settlement,
-    statement, window,
+    audit, authority, calendar, check, demo, entry, fund, init, log, member, migrate, partner, report, sandbox, serve,
+    server_certificate, settlement, statement, window,
 };
 
 const AFTER_HELP: &str = "\
@@ -70,7 +70,7 @@ enum Command {
                             clearing init --domain points.example --dir /srv/coalition --server-name clearing.points.example \\\n    \
                             --database postgres://house:secret@db.example/books --currency EUR --point-value 0.01 --fee 0.02")]
     Init(init::Arguments),
-    /// Runs the house until SIGTERM or SIGINT; SIGHUP reads certificates and the revocation list again.
+    /// Runs the house until SIGTERM or SIGINT; SIGHUP reads certificates, authorities and revocation lists again.
     ///
     /// It prints one line, "ready https://ADDRESS", when it takes calls. A database that is out of reach, or is not migrated, keeps
     /// it waiting: the log says so once, then less and less often, and when it is over. What no waiting mends (a wrong password, no
@@ -111,6 +111,12 @@ enum Command {
     /// Admits brands, sets their terms, limits and states, makes their certificates.
     #[command(subcommand)]
     Partner(partner::Command),
+    /// The coalition's root, and the authority below it that issues certificates.
+    #[command(subcommand)]
+    Authority(authority::Command),
+    /// Certificates of the coalition.
+    #[command(subcommand)]
+    Certificate(Certificates),
     /// What a member has, and what the operator can do for it.
     #[command(subcommand)]
     Member(member::Command),
@@ -165,6 +171,16 @@ enum Command {
         /// Which shell.
         shell: Shell,
     },
+}
+
+/// The certificate commands.
+#[derive(Debug, Subcommand)]
+enum Certificates {
+    /// Makes a new certificate for the house, in the place of the one that it shows.
+    #[command(
+        after_help = "Examples:\n  clearing certificate server\n  clearing certificate server --server-name clearing.points.example --days 90"
+    )]
+    Server(server_certificate::Arguments),
 }
 
 /// Runs the command line of this process.
@@ -227,6 +243,8 @@ async fn dispatch(context: Context, command: Command) -> Result<(), Failure> {
         Command::Demo(arguments) => demo::run(&arguments, output.is_watched()).await?,
         Command::Init(arguments) => init::run(&context, arguments).await?,
         Command::Migrate(arguments) => migrate::run(context, arguments).await?,
+        Command::Authority(command) => authority::run(&context, command)?,
+        Command::Certificate(Certificates::Server(arguments)) => server_certificate::run(&context, &arguments)?,
         Command::Partner(command) => partner::run(&context, command).await?,
         Command::Member(command) => member::run(&context, command).await?,
         Command::Window(command) => window::run(&context, command).await?,

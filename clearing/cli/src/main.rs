@@ -9,11 +9,13 @@
 //! | `command` | every command by name, with its help; reading the command line and running it |
 //! | `init`, `serve`, `migrate`, `check`, `audit` | a house of one's own: founding, running, looking after it |
 //! | `partner` | brands; their `terms`, `limits` and the `certificate` of each |
+//! | `authority`, `passphrase` | the coalition's root and the authority that issues, and what opens their keys |
+//! | `server_certificate`, `partner_authority` | a new certificate for the house; brands that have a PKI of their own |
 //! | `member` | members, for the operator |
 //! | `window`, `calendar`, `settlement`, `fund` | periods, and the money that settles them |
 //! | `report`, `statement`, `entry` | what the books say |
 //! | `paper` | reports and statements as one HTML file, for a browser and for paper |
-//! | `log` | who did what |
+//! | `log`, `endings` | who did what; which certificates are about to end |
 //! | `sandbox` | a house for integrators |
 //! | `demo` | a day of a coalition, as a demonstration |
 //! | `context`, `session`, `material`, `database` | what commands are given, and what they open |
@@ -24,6 +26,7 @@
 
 mod amounts;
 mod audit;
+mod authority;
 mod calendar;
 mod certificate;
 mod check;
@@ -31,6 +34,7 @@ mod command;
 mod context;
 mod database;
 mod demo;
+mod endings;
 mod entry;
 mod failure;
 mod files;
@@ -46,9 +50,12 @@ mod migrate;
 mod output;
 mod paper;
 mod partner;
+mod partner_authority;
+mod passphrase;
 mod report;
 mod sandbox;
 mod serve;
+mod server_certificate;
 mod session;
 mod settlement;
 mod statement;

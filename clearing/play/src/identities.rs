@@ -1,5 +1,6 @@
 //! A coalition's certificates, for one test.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,6 +34,11 @@ impl Identities {
         Self { authority: Authority::generate(DOMAIN, validity).unwrap(), validity }
     }
 
+    /// Who vouches for all of them.
+    pub fn authority(&self) -> &Authority {
+        &self.authority
+    }
+
     /// What a server on this machine shows.
     pub fn server(&self) -> TlsMaterial {
         let (issued, key) = self.authority.issue_server(&ServerAddress::loopback(), self.validity).unwrap();
@@ -41,6 +47,7 @@ impl Identities {
             cert_pem: issued.cert_pem,
             key_pem: key.expose_pem().to_owned().into(),
             crl_pem: None,
+            partner_ca_pems: BTreeMap::new(),
         }
     }
 
@@ -77,7 +84,7 @@ impl Identities {
     }
 
     /// The authority's certificate, and a client's certificate and key, as PEM.
-    fn pem(&self, kind: Kind, id: &str) -> [String; 3] {
+    pub fn pem(&self, kind: Kind, id: &str) -> [String; 3] {
         let (issued, key) = self.authority.issue_client(kind, id, self.validity).unwrap();
         [self.authority.cert_pem().to_owned(), issued.cert_pem, key.expose_pem().to_owned()]
     }

@@ -106,7 +106,15 @@ pub const KEYS: &[Key] = &[
         name: "tls.crl",
         kind: Kind::OptionalFile,
         default: None,
-        doc: "The list of revoked certificates, PEM. When there is one, every authority of `ca` needs one.",
+        doc: "The lists of revoked certificates, PEM. When there is one, every authority that issues needs one; a root need not \
+              have one.",
+    },
+    Key {
+        name: "tls.partner_authorities",
+        kind: Kind::OptionalFile,
+        default: None,
+        doc: "A folder with the authorities of partners that have a PKI of their own, PEM: what PARTNER.pem vouches for is let in \
+              as that partner, and as nobody else. `clearing partner authority` writes them.",
     },
     Key {
         name: "keys.identifier_key",
