@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use clearing::enrolment::EnrolmentOptions;
 use clearing::tls::TlsMaterial;
 use clearing_certs::{Authority, Kind, ServerAddress, Validity};
 use partner_sdk::{Client, ClientBuilder, Retries};
@@ -42,6 +43,23 @@ impl Identities {
             key_pem: key.expose_pem().to_owned().into(),
             crl_pem: None,
         }
+    }
+
+    /// How a house issues certificates of this authority.
+    pub fn enrolment(&self) -> EnrolmentOptions {
+        EnrolmentOptions {
+            listen: ([127, 0, 0, 1], 0).into(),
+            endpoint: None,
+            house_endpoint: None,
+            authority_cert_pem: self.authority.cert_pem().to_owned(),
+            authority_key_pem: self.authority.private_key().expose_pem().to_owned().into(),
+            certificate_days: 90,
+        }
+    }
+
+    /// The authority itself.
+    pub fn authority(&self) -> &Authority {
+        &self.authority
     }
 
     /// A client with the identity of a partner or auditor, which asks again as the SDK does by default.
