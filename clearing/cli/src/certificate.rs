@@ -189,7 +189,7 @@ pub fn make_authority(folder: &Path, domain: &str, made: &mut Made) -> Result<Au
 }
 
 /// Takes up the authority of a folder.
-fn read_authority(folder: &Path) -> Result<Authority, Failure> {
+pub fn read_authority(folder: &Path) -> Result<Authority, Failure> {
     const HINT: &str = "name the folder with ca.pem and ca.key of the coalition's authority: --authority DIR";
     let (ca, key) = (folder.join(CA_FILE), folder.join(CA_KEY_FILE));
     let ca = fs::read_to_string(&ca).map_err(|error| Failure::file("cannot read", &ca, &error).hint(HINT))?;
