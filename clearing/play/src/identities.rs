@@ -80,7 +80,13 @@ impl Identities {
 
     /// What a client shows that is none of the SDK: TLS 1.3, HTTP/2, and a certificate of this authority.
     pub fn tls(&self, kind: Kind, id: &str) -> Arc<ClientConfig> {
-        let [ca, cert, key] = self.pem(kind, id);
+        let [_, cert, key] = self.pem(kind, id);
+        self.tls_of(&cert, &key)
+    }
+
+    /// The same with a certificate and key of somebody's own.
+    pub fn tls_of(&self, cert: &str, key: &str) -> Arc<ClientConfig> {
+        let ca = self.authority.cert_pem();
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_slice(ca.as_bytes()).unwrap()).unwrap();
         let chain = CertificateDer::pem_slice_iter(cert.as_bytes()).map(Result::unwrap).collect();
