@@ -131,9 +131,13 @@ impl Facts {
         extended: Extended -> ExtendFacts,
         invited: Invited -> InvitedFacts,
         withdrawn: InvitesWithdrawn -> WithdrawnFacts,
-        issued: CredentialIssued -> IssuedFacts,
         foreign: ForeignAttempt -> ForeignFacts,
         revoked: Revoked -> RevokedFacts,
+    }
+
+    /// The credential that was issued.
+    pub fn issued(&self) -> Option<&IssuedFacts> {
+        self.0.iter().find_map(|fact| if let Fact::CredentialIssued(issued) = fact { Some(&**issued) } else { None })
     }
 
     /// The issuers whose lots were passed over.
