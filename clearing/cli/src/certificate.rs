@@ -21,7 +21,7 @@ use crate::values;
 pub const CA_FILE: &str = "ca.pem";
 
 /// The file of the authority's private key.
-const CA_KEY_FILE: &str = "ca.key";
+pub const CA_KEY_FILE: &str = "ca.key";
 
 /// The folder of the authority, beside the configuration file.
 pub const AUTHORITY_FOLDER: &str = "authority";
@@ -129,7 +129,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<Answer, Failure> 
     }
     let page = match kind {
         Kind::Partner => page.next(format!("clearing partner list   (shows whether {id} is admitted)")),
-        Kind::Auditor => page,
+        Kind::Operator | Kind::Auditor => page,
     };
     Ok(Answer::new(json, page))
 }
@@ -189,7 +189,7 @@ pub fn make_authority(folder: &Path, domain: &str, made: &mut Made) -> Result<Au
 }
 
 /// Takes up the authority of a folder.
-fn read_authority(folder: &Path) -> Result<Authority, Failure> {
+pub fn read_authority(folder: &Path) -> Result<Authority, Failure> {
     const HINT: &str = "name the folder with ca.pem and ca.key of the coalition's authority: --authority DIR";
     let (ca, key) = (folder.join(CA_FILE), folder.join(CA_KEY_FILE));
     let ca = fs::read_to_string(&ca).map_err(|error| Failure::file("cannot read", &ca, &error).hint(HINT))?;

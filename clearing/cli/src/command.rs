@@ -13,17 +13,18 @@ use crate::context::{Context, Global};
 use crate::failure::{self, Failure};
 use crate::waiting::telling;
 use crate::{
-    audit, calendar, check, demo, entry, fund, init, log, member, migrate, partner, report, sandbox, serve, settlement,
+    audit, calendar, check, credential, demo, entry, fund, init, log, member, migrate, partner, report, sandbox, serve, settlement,
     statement, window,
 };
 
 const AFTER_HELP: &str = "\
-A coalition in five commands:
+A coalition in six commands, the last three the brand's:
   clearing init --domain points.example --dir coalition
   clearing serve --config coalition/clearing.toml &
-  clearing partner create GROCER --config coalition/clearing.toml
-  clearing partner certificate GROCER --out grocer --config coalition/clearing.toml
-  clearing window close --config coalition/clearing.toml
+  clearing partner create GROCER --invite --config coalition/clearing.toml
+  partner enroll clearinginvite1...
+  partner issue card:4000123 100
+  partner redeem card:4000123 60
 
 What cannot be undone asks first. Scripts say --yes; --dry-run shows what would be done.
 
@@ -111,6 +112,9 @@ enum Command {
     /// Admits brands, sets their terms, limits and states, makes their certificates.
     #[command(subcommand)]
     Partner(partner::Command),
+    /// Who may connect, and ending that.
+    #[command(subcommand)]
+    Certificate(credential::Command),
     /// What a member has, and what the operator can do for it.
     #[command(subcommand)]
     Member(member::Command),
@@ -228,6 +232,7 @@ async fn dispatch(context: Context, command: Command) -> Result<(), Failure> {
         Command::Init(arguments) => init::run(&context, arguments).await?,
         Command::Migrate(arguments) => migrate::run(context, arguments).await?,
         Command::Partner(command) => partner::run(&context, command).await?,
+        Command::Certificate(command) => credential::run(&context, command).await?,
         Command::Member(command) => member::run(&context, command).await?,
         Command::Window(command) => window::run(&context, command).await?,
         Command::Settlement(command) => settlement::run(&context, command).await?,

@@ -99,6 +99,14 @@ const HINTS: &[Row] = &[
         "`clearing partner list` and `clearing window list` show what there is",
     ),
     (
+        "NOT_FOUND",
+        &["partner invite", "partner lock"],
+        "nobody of that name is known here: `clearing partner list` shows the partners",
+    ),
+    ("NOT_FOUND", &["certificate revoke"], "`clearing certificate list --all` shows the certificates that the house has issued"),
+    ("NOT_FOUND", &["certificate withdraw"], "`clearing certificate invites --all` shows the invites, and what became of them"),
+    ("NOT_FOUND", &["partner create"], "`clearing partner list` shows whether it is admitted; `clearing partner invite` invites it then"),
+    (
         "PARTNER_EXISTS",
         &["partner create"],
         "it is admitted already: `clearing partner terms {partner_id}` shows its terms",
@@ -174,6 +182,8 @@ mod tests {
     /// The calls whose refusals a command can get, in words: "close-window" is CloseWindow.
     const CALLS: &[(&str, &[&str])] = &[
         ("calendar set", &["set-calendar"]),
+        ("certificate revoke", &["revoke-credentials"]),
+        ("certificate withdraw", &["withdraw-invites"]),
         ("entry find", &["find-entries"]),
         ("entry show", &["get-entry"]),
         ("fund deposit", &["deposit"]),
@@ -186,8 +196,10 @@ mod tests {
         ("member unfreeze", &["unfreeze-member"]),
         ("member write-off-debt", &["write-off-debt", "get-balance"]),
         ("partner consent", &["set-funding-consent"]),
-        ("partner create", &["create-partner"]),
+        ("partner create", &["create-partner", "create-invites"]),
+        ("partner invite", &["create-invites"]),
         ("partner limits", &["set-limits"]),
+        ("partner lock", &["revoke-credentials", "set-partner-state"]),
         ("partner rename", &["rename-partner"]),
         ("partner state", &["set-partner-state"]),
         ("partner terms", &["set-terms"]),

@@ -9,6 +9,7 @@
 //! | `command` | every command by name, with its help; reading the command line and running it |
 //! | `init`, `serve`, `migrate`, `check`, `audit` | a house of one's own: founding, running, looking after it |
 //! | `partner` | brands; their `terms`, `limits` and the `certificate` of each |
+//! | `invite`, `credential` | strings by which somebody gets a certificate; those that there are, and ending them |
 //! | `member` | members, for the operator |
 //! | `window`, `calendar`, `settlement`, `fund` | periods, and the money that settles them |
 //! | `report`, `statement`, `entry` | what the books say |
@@ -29,6 +30,7 @@ mod certificate;
 mod check;
 mod command;
 mod context;
+mod credential;
 mod database;
 mod demo;
 mod entry;
@@ -37,6 +39,7 @@ mod files;
 mod fund;
 mod hints;
 mod init;
+mod invite;
 mod irrevocable;
 mod limits;
 mod log;

@@ -18,6 +18,21 @@ use crate::times::When;
 const TOGETHER: &[(&str, &[&[&str]])] = &[
     ("audit", &[&["database", "record", "since", "force"]]),
     ("calendar set", &[&["expressions", "time_zone", "request_id"], &["none", "request_id"]]),
+    ("certificate crl", &[&["out", "force", "days", "authority"]]),
+    ("certificate invites", &[&["partner", "all", "limit"], &["person", "all", "limit"], &["auditor", "all", "limit"]]),
+    ("certificate list", &[&["partner", "all", "limit"], &["person", "all", "limit"], &["auditor", "all", "limit"]]),
+    (
+        "certificate revoke",
+        &[
+            &["serials", "reason", "yes", "request_id"],
+            &["serials", "reason", "dry_run"],
+            &["person", "reason", "yes", "request_id"],
+            &["person", "reason", "dry_run"],
+            &["auditor", "reason", "yes", "request_id"],
+            &["auditor", "reason", "dry_run"],
+        ],
+    ),
+    ("certificate withdraw", &[&["invites", "request_id"]]),
     ("demo", &[&["seed", "customers", "purchases", "keep", "report", "force"]]),
     ("entry find", &[&["member", "partner", "kind", "store", "till", "receipt", "day", "window", "before", "limit"]]),
     ("fund deposit", &[&["account", "amount", "request_id"]]),
@@ -149,6 +164,7 @@ const TOGETHER: &[(&str, &[&[&str]])] = &[
             "redeem_foreign_points_per_day",
             "cooling_seconds",
             "no_limits",
+            "invite",
             "request_id",
         ]],
     ),
@@ -170,6 +186,15 @@ const TOGETHER: &[(&str, &[&[&str]])] = &[
             "request_id",
         ]],
     ),
+    (
+        "partner invite",
+        &[
+            &["partner", "scopes", "hours", "bare"],
+            &["person", "scopes", "hours", "bare"],
+            &["auditor", "scopes", "hours", "bare"],
+        ],
+    ),
+    ("partner lock", &[&["partner", "yes", "request_id"], &["partner", "dry_run"]]),
     ("partner rename", &[&["partner", "name", "request_id"]]),
     ("partner state", &[&["partner", "state", "yes", "request_id"], &["partner", "state", "dry_run"]]),
     (
@@ -224,10 +249,12 @@ const TOGETHER: &[(&str, &[&[&str]])] = &[
 
 /// The commands that ask before they do what cannot be undone.
 const ASKING: &[&str] = &[
+    "certificate revoke",
     "member decay",
     "member extend-expiry",
     "member reinstate",
     "member write-off-debt",
+    "partner lock",
     "partner state",
     "settlement abort",
     "settlement confirm",
@@ -239,6 +266,11 @@ const ASKING: &[&str] = &[
 const UNASKED: &[(&str, &str)] = &[
     ("audit", "it only reads; a record that is there is not overwritten"),
     ("calendar set", "the next one replaces it"),
+    ("certificate crl", "it only reads; a file that is there is not overwritten"),
+    ("certificate invites", "it only reads"),
+    ("certificate list", "it only reads"),
+    ("certificate show", "it only reads"),
+    ("certificate withdraw", "nobody has used it; a new invite takes its place"),
     ("completions", "it only reads"),
     ("calendar show", "it only reads"),
     ("config check", "it only reads"),
@@ -258,6 +290,7 @@ const UNASKED: &[(&str, &str)] = &[
     ("partner consent", "the next one replaces it"),
     ("partner consents", "it only reads"),
     ("partner create", "it moves nothing, and a partner that is suspended trades nothing"),
+    ("partner invite", "certificate withdraw takes it back"),
     ("partner limits", "the next ones replace them"),
     ("partner list", "it only reads"),
     ("partner rename", "the next one replaces it"),

@@ -5,6 +5,7 @@
 
 mod audit;
 mod causes;
+mod certificates;
 mod check;
 mod coalition;
 mod demo;
