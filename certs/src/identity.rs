@@ -55,6 +55,8 @@ pub struct Identity {
     pub id: String,
     /// The certificate's serial number: lower-case hexadecimal, two digits a byte, without leading zero bytes.
     pub serial_hex: String,
+    /// The first moment at which the certificate is valid.
+    pub not_before: Timestamp,
     /// The last moment at which the certificate is valid.
     pub not_after: Timestamp,
 }
@@ -100,13 +102,15 @@ pub fn parse_identity(der: &[u8]) -> Result<Identity, IdentityError> {
     }
     let uri = only_uri(&certificate)?;
     let (domain, kind, id) = parse_uri(uri)?;
-    let not_after = Timestamp::from_second(certificate.validity().not_after.timestamp())
-        .map_err(|error| IdentityError::Malformed(error.to_string()))?;
+    let validity = certificate.validity();
+    let time = |seconds| Timestamp::from_second(seconds).map_err(|error| IdentityError::Malformed(error.to_string()));
+    let (not_before, not_after) = (time(validity.not_before.timestamp())?, time(validity.not_after.timestamp())?);
     Ok(Identity {
         domain: domain.to_owned(),
         kind,
         id: id.to_owned(),
         serial_hex: serial_hex(certificate.raw_serial()),
+        not_before,
         not_after,
     })
 }

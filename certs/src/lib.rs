@@ -19,6 +19,8 @@ mod authority;
 mod identity;
 mod key_file;
 
-pub use authority::{Authority, CertError, Issued, PrivateKey, Revoked, ServerAddress, Validity};
+pub use authority::{
+    Authority, CertError, Issued, PrivateKey, Revoked, ServerAddress, SigningRequest, Validity, verify_holder,
+};
 pub use identity::{DOMAIN_LENGTH_MAX, Identity, IdentityError, Kind, parse_identity};
 pub use key_file::{SecretError, check_private, read_private, write_private, write_private_new};

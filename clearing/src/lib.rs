@@ -26,10 +26,12 @@
 
 pub mod audit;
 pub mod backroom;
+pub mod badges;
 pub mod clock;
 pub mod coalition_file;
 pub mod config;
 pub mod door;
+pub mod enrolment;
 pub mod health;
 pub mod identifier;
 pub mod projector;

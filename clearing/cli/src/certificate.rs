@@ -21,7 +21,7 @@ use crate::values;
 pub const CA_FILE: &str = "ca.pem";
 
 /// The file of the authority's private key.
-const CA_KEY_FILE: &str = "ca.key";
+pub const CA_KEY_FILE: &str = "ca.key";
 
 /// The folder of the authority, beside the configuration file.
 pub const AUTHORITY_FOLDER: &str = "authority";

@@ -1,5 +1,6 @@
 //! `clearing init`: everything a new coalition needs, in one folder.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -16,7 +17,7 @@ use jiff::tz::TimeZone;
 use partner_sdk::Decimal;
 use serde_json::{Value, json};
 
-use crate::certificate::{AUTHORITY_FOLDER, CA_FILE, CERTIFICATE_DAYS, Identity, make_authority, valid_for};
+use crate::certificate::{AUTHORITY_FOLDER, CA_FILE, CA_KEY_FILE, CERTIFICATE_DAYS, Identity, make_authority, valid_for};
 use crate::context::Context;
 use crate::failure::{Failure, with_causes};
 use crate::files::{refuse_to_overwrite, write_new};
@@ -373,7 +374,8 @@ fn config_text(arguments: &Arguments) -> String {
     // A port that the system chooses is not known before it serves.
     let port = if port == "0" { "7443" } else { port };
     let of = |name: &'static str, value: &str| (name, value.to_owned());
-    config::template(&[
+    let (enrolment, endpoints) = enrolment_of(arguments);
+    let mut values = vec![
         of("house.database", &arguments.database),
         of("house.listen", &arguments.listen),
         of("house.domain", &arguments.domain),
@@ -385,7 +387,28 @@ fn config_text(arguments: &Arguments) -> String {
         of("client.ca", CA_FILE),
         of("client.cert", "operator.pem"),
         of("client.key", "operator.key"),
-    ])
+        of("authority.cert", &format!("{AUTHORITY_FOLDER}/{CA_FILE}")),
+        of("authority.key", &format!("{AUTHORITY_FOLDER}/{CA_KEY_FILE}")),
+        of("enrolment.listen", &enrolment),
+    ];
+    values.extend(endpoints);
+    config::template(&values)
+}
+
+/// Where invites are used, beside the house; and what those who enrol are told, where the house listens on every network.
+fn enrolment_of(arguments: &Arguments) -> (String, Vec<(&'static str, String)>) {
+    let Ok(house) = arguments.listen.parse::<SocketAddr>() else { return ("127.0.0.1:7444".to_owned(), Vec::new()) };
+    let port = if house.port() == 0 { 0 } else { house.port().checked_add(1).unwrap_or(house.port() - 1) };
+    let listen = SocketAddr::new(house.ip(), port);
+    if !house.ip().is_unspecified() || port == 0 {
+        return (listen.to_string(), Vec::new());
+    }
+    let host = arguments.server_names.first().map_or("localhost", String::as_str);
+    let endpoints = vec![
+        ("enrolment.endpoint", format!("{host}:{port}")),
+        ("enrolment.house_endpoint", format!("https://{host}:{}", house.port())),
+    ];
+    (listen.to_string(), endpoints)
 }
 
 fn to_json(arguments: &Arguments, house: &House, files: &Files) -> Value {

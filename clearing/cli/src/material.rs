@@ -5,6 +5,7 @@ use std::path::Path;
 
 use clearing::clock::Clock;
 use clearing::config::ServerSettings;
+use clearing::enrolment::EnrolmentOptions;
 use clearing::identifier::{IdentifierKey, KEY_BYTES};
 use clearing::tls::credentials::{Certificate, check_key};
 use clearing::tls::{TlsError, TlsMaterial, server_config};
@@ -68,6 +69,19 @@ pub fn of_tls(place: &str, error: &TlsError) -> Failure {
         }
     };
     Failure::usage(format!("{place}: {}", with_causes(error))).hint(hint)
+}
+
+/// Reads the authority that issues, if there is one.
+pub fn enrolment(settings: &ServerSettings) -> Result<Option<EnrolmentOptions>, Failure> {
+    let Some(enrolment) = &settings.enrolment else { return Ok(None) };
+    Ok(Some(EnrolmentOptions {
+        listen: enrolment.listen,
+        endpoint: enrolment.endpoint.clone(),
+        house_endpoint: enrolment.house_endpoint.clone(),
+        authority_cert_pem: public("authority.cert", &enrolment.authority_cert)?,
+        authority_key_pem: secret("authority.key", &enrolment.authority_key)?,
+        certificate_days: enrolment.certificate_days,
+    }))
 }
 
 /// Reads the identifier key.

@@ -9,7 +9,6 @@ use clearing::clock::{Clock, StartRules};
 use clearing::config::ServerSettings;
 use clearing::door::files;
 use clearing::server::{self, Drained, RunningServer, ServerLimits, ServerOptions, StartError};
-use clearing::tls::server_config;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{error, info};
 
@@ -54,6 +53,7 @@ pub async fn run(context: Context, arguments: Arguments) -> Result<(), Failure> 
         database_url: settings.database.clone(),
         clock: Clock::system_with(StartRules { jump_max: settings.jump_max, accept_time: arguments.accept_time }),
         identifier_key: material::identifier_key(&settings.identifier_key)?,
+        enrolment: material::enrolment(&settings)?,
         sandbox: false,
         limits: ServerLimits {
             writes: settings.writes.clone(),
@@ -67,6 +67,9 @@ pub async fn run(context: Context, arguments: Arguments) -> Result<(), Failure> 
     let running = server::start(options).await.map_err(|error| start_failure(&error))?;
     let address = running.local_addr();
     info!(%address, domain = settings.domain, "listening");
+    if let Some(address) = running.enrolment_addr() {
+        info!(%address, "invites are used here");
+    }
     let mut opened = false;
     let heard = loop {
         tokio::select! {
@@ -136,6 +139,8 @@ pub fn start_failure(error: &StartError) -> Failure {
     match error {
         StartError::Listen { address, source } => cannot_listen(*address, source),
         StartError::Tls(error) => material::of_tls("tls.ca, tls.cert, tls.key, tls.crl", error),
+        StartError::Issuer(error) => Failure::usage(format!("authority.cert, authority.key: {error}"))
+            .hint("name the authority that signs certificates of this coalition, or leave enrolment.listen out"),
         StartError::Threads(_) => Failure::new(Exit::Internal, with_causes(error))
             .hint("raise the limits of threads and open files of this user (`ulimit -u`, `ulimit -n`)"),
         StartError::Store(error) => error.into(),
@@ -170,11 +175,10 @@ pub fn cannot_listen(address: SocketAddr, error: &io::Error) -> Failure {
 
 /// Certificates and revocation lists are renewed while the house is open. If the new ones cannot be used the old stay.
 fn reload_certificates(running: &RunningServer, settings: &ServerSettings) {
-    let config = material::tls(settings)
-        .and_then(|material| server_config(&material).map_err(|error| Failure::internal(&error)));
-    match config {
-        Ok(config) => {
-            running.acceptor().reload(config);
+    let reloaded = material::tls(settings)
+        .and_then(|material| running.reload(&material).map_err(|error| Failure::internal(&error)));
+    match reloaded {
+        Ok(()) => {
             info!("certificates and revocation list read again; new connections use them");
         }
         Err(failure) => error!(problem = failure.message, "certificates not read again; the old ones stay in use"),

@@ -13,7 +13,7 @@ use clearing_core::units::{BatchId, EntryId, IdentifierHash, MemberId, Timestamp
 use super::waiting::Waiting;
 use super::windows::Windows;
 use super::{
-    Snapshot, StoreError, balances, consents, funding, holds, identifiers, journal, limits, lots, members, returns,
+    Snapshot, StoreError, balances, consents, credentials, funding, holds, identifiers, journal, limits, lots, members, returns,
     waiting,
 };
 
@@ -82,6 +82,7 @@ impl Snapshot {
         book.guards = limits::guards(&mut link).await?;
         book.consents = consents::consents(&mut link).await?;
         book.funding = funding::all_funding(&mut link).await?;
+        credentials::load_all(&mut link, &mut book).await?;
         Ok(book)
     }
 
