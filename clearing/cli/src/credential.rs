@@ -389,7 +389,7 @@ pub async fn lock(context: &Context, arguments: Lock) -> Result<Answer, Failure>
         .text(format!("  invites taken back     {}", revoked.withdrawn_count))
         .text(format!("  state                  {}, it was {}", set.state, set.previous_state))
         .and(&holds_page(&holds, &session.zone))
-        .text("Certificates that were made by hand are not among them: clearing certificate revoke SERIAL --reason keys-stolen")
+        .text("Certificates that were made by hand before are refused as well, whatever their numbers.")
         .next(format!("clearing entry find --partner {partner}   (what was done in its name)"))
         .next(format!("clearing partner invite {partner}   (once its machines are clean: a new key)"))
         .next(format!("clearing partner state {partner} active"));
