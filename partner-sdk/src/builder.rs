@@ -168,10 +168,20 @@ impl ClientBuilder {
     /// Connects, so that a wrong address shows at once, and a lack of trust on either side too.
     ///
     /// # Errors
-    /// [`Error::Config`] and [`Error::File`]: what was given cannot be used, or a credential that has ended is not renewed any more.
-    /// [`Error::Tls`]: the house is not the one that
-    /// was meant, or does not accept this brand's certificate. [`Error::Unavailable`]: it cannot be reached.
-    pub async fn connect(self) -> Result<Client, Error> {
+    /// [`Error::Config`] and [`Error::File`]: what was given cannot be used, or a credential that has ended is not renewed any
+    /// more. [`Error::Tls`]: the house is not the one that was meant, or does not accept this brand's certificate.
+    /// [`Error::Unavailable`]: it cannot be reached.
+    #[cfg_attr(not(feature = "enrolment"), allow(unused_mut, reason = "a credential that has ended changes it"))]
+    pub async fn connect(mut self) -> Result<Client, Error> {
+        #[cfg(feature = "enrolment")]
+        if let Some(folder) = self.folder.take_if(|folder| folder.has_ended()) {
+            self.folder = Some(folder.renew().await?);
+        }
+        self.connect_as_it_is().await
+    }
+
+    /// The same with the identity that there is, be it one that has ended.
+    pub(crate) async fn connect_as_it_is(self) -> Result<Client, Error> {
         let connector = self.connector()?;
         let mut channels = Vec::with_capacity(self.connections);
         for _ in 0..self.connections {

@@ -100,8 +100,7 @@ impl Enrolment {
         let tls = tls::newcomer_config(|provider| Arc::new(pinned::PinnedVerifier::new(pin, provider)))?;
         let secret = self.invite.secret();
         let enroll = |channel| {
-            let request =
-                v1::EnrollRequest { invite_id: self.invite.id(), secret: secret.to_vec(), csr: csr.clone() };
+            let request = v1::EnrollRequest { invite_id: self.invite.id(), secret: secret.to_vec(), csr: csr.clone() };
             async move { EnrolmentServiceClient::new(channel).enroll(request).await }
         };
         let answer = ask(endpoint, tls, self.deadline, enroll).await?;
@@ -117,15 +116,12 @@ impl Enrolment {
 /// Has a credential that has ended renewed, for a till that was switched off.
 async fn renew_ended(folder: &CredentialFolder, csr: Vec<u8>) -> Result<IssuedCertificate, EnrolmentError> {
     let [authorities, ..] = folder.identity();
-    let ca = std::fs::read(&authorities)
-        .map_err(|source| Error::File { path: authorities, source: Arc::new(source) })?;
+    let ca =
+        std::fs::read(&authorities).map_err(|source| Error::File { path: authorities, source: Arc::new(source) })?;
     let (certificate, signature) = (folder.certificate()?, folder.key()?.sign(&csr)?);
     let renew = |channel| {
-        let request = v1::RenewEndedRequest {
-            certificate: certificate.to_vec(),
-            csr: csr.clone(),
-            signature: signature.clone(),
-        };
+        let request =
+            v1::RenewEndedRequest { certificate: certificate.to_vec(), csr: csr.clone(), signature: signature.clone() };
         async move { EnrolmentServiceClient::new(channel).renew_ended(request).await }
     };
     let answer = ask(folder.enrolment_endpoint(), tls::trusting_config(&ca)?, DEADLINE, renew).await?;
@@ -313,7 +309,9 @@ pub enum EnrolmentError {
     #[error("this house issues no certificates: ask the operator for one that is made by hand")]
     Off,
     /// The house did not issue the credential that is to be renewed.
-    #[error("the house does not know this credential: ask the operator, or whoever looks after your devices, for an invite")]
+    #[error(
+        "the house does not know this credential: ask the operator, or whoever looks after your devices, for an invite"
+    )]
     CredentialUnknown,
     /// The credential was revoked.
     #[error("this credential was revoked, and is not renewed: ask whoever revoked it; a new one needs an invite")]

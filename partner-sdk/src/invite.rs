@@ -209,8 +209,7 @@ impl FromStr for InviteString {
 
     /// White space is left out wherever it stands, since mail breaks long words; capitals are as good as small letters.
     fn from_str(text: &str) -> Result<Self, InviteError> {
-        let text: Zeroizing<String> =
-            Zeroizing::new(text.chars().filter(|letter| !letter.is_whitespace()).collect());
+        let text: Zeroizing<String> = Zeroizing::new(text.chars().filter(|letter| !letter.is_whitespace()).collect());
         let said = text.chars().count();
         let begins = text.get(..PREFIX.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(PREFIX));
         if !begins {
@@ -272,7 +271,8 @@ impl FromStr for InviteString {
 }
 
 /// How many characters the shortest string has.
-const SHORTEST: usize = PREFIX.len() + 1 + digits_of(HEAD_BYTES + ID_BYTES + SECRET_BYTES + PIN_BYTES + 3 + CHECK_BYTES);
+const SHORTEST: usize =
+    PREFIX.len() + 1 + digits_of(HEAD_BYTES + ID_BYTES + SECRET_BYTES + PIN_BYTES + 3 + CHECK_BYTES);
 
 /// How many digits of base 32 so many bytes have.
 const fn digits_of(bytes: usize) -> usize {

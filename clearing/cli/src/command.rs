@@ -13,8 +13,8 @@ use crate::context::{Context, Global};
 use crate::failure::{self, Failure};
 use crate::waiting::telling;
 use crate::{
-    audit, calendar, check, credential, demo, entry, fund, init, log, member, migrate, partner, report, sandbox, serve, settlement,
-    statement, window,
+    audit, calendar, check, credential, demo, entry, fund, init, log, member, migrate, partner, report, sandbox, serve,
+    settlement, statement, window,
 };
 
 const AFTER_HELP: &str = "\

@@ -42,9 +42,11 @@ pub enum Command {
     /// Revokes certificates, at once and for good. It never needs a second person.
     ///
     /// The next write under one of them is refused on every node; the next read, and connections that are open, within a second.
-    #[command(after_help = "Examples:\n  clearing certificate revoke 5d0e7c3a9f000123456789ab5d0e7c3a --reason sold\n  \
+    #[command(
+        after_help = "Examples:\n  clearing certificate revoke 5d0e7c3a9f000123456789ab5d0e7c3a --reason sold\n  \
                             clearing certificate revoke --person anna --reason left      all that anna has\n\n\
-                            For a brand whose keys are stolen: clearing partner lock GROCER")]
+                            For a brand whose keys are stolen: clearing partner lock GROCER"
+    )]
     Revoke(Revoke),
     /// Writes the list of revoked certificates (CRL), signed by the authority of a folder, for those who check it themselves.
     ///
@@ -151,7 +153,11 @@ async fn list(session: &Session, arguments: &List) -> Result<Answer, Failure> {
         return Ok(Answer::new(json, page.next("clearing partner invite PARTNER")));
     }
     let page = Page::new().table(&HEADER, found.iter().map(|one| row(one, &session.zone))).text(session.zone.note());
-    let page = if more { page.text(format!("There are more: --limit {}.", arguments.limit.saturating_mul(2).max(1))) } else { page };
+    let page = if more {
+        page.text(format!("There are more: --limit {}.", arguments.limit.saturating_mul(2).max(1)))
+    } else {
+        page
+    };
     Ok(Answer::new(json, page))
 }
 
@@ -258,7 +264,9 @@ async fn crl(context: &Context, arguments: &Crl) -> Result<Answer, Failure> {
     let mut revoked = Vec::new();
     let mut all = session.client.credentials(CredentialFilter::all());
     while let Some(credential) = all.try_next().await? {
-        let Some(time) = credential.revoke_time.filter(|_| credential.state == CredentialState::Revoked) else { continue };
+        let Some(time) = credential.revoke_time.filter(|_| credential.state == CredentialState::Revoked) else {
+            continue;
+        };
         let revoke_time = jiff::Timestamp::try_from(time).map_err(|error| Failure::internal(&error))?;
         revoked.push(Revoked { serial_hex: credential.serial, revoke_time });
     }
@@ -276,7 +284,11 @@ async fn crl(context: &Context, arguments: &Crl) -> Result<Answer, Failure> {
         "next_update": next.to_string(),
     });
     let page = Page::new()
-        .text(format!("{} certificates are in {shown}; the next list is due {}.", revoked.len(), session.zone.said(next.into())))
+        .text(format!(
+            "{} certificates are in {shown}; the next list is due {}.",
+            revoked.len(),
+            session.zone.said(next.into())
+        ))
         .text("Whoever reads it at connecting needs a list of each authority that it trusts.");
     Ok(Answer::new(json, page))
 }
@@ -292,7 +304,10 @@ async fn invites(session: &Session, arguments: &List) -> Result<Answer, Failure>
     found.truncate(arguments.limit);
     let json = json!({ "invites": found.iter().map(invite_to_json).collect::<Vec<_>>(), "more": more });
     if found.is_empty() {
-        return Ok(Answer::new(json, Page::new().text("There is no invite like this.").next("clearing partner invite PARTNER")));
+        return Ok(Answer::new(
+            json,
+            Page::new().text("There is no invite like this.").next("clearing partner invite PARTNER"),
+        ));
     }
     let zone = &session.zone;
     let rows = found.iter().map(|invite| {
@@ -317,7 +332,11 @@ async fn invites(session: &Session, arguments: &List) -> Result<Answer, Failure>
             page = page.next(format!("clearing certificate revoke {} --reason seen", seen.serial));
         }
     }
-    let page = if more { page.text(format!("There are more: --limit {}.", arguments.limit.saturating_mul(2).max(1))) } else { page };
+    let page = if more {
+        page.text(format!("There are more: --limit {}.", arguments.limit.saturating_mul(2).max(1)))
+    } else {
+        page
+    };
     Ok(Answer::new(json, page))
 }
 
@@ -371,8 +390,9 @@ pub async fn lock(context: &Context, arguments: Lock) -> Result<Answer, Failure>
     let revoked = accepted(session.client.revoke_credentials(request).await)?;
     // Whoever repeats the command suspends what is suspended, which changes nothing.
     let request = SetPartnerState::of(&partner, PartnerState::Suspended);
-    let set = accepted(session.operator().set_partner_state(request).await)
-        .map_err(|failure| failure.hint(format!("its keys are revoked; `clearing partner state {partner} suspended` does the rest")))?;
+    let set = accepted(session.operator().set_partner_state(request).await).map_err(|failure| {
+        failure.hint(format!("its keys are revoked; `clearing partner state {partner} suspended` does the rest"))
+    })?;
     let holds = open_holds(&session, &partner).await?;
     let json = json!({
         "partner": partner,
@@ -389,7 +409,7 @@ pub async fn lock(context: &Context, arguments: Lock) -> Result<Answer, Failure>
         .text(format!("  invites taken back     {}", revoked.withdrawn_count))
         .text(format!("  state                  {}, it was {}", set.state, set.previous_state))
         .and(&holds_page(&holds, &session.zone))
-        .text("Certificates that were made by hand are not among them: clearing certificate revoke SERIAL --reason keys-stolen")
+        .text("Certificates that were made by hand before are refused as well, whatever their numbers.")
         .next(format!("clearing entry find --partner {partner}   (what was done in its name)"))
         .next(format!("clearing partner invite {partner}   (once its machines are clean: a new key)"))
         .next(format!("clearing partner state {partner} active"));
@@ -416,7 +436,8 @@ async fn open_holds(session: &Session, partner: &str) -> Result<Vec<Entry>, Fail
         let mut found = session.operator().find_entries(search);
         let mut looked = 0;
         // None ends before it begins.
-        while let Some(entry) = found.try_next().await?.filter(|entry| entry.entry_time >= oldest && looked < ENDS_MAX) {
+        while let Some(entry) = found.try_next().await?.filter(|entry| entry.entry_time >= oldest && looked < ENDS_MAX)
+        {
             ended.extend(entry.linked_entry_id);
             looked += 1;
         }

@@ -103,9 +103,21 @@ const HINTS: &[Row] = &[
         &["partner invite", "partner lock"],
         "nobody of that name is known here: `clearing partner list` shows the partners",
     ),
-    ("NOT_FOUND", &["certificate revoke"], "`clearing certificate list --all` shows the certificates that the house has issued"),
-    ("NOT_FOUND", &["certificate withdraw"], "`clearing certificate invites --all` shows the invites, and what became of them"),
-    ("NOT_FOUND", &["partner create"], "`clearing partner list` shows whether it is admitted; `clearing partner invite` invites it then"),
+    (
+        "NOT_FOUND",
+        &["certificate revoke"],
+        "`clearing certificate list --all` shows the certificates that the house has issued",
+    ),
+    (
+        "NOT_FOUND",
+        &["certificate withdraw"],
+        "`clearing certificate invites --all` shows the invites, and what became of them",
+    ),
+    (
+        "NOT_FOUND",
+        &["partner create"],
+        "`clearing partner list` shows whether it is admitted; `clearing partner invite` invites it then",
+    ),
     (
         "PARTNER_EXISTS",
         &["partner create"],

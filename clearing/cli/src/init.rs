@@ -17,7 +17,9 @@ use jiff::tz::TimeZone;
 use partner_sdk::Decimal;
 use serde_json::{Value, json};
 
-use crate::certificate::{AUTHORITY_FOLDER, CA_FILE, CA_KEY_FILE, CERTIFICATE_DAYS, Identity, make_authority, valid_for};
+use crate::certificate::{
+    AUTHORITY_FOLDER, CA_FILE, CA_KEY_FILE, CERTIFICATE_DAYS, Identity, make_authority, valid_for,
+};
 use crate::context::Context;
 use crate::failure::{Failure, with_causes};
 use crate::files::{refuse_to_overwrite, write_new};

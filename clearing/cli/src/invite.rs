@@ -89,7 +89,11 @@ pub async fn run(context: &Context, arguments: Arguments) -> Result<Answer, Fail
     let session = Session::open(context).await?;
     let invited = invite(&session, holder, &arguments.terms).await?;
     let answer = Answer::new(invited.to_json(), invited.page(&session.zone));
-    Ok(if arguments.bare && !context.output.is_json() { answer.in_a_file(format!("{}\n", invited.string)) } else { answer })
+    Ok(if arguments.bare && !context.output.is_json() {
+        answer.in_a_file(format!("{}\n", invited.string))
+    } else {
+        answer
+    })
 }
 
 /// Makes an invite.
@@ -104,7 +108,9 @@ pub async fn invite(session: &Session, holder: Holder, terms: &Terms) -> Result<
         Ok(created) => created,
         // The secret is in this process alone: what the house may have taken can be used by nobody.
         Err(failure) if failure.exit == Exit::Unreachable => {
-            return Err(failure.hint("run it again; an invite that nobody was shown can be used by nobody, and ends by itself"));
+            return Err(
+                failure.hint("run it again; an invite that nobody was shown can be used by nobody, and ends by itself")
+            );
         }
         Err(failure) => return Err(failure),
     };
@@ -151,7 +157,6 @@ impl Invited {
 
 /// A scope of a credential.
 pub fn scope(text: &str) -> Result<CredentialScope, String> {
-    let all: Vec<(&str, CredentialScope)> =
-        CredentialScope::ALL.iter().map(|scope| (scope.as_str(), *scope)).collect();
+    let all: Vec<(&str, CredentialScope)> = CredentialScope::ALL.iter().map(|scope| (scope.as_str(), *scope)).collect();
     values::one_of(text, &all)
 }

@@ -1,11 +1,11 @@
 //! `clearing partner`: admitting brands, their terms and states, and the certificates with which they join.
 
 use clap::{Args, Subcommand};
+use partner_sdk::Holder;
 use partner_sdk::operator::{
     CreatePartner, FundingConsent, Partner, PartnerLimits, PartnerState, RenamePartner, SetFundingConsent, SetLimits,
     SetPartnerState, SetTerms,
 };
-use partner_sdk::Holder;
 use serde_json::{Value, json};
 
 use crate::context::Context;
@@ -33,15 +33,19 @@ pub enum Command {
     ///
     /// It is used once, within a day unless --hours says otherwise. The brand types `partner enroll STRING`, or its program does:
     /// the key is made there. Whoever sees the string first can use it, so send it by a way that nobody else reads.
-    #[command(after_help = "Examples:\n  clearing partner invite GROCER\n  clearing partner invite GROCER --scopes issue,accept --hours 2\n  \
+    #[command(
+        after_help = "Examples:\n  clearing partner invite GROCER\n  clearing partner invite GROCER --scopes issue,accept --hours 2\n  \
                             clearing partner invite GROCER --bare > grocer.invite\n  \
-                            clearing partner invite --person anna\n  clearing partner invite --auditor kpmg --hours 72")]
+                            clearing partner invite --person anna\n  clearing partner invite --auditor kpmg --hours 72"
+    )]
     Invite(invite::Arguments),
     /// Shuts out whoever has the keys of a brand: one command for the day on which they are stolen.
     ///
     /// It revokes all its certificates and invites, suspends it, and shows its open holds and what was done. The points that it
     /// issued stay spendable at others.
-    #[command(after_help = "Examples:\n  clearing partner lock GROCER\n  clearing partner lock GROCER --yes\n  clearing partner lock GROCER --dry-run")]
+    #[command(
+        after_help = "Examples:\n  clearing partner lock GROCER\n  clearing partner lock GROCER --yes\n  clearing partner lock GROCER --dry-run"
+    )]
     Lock(credential::Lock),
     /// Makes a certificate by hand with which a partner (or an auditor) connects, from the coalition's authority.
     ///

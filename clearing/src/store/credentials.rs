@@ -9,7 +9,7 @@ use clearing_core::facts::credential::{
 };
 use clearing_core::facts::origin::Code;
 use clearing_core::operation::{Footprint, HOLDINGS_TOLD_MAX};
-use clearing_core::units::{Hash, InviteId, Timestamp};
+use clearing_core::units::{InviteId, Timestamp};
 
 use super::cells::Row;
 use super::rows::RowSet;

@@ -25,8 +25,10 @@ pub enum Command {
     #[command(after_help = "Examples:\n  partner credential revoke 5d0e7c3a9f000123456789ab5d0e7c3a --reason stolen")]
     Revoke(Revoke),
     /// Renews the credential of this folder now, with a new key. Programs of the SDK do it by themselves, at half of its life.
-    #[command(after_help = "Examples:\n  partner credential renew\n  partner credential renew --credentials /etc/till/credentials\n\n\
-                            One that has ended can be renewed for 30 days.")]
+    #[command(
+        after_help = "Examples:\n  partner credential renew\n  partner credential renew --credentials /etc/till/credentials\n\n\
+                            One that has ended can be renewed for 30 days."
+    )]
     Renew,
 }
 
@@ -85,7 +87,9 @@ async fn revoke(global: &Global, output: Output, arguments: Revoke) -> Result<An
         }
         let question = format!("This revokes {} for good. Go on? [y/N]", arguments.serials.join(" and "));
         if !["y", "yes"].contains(&output.ask(&question).to_ascii_lowercase().as_str()) {
-            return Err(Failure::new(Exit::Usage, "nothing was done: the answer was not yes").hint("answer y, or say --yes"));
+            return Err(
+                Failure::new(Exit::Usage, "nothing was done: the answer was not yes").hint("answer y, or say --yes")
+            );
         }
     }
     let client = connect(global).await?;

@@ -98,9 +98,8 @@ pub async fn run(global: &Global, command: Command) -> Result<Answer, Failure> {
     let end = client.server_info().await?.server_time + Duration::from_secs(arguments.hours * 3_600);
     let invites: Vec<_> =
         arguments.devices().into_iter().map(|device| (client.new_invite().device(device.clone()), device)).collect();
-    let create = CreateInvites::new(invites.iter().map(|(invite, _)| invite))
-        .scopes(arguments.scopes.iter().copied())
-        .ends(end);
+    let create =
+        CreateInvites::new(invites.iter().map(|(invite, _)| invite)).scopes(arguments.scopes.iter().copied()).ends(end);
     // Without a request id of its own: the secrets are this process's, and what it made for nobody ends by itself.
     let created = accepted(client.create_invites(create).await)
         .map_err(|failure| failure.hint("run it again: strings that were never shown can be used by nobody"))?;
@@ -121,10 +120,8 @@ pub async fn run(global: &Global, command: Command) -> Result<Answer, Failure> {
     });
     let header = ["device", "store", "till", "string"];
     let count = invites.len();
-    let next = format!(
-        "Each can be used once, until {}, on its device: partner enroll STRING",
-        moment(created.end_time)
-    );
+    let next =
+        format!("Each can be used once, until {}, on its device: partner enroll STRING", moment(created.end_time));
     let Some(file) = &arguments.csv else {
         return Ok(Answer::new(json, format!("{}{next}", table(&header, &rows))));
     };

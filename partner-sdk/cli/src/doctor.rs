@@ -70,7 +70,9 @@ async fn look(global: &Global, looks: &mut Vec<Look>) -> Result<(), Failure> {
         wrong: if folder.has_ended() {
             Some("it has ended: `partner credential renew` renews it for 30 days after its end".to_owned())
         } else {
-            folder.is_due().then(|| "it is due: `partner credential renew`, or a program of the SDK that runs".to_owned())
+            folder
+                .is_due()
+                .then(|| "it is due: `partner credential renew`, or a program of the SDK that runs".to_owned())
         },
     });
     let begun = Instant::now();
@@ -109,7 +111,11 @@ async fn look(global: &Global, looks: &mut Vec<Look>) -> Result<(), Failure> {
     });
     looks.push(Look {
         what: "latency",
-        found: format!("{} ms for half of {CALLS} calls, {} ms at the most", half.as_millis(), times[CALLS - 1].as_millis()),
+        found: format!(
+            "{} ms for half of {CALLS} calls, {} ms at the most",
+            half.as_millis(),
+            times[CALLS - 1].as_millis()
+        ),
         wrong: None,
     });
     let own = client.credentials(CredentialFilter::all().serial(folder.serial())).first(1).await;

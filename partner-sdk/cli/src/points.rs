@@ -107,7 +107,9 @@ fn figures(member: &MemberFigures) -> Value {
 
 fn told(member: &MemberFigures) -> String {
     let mut text = format!("The member has {} points to spend", member.available_points);
-    for (points, what) in [(member.held_points, "held"), (member.pending_points, "pending"), (member.owed_points, "owed")] {
+    for (points, what) in
+        [(member.held_points, "held"), (member.pending_points, "pending"), (member.owed_points, "owed")]
+    {
         if points != 0 {
             text.push_str(&format!(", {points} {what}"));
         }

@@ -27,14 +27,14 @@ impl Effect {
 /// The credential, renewed if that is due.
 pub async fn credential(global: &Global) -> Result<CredentialFolder, Failure> {
     let folder = CredentialFolder::open(&global.credentials)?;
-    // One that has ended must be renewed; one that is due can wait for better days.
-    match folder.is_due() {
-        true => match folder.renew().await {
-            Ok(renewed) => Ok(renewed),
-            Err(_) if !folder.has_ended() => Ok(folder),
-            Err(error) => Err(error.into()),
-        },
-        false => Ok(folder),
+    if !folder.is_due() {
+        return Ok(folder);
+    }
+    match folder.renew().await {
+        Ok(renewed) => Ok(renewed),
+        // One that is due can wait for better days; one that has ended cannot.
+        Err(_) if !folder.has_ended() => Ok(folder),
+        Err(error) => Err(error.into()),
     }
 }
 

@@ -180,10 +180,6 @@ impl CredentialFolder {
         [AUTHORITIES, CERTIFICATE, KEY].map(|name| self.path.join(name))
     }
 
-    pub(super) fn told(&self) -> &Told {
-        &self.told
-    }
-
     /// The certificate itself, DER.
     pub(super) fn certificate(&self) -> Result<CertificateDer<'static>, Error> {
         first_certificate(read(&self.path.join(CERTIFICATE))?.as_bytes())

@@ -1,6 +1,8 @@
 //! Keys that are made where they are used, and never leave it: what is sent is a signing request.
 
-use rcgen::{CertificateParams, DistinguishedName, KeyPair, PKCS_ECDSA_P256_SHA256, PublicKeyData as _, SigningKey as _};
+use rcgen::{
+    CertificateParams, DistinguishedName, KeyPair, PKCS_ECDSA_P256_SHA256, PublicKeyData as _, SigningKey as _,
+};
 use zeroize::Zeroizing;
 
 use crate::error::Error;

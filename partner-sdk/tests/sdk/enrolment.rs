@@ -23,7 +23,7 @@ use tonic::transport::Server;
 use tonic::{Code, Request, Response, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
-use crate::house::{Coalition, House, validity};
+use crate::house::{Coalition, Connection, House, validity};
 
 /// What the listener does with one request.
 enum Step {
@@ -88,7 +88,7 @@ impl Listener {
         tasks.spawn(async move {
             while let Ok((tcp, _)) = listener.accept().await {
                 let Ok(tls) = acceptor.accept(tcp).await else { continue };
-                if incoming.send(Ok::<_, std::io::Error>(tls)).await.is_err() {
+                if incoming.send(Ok::<_, std::io::Error>(Connection { tls, lost: Arc::default() })).await.is_err() {
                     return;
                 }
             }
@@ -161,10 +161,7 @@ impl EnrolmentService for Script {
         Ok(Response::new(v1::EnrollResponse { issued: Some(issued) }))
     }
 
-    async fn renew_ended(
-        &self,
-        _: Request<v1::RenewEndedRequest>,
-    ) -> Result<Response<v1::RenewEndedResponse>, Status> {
+    async fn renew_ended(&self, _: Request<v1::RenewEndedRequest>) -> Result<Response<v1::RenewEndedResponse>, Status> {
         Err(Status::unimplemented("not in this script"))
     }
 }
@@ -181,8 +178,7 @@ async fn enroll(listener: &Listener, place: &TempDir) -> Result<CredentialFolder
 async fn an_invite_becomes_a_folder_whose_credential_connects() {
     let house = House::playing([]).await;
     let coalition = Coalition { authority: house.coalition.authority_again() };
-    let listener =
-        Listener::with(coalition, &house.endpoint(), &ServerAddress::loopback(), validity(), []).await;
+    let listener = Listener::with(coalition, &house.endpoint(), &ServerAddress::loopback(), validity(), []).await;
     let place = place();
     let folder = enroll(&listener, &place).await.unwrap();
     assert_eq!((folder.holder(), folder.endpoint()), ("partner/grocer", house.endpoint().as_str()));
@@ -292,7 +288,10 @@ async fn whoever_is_one_too_many_is_told_when_to_come_back() {
     let refused = Status::with_error_details(Code::Unavailable, "too many requests from here", later);
     let listener = Listener::playing([Step::Refuse(refused)]).await;
     let error = enroll(&listener, &place()).await.unwrap_err();
-    assert!(matches!(error, EnrolmentError::ComeBack { after, .. } if after == Duration::from_secs(3_600)), "{error:?}");
+    assert!(
+        matches!(error, EnrolmentError::ComeBack { after, .. } if after == Duration::from_secs(3_600)),
+        "{error:?}"
+    );
     assert!(error.to_string().contains("in 3600 seconds"), "{error}");
 }
 
@@ -317,6 +316,10 @@ async fn a_certificate_of_another_key_is_not_kept() {
 
 fn refusal(code: Code, reason: &str, metadata: &[(&str, &str)]) -> Status {
     let metadata = metadata.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-    let details = ErrorDetails::with_error_info(reason, "clearing.coalition", metadata.collect::<std::collections::HashMap<_, _>>());
+    let details = ErrorDetails::with_error_info(
+        reason,
+        "clearing.coalition",
+        metadata.collect::<std::collections::HashMap<_, _>>(),
+    );
     Status::with_error_details(code, "as the script says", details)
 }

@@ -406,9 +406,9 @@ impl HoldService for Script {
 }
 
 /// A connection that can be lost.
-struct Connection {
-    tls: TlsStream<TcpStream>,
-    lost: Arc<AtomicBool>,
+pub struct Connection {
+    pub tls: TlsStream<TcpStream>,
+    pub lost: Arc<AtomicBool>,
 }
 
 impl Connection {

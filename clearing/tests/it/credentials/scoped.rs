@@ -154,7 +154,7 @@ async fn what_a_device_writes_names_its_store_and_till_and_no_other() {
         let results = answer.unwrap().into_inner().results;
         assert!(matches!(results[0].result, Some(v1::issue_result::Result::Error(_))), "{results:?}");
         let streamed = v1::StreamIssuePointsRequest { batch_number: 1, items: batch };
-        let mut stream = till.clone().issues.stream_issue_points(tokio_stream::iter([streamed])).await.unwrap().into_inner();
+        let mut stream = till.clone().issues.stream_issue_points(futures::stream::iter([streamed])).await.unwrap().into_inner();
         let results = stream.message().await.unwrap().unwrap().results;
         assert!(matches!(results[0].result, Some(v1::issue_result::Result::Error(_))), "{results:?}");
         test.end().await;
