@@ -101,7 +101,7 @@ async fn a_certificate_is_listed_shown_and_revoked_and_then_in_the_list_of_the_r
     let shown = house.json(&["certificate", "show", serial]);
     assert_eq!(shown["invite_id"], created["invite"]["invite_id"]);
     assert!(house.table(&["certificate", "show", serial]).contains("partner/grocer"));
-    let (code, error) = house.failure(&["certificate", "show", "00"]);
+    let (code, error) = house.failure(&["certificate", "show", "4f00"]);
     assert_eq!(code, 1, "{error}");
 
     let dry = house.json(&["certificate", "revoke", serial, "--reason", "sold", "--dry-run"]);
