@@ -344,7 +344,9 @@ pub async fn ask(
             let amount = sdk_money(client, *amount).await?;
             send!(house operator.withdraw_funds(op::WithdrawFunds::account(fund.to_string(), amount)))
         }
-        Command::RunDueWork(_) | Command::ForgetRequests(_) => panic!("nobody asks for {command:?}"),
+        Command::RunDueWork(_) | Command::ForgetRequests(_) | Command::Enroll(_) | Command::Renew(_) => {
+            panic!("nobody asks for {command:?}")
+        }
     }
 }
 
