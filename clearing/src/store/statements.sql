@@ -479,10 +479,11 @@
     ON CONFLICT (window_number, issuer, acceptor) DO UPDATE SET points = points + excluded.points, amount = amount + excluded.amount
     RETURNING window_number, issuer, acceptor, points, amount;
 
--- store.move_issued (SQLite)
-    UPDATE guards SET issued_day = k.issued_day,
-        issued_points = k.issued_points + iif(guards.issued_day = k.issued_day, guards.issued_points, 0)
-    FROM (SELECT $1 AS partner, $2 AS issued_day, $3 AS issued_points) AS k WHERE guards.partner = k.partner RETURNING partner, issued_day, issued_points;
+-- store.move_counted (SQLite)
+    UPDATE guards SET counted_day = k.counted_day,
+        issued_points = k.issued_points + iif(guards.counted_day = k.counted_day, guards.issued_points, 0),
+        accepted_points = k.accepted_points + iif(guards.counted_day = k.counted_day, guards.accepted_points, 0)
+    FROM (SELECT $1 AS partner, $2 AS counted_day, $3 AS issued_points, $4 AS accepted_points) AS k WHERE guards.partner = k.partner RETURNING partner, counted_day, issued_points, accepted_points;
 
 -- store.move_head (SQLite)
     UPDATE journal_head SET next_sequence = next_sequence + $1, next_number = next_number + 1, hash = $2
@@ -508,14 +509,16 @@
         ON CONFLICT (window_number, issuer, acceptor) DO UPDATE SET points = gross.points + excluded.points,
             amount = gross.amount + excluded.amount
         RETURNING gross.window_number, gross.issuer, gross.acceptor, gross.points, gross.amount
-    ), issued AS (
-        UPDATE guards AS t SET issued_day = d.issued_day,
-            issued_points = d.issued_points + CASE WHEN t.issued_day = d.issued_day THEN t.issued_points ELSE 0 END
-        FROM head CROSS JOIN unnest($13::text[], $14::bigint[], $15::bigint[]) AS d (partner, issued_day, issued_points) WHERE t.partner = d.partner RETURNING t.partner, t.issued_points
+    ), counted AS (
+        UPDATE guards AS t SET counted_day = d.counted_day,
+            issued_points = d.issued_points + CASE WHEN t.counted_day = d.counted_day THEN t.issued_points ELSE 0 END,
+            accepted_points = d.accepted_points
+                + CASE WHEN t.counted_day = d.counted_day THEN t.accepted_points ELSE 0 END
+        FROM head CROSS JOIN unnest($13::text[], $14::bigint[], $15::bigint[], $16::bigint[]) AS d (partner, counted_day, issued_points, accepted_points) WHERE t.partner = d.partner RETURNING t.partner, t.issued_points, t.accepted_points
     ), linked AS (
-        UPDATE journal_head AS j SET next_sequence = head.next_sequence + $17, next_number = head.next_number + 1,
+        UPDATE journal_head AS j SET next_sequence = head.next_sequence + $18, next_number = head.next_number + 1,
             hash = sha256(
-                '\x04'::bytea || head.hash || int8send(head.next_number) || int8send(head.next_sequence) || $21
+                '\x04'::bytea || head.hash || int8send(head.next_number) || int8send(head.next_sequence) || $22
             )
         FROM head WHERE j.id = 1
         RETURNING head.next_sequence AS first_sequence, head.next_number AS number, head.hash AS previous_hash,
@@ -523,11 +526,11 @@
     )
     INSERT INTO batches (batch_id, number, first_sequence, entry_count, request_count, window_number, time, hash,
         previous_hash, requests_hash, salt)
-    SELECT $16, number, first_sequence, $17, $22, $18, $19, hash, previous_hash, $23,
-        $20
+    SELECT $17, number, first_sequence, $18, $23, $19, $20, hash, previous_hash, $24,
+        $21
     FROM linked
     RETURNING first_sequence, (SELECT count(*) FROM moved) + (SELECT count(*) FROM owed)
-        + (SELECT count(*) FROM obliged) + (SELECT count(*) FROM issued) AS moved, (
+        + (SELECT count(*) FROM obliged) + (SELECT count(*) FROM counted) AS moved, (
             SELECT string_agg(far, ';') FROM (
                 SELECT concat_ws(',', 'b', commodity, account, amount) AS far FROM moved
                 WHERE amount NOT BETWEEN -1152921504606846976 AND 1152921504606846976
@@ -538,7 +541,8 @@
                 WHERE points NOT BETWEEN -1152921504606846976 AND 1152921504606846976
                 OR amount NOT BETWEEN -1152921504606846976 AND 1152921504606846976
                 UNION ALL
-                SELECT concat_ws(',', 'i', partner, issued_points) FROM issued WHERE issued_points > 1152921504606846976
+                SELECT concat_ws(',', 'c', partner, issued_points, accepted_points) FROM counted
+                WHERE issued_points > 1152921504606846976 OR accepted_points > 1152921504606846976
             ) AS f
         ) AS far;
 
@@ -585,14 +589,16 @@
         ON CONFLICT (window_number, issuer, acceptor) DO UPDATE SET points = gross.points + excluded.points,
             amount = gross.amount + excluded.amount
         RETURNING gross.window_number, gross.issuer, gross.acceptor, gross.points, gross.amount
-    ), issued AS (
-        UPDATE guards AS t SET issued_day = d.issued_day,
-            issued_points = d.issued_points + CASE WHEN t.issued_day = d.issued_day THEN t.issued_points ELSE 0 END
-        FROM head CROSS JOIN unnest($50::text[], $51::bigint[], $52::bigint[]) AS d (partner, issued_day, issued_points) WHERE t.partner = d.partner RETURNING t.partner, t.issued_points
+    ), counted AS (
+        UPDATE guards AS t SET counted_day = d.counted_day,
+            issued_points = d.issued_points + CASE WHEN t.counted_day = d.counted_day THEN t.issued_points ELSE 0 END,
+            accepted_points = d.accepted_points
+                + CASE WHEN t.counted_day = d.counted_day THEN t.accepted_points ELSE 0 END
+        FROM head CROSS JOIN unnest($50::text[], $51::bigint[], $52::bigint[], $53::bigint[]) AS d (partner, counted_day, issued_points, accepted_points) WHERE t.partner = d.partner RETURNING t.partner, t.issued_points, t.accepted_points
     ), linked AS (
-        UPDATE journal_head AS j SET next_sequence = head.next_sequence + $54, next_number = head.next_number + 1,
+        UPDATE journal_head AS j SET next_sequence = head.next_sequence + $55, next_number = head.next_number + 1,
             hash = sha256(
-                '\x04'::bytea || head.hash || int8send(head.next_number) || int8send(head.next_sequence) || $58
+                '\x04'::bytea || head.hash || int8send(head.next_number) || int8send(head.next_sequence) || $59
             )
         FROM head WHERE j.id = 1
         RETURNING head.next_sequence AS first_sequence, head.next_number AS number, head.hash AS previous_hash,
@@ -600,11 +606,11 @@
     )
     INSERT INTO batches (batch_id, number, first_sequence, entry_count, request_count, window_number, time, hash,
         previous_hash, requests_hash, salt)
-    SELECT $53, number, first_sequence, $54, $59, $55, $56, hash, previous_hash, $60,
-        $57
+    SELECT $54, number, first_sequence, $55, $60, $56, $57, hash, previous_hash, $61,
+        $58
     FROM linked
     RETURNING first_sequence, (SELECT count(*) FROM moved) + (SELECT count(*) FROM owed)
-        + (SELECT count(*) FROM obliged) + (SELECT count(*) FROM issued) AS moved, (
+        + (SELECT count(*) FROM obliged) + (SELECT count(*) FROM counted) AS moved, (
             SELECT string_agg(far, ';') FROM (
                 SELECT concat_ws(',', 'b', commodity, account, amount) AS far FROM moved
                 WHERE amount NOT BETWEEN -1152921504606846976 AND 1152921504606846976
@@ -615,7 +621,8 @@
                 WHERE points NOT BETWEEN -1152921504606846976 AND 1152921504606846976
                 OR amount NOT BETWEEN -1152921504606846976 AND 1152921504606846976
                 UNION ALL
-                SELECT concat_ws(',', 'i', partner, issued_points) FROM issued WHERE issued_points > 1152921504606846976
+                SELECT concat_ws(',', 'c', partner, issued_points, accepted_points) FROM counted
+                WHERE issued_points > 1152921504606846976 OR accepted_points > 1152921504606846976
             ) AS f
         ) AS far;
 
@@ -739,50 +746,57 @@
 
 -- store.upsert_limits (SQLite)
     INSERT INTO limits (partner, net_debit_cap, outstanding_points, points_per_day, points_per_member_per_day,
-        points_per_entry, transfer_points_per_entry, transfer_points_per_member_per_day, cooling_seconds)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+        points_per_entry, transfer_points_per_entry, transfer_points_per_member_per_day,
+        redeem_points_per_member_per_day, redeem_foreign_points_per_day, cooling_seconds)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
     ON CONFLICT (partner) DO UPDATE SET net_debit_cap = excluded.net_debit_cap, outstanding_points = excluded.outstanding_points,
         points_per_day = excluded.points_per_day,
         points_per_member_per_day = excluded.points_per_member_per_day,
         points_per_entry = excluded.points_per_entry,
         transfer_points_per_entry = excluded.transfer_points_per_entry,
         transfer_points_per_member_per_day = excluded.transfer_points_per_member_per_day,
+        redeem_points_per_member_per_day = excluded.redeem_points_per_member_per_day,
+        redeem_foreign_points_per_day = excluded.redeem_foreign_points_per_day,
         cooling_seconds = excluded.cooling_seconds;
 
 -- store.upsert_limits (PostgreSQL)
     INSERT INTO limits (partner, net_debit_cap, outstanding_points, points_per_day, points_per_member_per_day,
-        points_per_entry, transfer_points_per_entry, transfer_points_per_member_per_day, cooling_seconds)
+        points_per_entry, transfer_points_per_entry, transfer_points_per_member_per_day,
+        redeem_points_per_member_per_day, redeem_foreign_points_per_day, cooling_seconds)
     SELECT k.partner, k.net_debit_cap, k.outstanding_points, k.points_per_day, k.points_per_member_per_day,
         k.points_per_entry, k.transfer_points_per_entry, k.transfer_points_per_member_per_day,
-        k.cooling_seconds
+        k.redeem_points_per_member_per_day, k.redeem_foreign_points_per_day, k.cooling_seconds
         FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[],
-        $8::bigint[], $9::bigint[]) AS k (partner, net_debit_cap, outstanding_points, points_per_day, points_per_member_per_day,
-        points_per_entry, transfer_points_per_entry, transfer_points_per_member_per_day, cooling_seconds)
+        $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[]) AS k (partner, net_debit_cap, outstanding_points, points_per_day, points_per_member_per_day,
+        points_per_entry, transfer_points_per_entry, transfer_points_per_member_per_day,
+        redeem_points_per_member_per_day, redeem_foreign_points_per_day, cooling_seconds)
     ON CONFLICT (partner) DO UPDATE SET net_debit_cap = excluded.net_debit_cap, outstanding_points = excluded.outstanding_points,
         points_per_day = excluded.points_per_day,
         points_per_member_per_day = excluded.points_per_member_per_day,
         points_per_entry = excluded.points_per_entry,
         transfer_points_per_entry = excluded.transfer_points_per_entry,
         transfer_points_per_member_per_day = excluded.transfer_points_per_member_per_day,
+        redeem_points_per_member_per_day = excluded.redeem_points_per_member_per_day,
+        redeem_foreign_points_per_day = excluded.redeem_foreign_points_per_day,
         cooling_seconds = excluded.cooling_seconds;
 
 -- store.insert_guards (SQLite)
-    INSERT INTO guards (partner, reserved, unsettled, issued_day, issued_points)
-    VALUES ($1, $2, $3, $4, $5) ON CONFLICT (partner) DO NOTHING;
+    INSERT INTO guards (partner, reserved, unsettled, counted_day, issued_points, accepted_points)
+    VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (partner) DO NOTHING;
 
 -- store.insert_guards (PostgreSQL)
-    INSERT INTO guards (partner, reserved, unsettled, issued_day, issued_points)
-    SELECT k.partner, k.reserved, k.unsettled, k.issued_day, k.issued_points
-        FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[]) AS k (partner, reserved, unsettled, issued_day, issued_points) ON CONFLICT (partner) DO NOTHING;
+    INSERT INTO guards (partner, reserved, unsettled, counted_day, issued_points, accepted_points)
+    SELECT k.partner, k.reserved, k.unsettled, k.counted_day, k.issued_points, k.accepted_points
+        FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[]) AS k (partner, reserved, unsettled, counted_day, issued_points, accepted_points) ON CONFLICT (partner) DO NOTHING;
 
 -- store.lock_guards (SQLite)
-    SELECT g.partner, g.reserved, g.unsettled, g.issued_day, g.issued_points FROM (SELECT $1 AS partner) AS k CROSS JOIN guards AS g WHERE g.partner = k.partner;
+    SELECT g.partner, g.reserved, g.unsettled, g.counted_day, g.issued_points, g.accepted_points FROM (SELECT $1 AS partner) AS k CROSS JOIN guards AS g WHERE g.partner = k.partner;
 
 -- store.lock_guards (PostgreSQL)
-    SELECT partner, reserved, unsettled, issued_day, issued_points FROM guards WHERE partner = ANY ($1::text[]) ORDER BY partner FOR UPDATE;
+    SELECT partner, reserved, unsettled, counted_day, issued_points, accepted_points FROM guards WHERE partner = ANY ($1::text[]) ORDER BY partner FOR UPDATE;
 
 -- store.all_guards
-    SELECT partner, reserved, unsettled, issued_day, issued_points FROM guards;
+    SELECT partner, reserved, unsettled, counted_day, issued_points, accepted_points FROM guards;
 
 -- store.move_guards (SQLite)
     UPDATE guards SET reserved = guards.reserved + k.reserved, unsettled = guards.unsettled + k.unsettled
@@ -1038,7 +1052,7 @@
 -- store.partners
     SELECT p.partner, p.display_name, p.state, p.suspended_in, l.partner, l.net_debit_cap, l.outstanding_points, l.points_per_day, l.points_per_member_per_day,
         l.points_per_entry, l.transfer_points_per_entry, l.transfer_points_per_member_per_day,
-        l.cooling_seconds FROM partners AS p LEFT JOIN limits AS l ON l.partner = p.partner;
+        l.redeem_points_per_member_per_day, l.redeem_foreign_points_per_day, l.cooling_seconds FROM partners AS p LEFT JOIN limits AS l ON l.partner = p.partner;
 
 -- store.upsert_partners (SQLite)
     INSERT INTO partners (partner, display_name, state, suspended_in)
