@@ -276,10 +276,11 @@ impl Reading<'_> {
             let lines = v1::GetStatementRequest { page_size: 1_000, ..Default::default() };
             self.timed("statement, 1,000 lines", positions.get_statement(lines)).await?;
             let origin = newest.into_iter().find_map(|entry| entry.origin).context("an entry of a till")?;
-            let v1::Origin { store, business_date, .. } = origin;
+            // A till: all that was filled is of one store and day, more than the house counts at once.
+            let v1::Origin { store, till, business_date, .. } = origin;
             let counted = Some(v1::DayTotals::default());
-            let day = v1::ReconcileDayRequest { store, till: String::new(), business_date, counted };
-            self.timed("reconcile a day of a store", receipts.reconcile_day(day)).await?;
+            let day = v1::ReconcileDayRequest { store, till, business_date, counted };
+            self.timed("reconcile a day of a till", receipts.reconcile_day(day)).await?;
             let today = v1::ListExpiryNoticesRequest::default();
             self.timed("notices of today, a page", notices.list_expiry_notices(today)).await?;
             self.timed("trial balance", operator.trial_balance(false)).await?;

@@ -365,7 +365,7 @@ fn serve_guests(
     let service = EnrolmentServiceServer::new(service)
         .max_decoding_message_size(REQUEST_BYTES_MAX)
         .max_encoding_message_size(ANSWER_BYTES_MAX);
-    let server = transport().max_concurrent_streams(GUEST_STREAMS_MAX).timeout(GUEST_WAIT).layer(CompleteLayer);
+    let mut server = transport().max_concurrent_streams(GUEST_STREAMS_MAX).timeout(GUEST_WAIT).layer(CompleteLayer);
     let serve = server.add_service(service).serve_with_incoming_shutdown(reception.incoming(listener), async move {
         stop.cancelled().await;
     });

@@ -72,6 +72,7 @@ mod notices;
 mod occupancy;
 mod packed;
 mod parties;
+mod parts;
 mod prober;
 mod projection;
 mod receipts;

@@ -49,6 +49,8 @@ CREATE TABLE limits (
     points_per_entry                   bigint CHECK (points_per_entry >= 0),
     transfer_points_per_entry          bigint CHECK (transfer_points_per_entry >= 0),
     transfer_points_per_member_per_day bigint CHECK (transfer_points_per_member_per_day >= 0),
+    redeem_points_per_member_per_day   bigint CHECK (redeem_points_per_member_per_day >= 0),
+    redeem_foreign_points_per_day      bigint CHECK (redeem_foreign_points_per_day >= 0),
     cooling_seconds                    bigint CHECK (cooling_seconds >= 0)
 );
 
@@ -67,15 +69,17 @@ CREATE TABLE terms_outstanding (
 -- whatever the number of holds and legs. A row is made with its partner. Hot like balances; a partner with a cap or a limit
 -- has its row locked early, by every batch that moves its points.
 CREATE TABLE guards (
-    partner       text NOT NULL PRIMARY KEY,
+    partner         text NOT NULL PRIMARY KEY,
     -- money: what open holds reserve of its headroom
-    reserved      bigint NOT NULL,
+    reserved        bigint NOT NULL,
     -- money: the sum of its legs that it has not paid
-    unsettled     bigint NOT NULL CHECK (unsettled <= 0),
-    -- the last day on which it issued, in days since 1970
-    issued_day    integer NOT NULL,
+    unsettled       bigint NOT NULL CHECK (unsettled <= 0),
+    -- the last day on which it issued, or redeemed points of others, in days since 1970
+    counted_day     integer NOT NULL,
     -- points it issued on that day
-    issued_points bigint NOT NULL
+    issued_points   bigint NOT NULL,
+    -- points of other issuers it redeemed on that day, those of holds among them
+    accepted_points bigint NOT NULL
 ) WITH (fillfactor = 20);
 
 -- What a funder lets another partner issue at its cost. Uses are counted even where nothing was granted, so that a later

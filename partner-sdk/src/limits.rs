@@ -27,6 +27,10 @@ pub struct PartnerLimits {
     pub transfer_points_per_entry: Option<i64>,
     /// Points that one member transfers on one day when it asks.
     pub transfer_points_per_member_per_day: Option<i64>,
+    /// Points that one member redeems at it on one day, those of holds among them.
+    pub redeem_points_per_member_per_day: Option<i64>,
+    /// Points of other issuers that are redeemed at it on one day, those of holds among them.
+    pub redeem_foreign_points_per_day: Option<i64>,
     /// For how long after earning a member cannot spend at it, in seconds.
     pub cooling_seconds: Option<i64>,
 }
@@ -78,6 +82,18 @@ impl PartnerLimits {
     #[must_use]
     pub fn transfer_points_per_member_per_day(self, points: i64) -> Self {
         Self { transfer_points_per_member_per_day: Some(points), ..self }
+    }
+
+    /// Limits the points that one member redeems at it on one day.
+    #[must_use]
+    pub fn redeem_points_per_member_per_day(self, points: i64) -> Self {
+        Self { redeem_points_per_member_per_day: Some(points), ..self }
+    }
+
+    /// Limits the points of other issuers that are redeemed at it on one day.
+    #[must_use]
+    pub fn redeem_foreign_points_per_day(self, points: i64) -> Self {
+        Self { redeem_foreign_points_per_day: Some(points), ..self }
     }
 
     /// Sets for how long after earning a member cannot spend at it, in seconds.

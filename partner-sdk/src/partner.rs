@@ -304,6 +304,8 @@ fn to_limits(limits: &PartnerLimits) -> v1::PartnerLimits {
         points_per_entry: limits.points_per_entry,
         transfer_points_per_entry: limits.transfer_points_per_entry,
         transfer_points_per_member_per_day: limits.transfer_points_per_member_per_day,
+        redeem_points_per_member_per_day: limits.redeem_points_per_member_per_day,
+        redeem_foreign_points_per_day: limits.redeem_foreign_points_per_day,
         cooling_seconds: limits.cooling_seconds,
     }
 }

@@ -218,6 +218,8 @@ impl FromWire<v1::PartnerLimits> for PartnerLimits {
             points_per_entry: wire.points_per_entry,
             transfer_points_per_entry: wire.transfer_points_per_entry,
             transfer_points_per_member_per_day: wire.transfer_points_per_member_per_day,
+            redeem_points_per_member_per_day: wire.redeem_points_per_member_per_day,
+            redeem_foreign_points_per_day: wire.redeem_foreign_points_per_day,
             cooling_seconds: wire.cooling_seconds,
         })
     }

@@ -45,6 +45,12 @@ pub struct LimitFlags {
     /// Points that one member transfers on one day when it asks.
     #[arg(long, value_name = "POINTS", value_parser = values::count)]
     transfer_points_per_member_per_day: Option<i64>,
+    /// Points that one member redeems at its tills on one day, those of holds among them.
+    #[arg(long, value_name = "POINTS", value_parser = values::count)]
+    redeem_points_per_member_per_day: Option<i64>,
+    /// Points of other issuers that are redeemed at its tills on one day, those of holds among them.
+    #[arg(long, value_name = "POINTS", value_parser = values::count)]
+    redeem_foreign_points_per_day: Option<i64>,
     /// For how long after earning, anywhere, a member cannot spend at its tills.
     #[arg(long, value_name = "SECONDS", value_parser = values::count)]
     cooling_seconds: Option<i64>,
@@ -60,6 +66,8 @@ enum Limit {
     PointsPerEntry,
     TransferPointsPerEntry,
     TransferPointsPerMemberPerDay,
+    RedeemPointsPerMemberPerDay,
+    RedeemForeignPointsPerDay,
     CoolingSeconds,
 }
 
@@ -96,6 +104,8 @@ impl LimitChanges {
                 Limit::PointsPerEntry => limits.points_per_entry = None,
                 Limit::TransferPointsPerEntry => limits.transfer_points_per_entry = None,
                 Limit::TransferPointsPerMemberPerDay => limits.transfer_points_per_member_per_day = None,
+                Limit::RedeemPointsPerMemberPerDay => limits.redeem_points_per_member_per_day = None,
+                Limit::RedeemForeignPointsPerDay => limits.redeem_foreign_points_per_day = None,
                 Limit::CoolingSeconds => limits.cooling_seconds = None,
             }
         }
@@ -115,6 +125,10 @@ impl LimitFlags {
         limits.transfer_points_per_entry = self.transfer_points_per_entry.or(limits.transfer_points_per_entry);
         limits.transfer_points_per_member_per_day =
             self.transfer_points_per_member_per_day.or(limits.transfer_points_per_member_per_day);
+        limits.redeem_points_per_member_per_day =
+            self.redeem_points_per_member_per_day.or(limits.redeem_points_per_member_per_day);
+        limits.redeem_foreign_points_per_day =
+            self.redeem_foreign_points_per_day.or(limits.redeem_foreign_points_per_day);
         limits.cooling_seconds = self.cooling_seconds.or(limits.cooling_seconds);
         limits
     }
@@ -130,6 +144,8 @@ pub fn to_json(limits: &PartnerLimits) -> Value {
         "points_per_entry": limits.points_per_entry,
         "transfer_points_per_entry": limits.transfer_points_per_entry,
         "transfer_points_per_member_per_day": limits.transfer_points_per_member_per_day,
+        "redeem_points_per_member_per_day": limits.redeem_points_per_member_per_day,
+        "redeem_foreign_points_per_day": limits.redeem_foreign_points_per_day,
         "cooling_seconds": limits.cooling_seconds,
     })
 }
@@ -159,6 +175,12 @@ pub fn rows(limits: &PartnerLimits, uses: &[LimitUse]) -> Vec<Vec<String>> {
         ("", "points per issue", text(limits.points_per_entry)),
         ("", "points per transfer", text(limits.transfer_points_per_entry)),
         ("", "points per member and day, transferred", text(limits.transfer_points_per_member_per_day)),
+        ("", "points per member and day, redeemed", text(limits.redeem_points_per_member_per_day)),
+        (
+            "redeem_foreign_points_per_day",
+            "points of others per day, redeemed",
+            text(limits.redeem_foreign_points_per_day),
+        ),
         ("", "seconds between earning and spending", text(limits.cooling_seconds)),
     ]
     .map(|(name, words, limit)| {

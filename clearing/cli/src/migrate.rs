@@ -5,6 +5,7 @@ use clearing::clock::Clock;
 use clearing::config::without_password;
 use serde_json::json;
 
+use crate::amounts::counted;
 use crate::context::Context;
 use crate::database::{open, open_existing};
 use crate::failure::Failure;
@@ -45,10 +46,11 @@ pub async fn run(context: Context, arguments: Arguments) -> Result<Answer, Failu
     let page = match (before.pending.len(), after.pending.len()) {
         (0, _) => Page::new().text(format!("{place} is up to date.")),
         (_, 0) => Page::new()
-            .text(format!("Brought {place} up to date: {} migrations.", before.pending.len()))
+            .text(format!("Brought {place} up to date: {}.", counted(before.pending.len(), "migration", "migrations")))
             .next("a server that waits for this opens within a second; else: clearing serve"),
         (_, pending) => {
-            Page::new().text(format!("{place}: {pending} migrations are pending.")).next("clearing migrate")
+            let pending = counted(pending, "migration is", "migrations are");
+            Page::new().text(format!("{place}: {pending} pending.")).next("clearing migrate")
         }
     };
     Ok(Answer::new(json, page))

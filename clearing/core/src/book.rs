@@ -10,6 +10,7 @@ mod apply;
 pub mod changes;
 mod house;
 mod readers;
+pub(crate) mod spending;
 pub mod sums;
 mod windows;
 

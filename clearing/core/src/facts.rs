@@ -83,6 +83,8 @@ pub enum Fact {
     /// A member was frozen, or its freeze lifted.
     Frozen(FreezeFacts),
     Renamed(RenameFacts),
+    /// What an abandoned redemption or hold had counted, which counts no more.
+    Uncounted(UncountedFacts),
     Invited(InvitedFacts),
     InvitesWithdrawn(WithdrawnFacts),
     CredentialIssued(Box<IssuedFacts>),
@@ -129,6 +131,7 @@ impl Facts {
         fund: Fund -> FundFacts,
         decayed: Decayed -> DecayedFacts,
         extended: Extended -> ExtendFacts,
+        uncounted: Uncounted -> UncountedFacts,
         invited: Invited -> InvitedFacts,
         withdrawn: InvitesWithdrawn -> WithdrawnFacts,
         foreign: ForeignAttempt -> ForeignFacts,
@@ -424,6 +427,16 @@ pub struct ExtendFacts {
     /// When the first of them would have expired, and the last.
     pub before: (Timestamp, Timestamp),
     pub points: Points,
+}
+
+/// What limits on spending had counted of a request that has no effect after all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct UncountedFacts {
+    /// The day on which it was counted, in days since 1970-01-01.
+    pub day: i32,
+    pub points: Points,
+    /// Those of them that others than the acceptor had issued.
+    pub foreign: Points,
 }
 
 /// Until when nothing of the member is spent, held or transferred; [`Timestamp::NEVER`]: until that is lifted.

@@ -304,7 +304,8 @@ rejections! {
         left: i64 = "left_points" ["50"]
     } => |f| write!(f, "cannot issue {asked} points of {funder}: its consent leaves {left}");
 
-    /// A limit of the issuer, or of the partner that asks, would be exceeded; what is used counted before.
+    /// A limit of the issuer, or of the partner that asks, would be exceeded; what is used counted before. Of what it redeems of
+    /// other issuers it is looked for behind `NET_DEBIT_CAP`, when the lots are chosen.
     LimitExceeded = "LIMIT_EXCEEDED", UsedUp, RECORDED, TRANSIENT {
         partner: String = "partner_id" ["grocer"],
         limit: String = "limit" ["points_per_day"],

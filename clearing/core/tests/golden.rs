@@ -30,7 +30,7 @@ use clearing_core::facts::{
     AbortFacts, CalendarFacts, ConfirmFacts, ConsentFacts, DecayFacts, DecayedFacts, ExportFacts, ExtendFacts, Fact,
     Facts, ForgetFacts, FoundedFacts, FreezeFacts, FundFacts, FundedPart, HoldFacts, LimitsFacts, LinkFacts,
     PartnerFacts, PaymentFacts, PurchaseReturnFacts, RedemptionFacts, RenameFacts, ReversedPart, StateChange,
-    StateFacts, TermsFacts, WriteOffFacts,
+    StateFacts, TermsFacts, UncountedFacts, WriteOffFacts,
 };
 use clearing_core::units::{
     BatchId, EntryId, Hash, IdentifierHash, MemberId, Money, PartnerId, Points, RequestId, Timestamp, WindowNumber,
@@ -338,6 +338,8 @@ fn enrolling() -> Entry {
 fn undoing() -> Entry {
     let mut entry = of_kind(EntryKind::Undo);
     entry.facts.push(Fact::Abandoned(RequestId(0x0195_8015_7e00_7000_8000_0000_0000_0002)));
+    let undone = UncountedFacts { day: 20_500, points: Points(120), foreign: Points(80) };
+    entry.facts.push(Fact::Uncounted(undone));
     entry
 }
 
@@ -368,7 +370,12 @@ fn freezing(kind: EntryKind, before: Option<Timestamp>, until: Option<Timestamp>
 /// The decisions of the house.
 fn house_entries() -> Vec<(&'static str, Entry)> {
     let (grocer, cinema) = (id("grocer"), id("cinema"));
-    let limits = Limits { net_debit_cap: Some(Money(100_000)), cooling_seconds: Some(60), ..Limits::default() };
+    let limits = Limits {
+        net_debit_cap: Some(Money(100_000)),
+        redeem_foreign_points_per_day: Some(Points(5_000)),
+        cooling_seconds: Some(60),
+        ..Limits::default()
+    };
     let terms = Terms { version: 2, effective: time("2026-05-01T00:00:00Z"), ..house::terms(Funding::AtIssue) };
     let coalition = Coalition { time_zone: jiff::tz::TimeZone::get("Europe/Moscow").unwrap(), ..house::coalition() };
     let domain = "golden.example".to_owned();

@@ -4,13 +4,18 @@
 
 mod house;
 
+use clearing_core::command::Command;
 use clearing_core::facts::limits::Limits;
 use clearing_core::facts::terms::{FeeBearer, Funding, Price, Terms, TermsDraft};
 use clearing_core::rejection::Rejection;
 use clearing_core::rules::abandon::AbandonRequest;
+use clearing_core::rules::hold::CaptureHold;
 use clearing_core::rules::issue::{Earn, IssuePoints};
+use clearing_core::rules::redemption::ReturnRedemption;
 use clearing_core::units::{Money, Points, Timestamp};
-use house::{Play, START, brands, coalition, house, id, issue, mixed, rate, redeem, sums, terms, transfer};
+use house::{
+    Play, START, authorize, brands, coalition, house, id, issue, mixed, purchase, rate, redeem, sums, terms, transfer,
+};
 
 fn joint(funders: &[(&str, u32)], points: i64) -> Earn {
     let funders = funders.iter().map(|(funder, weight)| (id(funder), *weight)).collect();
@@ -338,4 +343,206 @@ fn transfers_have_limits_of_the_partner_that_asks() {
     play.transfer("C", "M", "N", 10).unwrap();
     assert_eq!(play.refused("C", redeem("N", 1000)), "INSUFFICIENT_POINTS");
     play.assert_sound();
+}
+
+/// What a limit on redemptions says: its name, what is used, and its maximum.
+fn redeem_limit(play: &mut Play, acceptor: &str, command: Command) -> (String, i64, i64) {
+    match play.ask(acceptor, command) {
+        Err(Rejection::LimitExceeded { limit, used, maximum, partner, .. }) => {
+            assert_eq!(partner, acceptor);
+            (limit, used, maximum)
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+fn per_member(used: i64, maximum: i64) -> (String, i64, i64) {
+    ("redeem_points_per_member_per_day".to_owned(), used, maximum)
+}
+
+fn foreign(used: i64, maximum: i64) -> (String, i64, i64) {
+    ("redeem_foreign_points_per_day".to_owned(), used, maximum)
+}
+
+/// Asks, and then says that it shall have had no effect.
+fn ask_and_abandon(play: &mut Play, caller: &str, command: Command) {
+    let request = play.request(id(caller), command);
+    play.execute(&request).result.unwrap();
+    play.ask(caller, AbandonRequest::of(request.request_id.unwrap()).into()).unwrap();
+}
+
+#[test]
+fn a_member_redeems_at_an_acceptor_no_more_a_day_than_its_limit_whatever_way_it_spends() {
+    let mut play = brands(Funding::AtRedemption);
+    play.set_limits("C", Limits { redeem_points_per_member_per_day: Some(Points(100)), ..Limits::default() });
+    play.issue("A", "M", 1000);
+    play.issue("A", "N", 1000);
+    play.issue("C", "M", 1000);
+    let lapses = START.plus_days(2);
+    assert_eq!(redeem_limit(&mut play, "C", redeem("M", 101)), per_member(0, 100));
+    let redeemed = play.redeem("C", "M", 40).unwrap();
+    let hold = play.authorize("C", "M", 30).unwrap();
+    play.ask("C", purchase("M", 20, 1)).unwrap();
+    for more in [redeem("M", 11), authorize("M", 11, lapses), purchase("M", 11, 1)] {
+        assert_eq!(redeem_limit(&mut play, "C", more), per_member(90, 100));
+    }
+    // A capture was counted with its hold; what comes back gives no room.
+    play.capture("C", hold, 30).unwrap();
+    play.give_back("C", redeemed, 40).unwrap();
+    let hold = play.authorize("C", "M", 10).unwrap();
+    play.void("C", hold).unwrap();
+    assert_eq!(redeem_limit(&mut play, "C", redeem("M", 1)), per_member(100, 100));
+    // Another member, and another acceptor, count for themselves.
+    play.redeem("C", "N", 100).unwrap();
+    play.redeem("B", "M", 500).unwrap();
+    play.now = Timestamp(START.plus_days(1).0 - 1);
+    assert_eq!(redeem_limit(&mut play, "C", redeem("M", 1)), per_member(100, 100));
+    play.now = START.plus_days(1);
+    play.redeem("C", "M", 100).unwrap();
+    play.assert_sound();
+}
+
+#[test]
+fn an_acceptor_redeems_no_more_of_others_a_day_than_its_limit_and_its_own_as_before() {
+    let mut play = brands(Funding::AtRedemption);
+    play.set_limits("C", Limits { redeem_foreign_points_per_day: Some(Points(100)), ..Limits::default() });
+    play.issue("A", "M", 80);
+    play.issue("C", "M", 500);
+    play.issue("B", "N", 500);
+    // In the order of consumption A's come first: 80 of others, and 20 of its own.
+    play.redeem("C", "M", 100).unwrap();
+    play.redeem("C", "M", 300).unwrap();
+    assert_eq!(redeem_limit(&mut play, "C", redeem("N", 21)), foreign(80, 100));
+    play.authorize("C", "N", 20).unwrap();
+    for more in [redeem("N", 1), authorize("N", 1, START.plus_days(2)), purchase("N", 1, 1)] {
+        assert_eq!(redeem_limit(&mut play, "C", more), foreign(100, 100));
+    }
+    // What keeps lots from being chosen is told before.
+    assert_eq!(play.refused("C", redeem("N", 5000)), "INSUFFICIENT_POINTS");
+    let used = play.book.limits_used(&play.book.house.partners[&id("C")], play.now);
+    let told: Vec<_> = used.iter().map(|of| (of.limit, of.used, of.maximum, of.alarms())).collect();
+    assert_eq!(told, [("redeem_foreign_points_per_day", 100, 100, true)]);
+    play.redeem("B", "N", 100).unwrap();
+    play.redeem("C", "M", 100).unwrap();
+    play.now = START.plus_days(1);
+    play.redeem("C", "N", 100).unwrap();
+    assert_eq!(redeem_limit(&mut play, "C", redeem("N", 1)), foreign(100, 100));
+    play.assert_sound();
+}
+
+#[test]
+fn an_abandoned_redemption_or_hold_gives_its_room_back_on_the_day_on_which_it_was_counted() {
+    let mut play = brands(Funding::AtRedemption);
+    let limits = Limits {
+        redeem_points_per_member_per_day: Some(Points(100)),
+        redeem_foreign_points_per_day: Some(Points(100)),
+        ..Limits::default()
+    };
+    play.set_limits("C", limits);
+    play.issue("A", "M", 1000);
+    play.issue("A", "N", 1000);
+    let lapses = START.plus_days(3);
+    for command in [redeem("M", 100), authorize("M", 100, lapses), purchase("M", 100, 1)] {
+        ask_and_abandon(&mut play, "C", command);
+    }
+    // All of it, although a part was returned before, or the hold voided.
+    let request = play.request(id("C"), redeem("M", 100));
+    let redeemed = play.execute(&request).result.unwrap().entries[0];
+    play.give_back("C", redeemed, 100).unwrap();
+    assert_eq!(redeem_limit(&mut play, "C", redeem("M", 1)), per_member(100, 100));
+    play.ask("C", AbandonRequest::of(request.request_id.unwrap()).into()).unwrap();
+    let request = play.request(id("C"), authorize("M", 100, lapses));
+    let hold = play.execute(&request).result.unwrap().entries[0];
+    play.void("C", hold).unwrap();
+    play.ask("C", AbandonRequest::of(request.request_id.unwrap()).into()).unwrap();
+    // A capture took no room, so that abandoning it gives none; nor does abandoning a return take any.
+    let hold = play.authorize("C", "M", 60).unwrap();
+    ask_and_abandon(&mut play, "C", CaptureHold { hold, points: Points(60) }.into());
+    let redemption = play.redeem("C", "M", 40).unwrap();
+    ask_and_abandon(&mut play, "C", ReturnRedemption { redemption, points: Points(10) }.into());
+    assert_eq!(redeem_limit(&mut play, "C", redeem("M", 1)), per_member(100, 100));
+    assert_eq!(redeem_limit(&mut play, "C", redeem("N", 1)), foreign(100, 100));
+    // What counted yesterday makes no room today.
+    play.now = START.plus_days(1);
+    let late = play.request(id("C"), redeem("M", 70));
+    play.execute(&late).result.unwrap();
+    play.now = START.plus_days(2);
+    play.redeem("C", "M", 100).unwrap();
+    play.ask("C", AbandonRequest::of(late.request_id.unwrap()).into()).unwrap();
+    assert_eq!(redeem_limit(&mut play, "C", redeem("M", 1)), per_member(100, 100));
+    play.assert_sound();
+}
+
+#[test]
+fn a_quote_tells_what_the_limits_on_redemptions_leave() {
+    let mut play = brands(Funding::AtRedemption);
+    play.issue("A", "M", 30);
+    play.issue("C", "M", 50);
+    play.issue("B", "M", 500);
+    let quoted = |play: &Play, points: i64| -> i64 {
+        let quote = play.book.quote_up_to(id("C"), house::member_ref("M"), Points(points), play.now).unwrap();
+        quote.parts.iter().map(|part| part.points.0).sum()
+    };
+    assert_eq!(quoted(&play, 1000), 580);
+    let limits = |member: i64, foreign: i64| Limits {
+        redeem_points_per_member_per_day: Some(Points(member)),
+        redeem_foreign_points_per_day: Some(Points(foreign)),
+        ..Limits::default()
+    };
+    for ((member, foreign), left) in [
+        ((200, 1000), 200),
+        ((1000, 20), 20),
+        // A's thirty, its own fifty, and ten of B's.
+        ((1000, 40), 90),
+        ((85, 40), 85),
+        ((1000, 30), 80),
+        ((0, 1000), 0),
+        ((1000, 0), 0),
+    ] {
+        play.set_limits("C", limits(member, foreign));
+        assert_eq!(quoted(&play, 1000), left, "{member} a member, {foreign} of others");
+        let mut tried = play.clone();
+        if left > 0 {
+            tried.redeem("C", "M", left).unwrap();
+            assert_eq!(quoted(&tried, 1000), 0);
+        }
+        assert_eq!(tried.refused("C", redeem("M", 1)), "LIMIT_EXCEEDED");
+    }
+    // One that is lowered below what is used refuses what comes.
+    play.set_limits("C", limits(100, 1000));
+    play.redeem("C", "M", 100).unwrap();
+    play.set_limits("C", limits(50, 1000));
+    assert_eq!(redeem_limit(&mut play, "C", redeem("M", 1)), per_member(100, 50));
+    assert_eq!(quoted(&play, 10), 0);
+    play.assert_sound();
+}
+
+/// Of the reasons against the two sides of a purchase the first in the published order is told.
+#[test]
+fn limits_on_redemptions_stand_in_the_published_order_of_reasons() {
+    let mut play = brands(Funding::AtIssue);
+    play.issue("A", "M", 100);
+    let all = Limits {
+        points_per_entry: Some(Points(5)),
+        redeem_points_per_member_per_day: Some(Points(10)),
+        redeem_foreign_points_per_day: Some(Points(7)),
+        cooling_seconds: Some(60),
+        ..Limits::default()
+    };
+    let told = |play: &mut Play, limits: Limits| {
+        play.set_limits("C", limits);
+        match play.ask("C", purchase("M", 11, 6)).unwrap_err() {
+            Rejection::LimitExceeded { limit, .. } => limit,
+            other => other.reason().to_owned(),
+        }
+    };
+    let without_issue = Limits { points_per_entry: None, ..all };
+    let without_member = Limits { redeem_points_per_member_per_day: None, ..without_issue };
+    let without_cooling = Limits { cooling_seconds: None, ..without_member };
+    let capped = Limits { net_debit_cap: Some(Money(0)), ..without_cooling };
+    assert_eq!(told(&mut play, all), "points_per_entry");
+    assert_eq!(told(&mut play, without_issue), "redeem_points_per_member_per_day");
+    assert_eq!(told(&mut play, without_member), "COOLING");
+    assert_eq!(told(&mut play, capped), "NET_DEBIT_CAP");
+    assert_eq!(told(&mut play, without_cooling), "redeem_foreign_points_per_day");
 }

@@ -3,7 +3,8 @@
 use clearing_core::command::Command;
 use clearing_core::facts::answer::{HouseReply, Reply};
 use clearing_core::facts::credential::{
-    Credential, Device, Enrolment, Holder, HolderKind, Invite, InviteState, NewInvite, Revoked, Scope, Scopes, Serial,
+    Credential, Device, Enrolment, Holder, HolderKind, Invite, InviteState, NewInvite, Revocation, Revoked,
+    RevokedFacts, Scope, Scopes, Serial,
 };
 use clearing_core::facts::origin::Code;
 use clearing_core::rules::credential::{CreateInvites, INVITES_MAX, Renew, RevokeCredentials, WithdrawInvites};
@@ -111,6 +112,9 @@ impl CredentialService for Service {
             let found = found.map_err(|error| errors::of_store(&error))?;
             let found = found.filter(|(_, known, _)| holder.is_none_or(|holder| known.holder == holder));
             let found = found.map(|(serial, known, next)| from_credential(serial, &known, next, &house.revoked, now));
+            // Of one that was made by hand the number is known, once it was revoked.
+            let revoked = house.revoked.serials.get(&serial).filter(|_| caller.sees_all() && holder.is_none());
+            let found = found.or_else(|| revoked.map(|revoked| by_hand(serial, revoked)));
             let valid = |found: &v1::Credential| !valid_only || found.state() == v1::CredentialState::Valid;
             let credentials = found.into_iter().filter(valid).collect();
             return Ok(Response::new(v1::ListCredentialsResponse { credentials, next_page_token: String::new() }));
@@ -118,17 +122,29 @@ impl CredentialService for Service {
         let fields = [holder.map_or_else(String::new, |holder| holder.to_string()), valid_only.to_string()];
         let list = self.0.opaque.list(&caller, "ListCredentials", &fields.each_ref().map(String::as_str));
         let place = list.place(&page_token)?.map(|place| read_place::<Serial>(&place)).transpose()?;
+        let after_hand = place.filter(|(time, _)| *time == BY_HAND).map(|(_, serial)| serial);
         let part = CredentialsPart {
             holder: holder.as_ref(),
             usable_at: valid_only.then_some(now),
             after: place,
             limit: limit + 1,
         };
-        let found = self.0.store.credentials(part).await.map_err(|error| errors::of_store(&error))?;
-        let rows = found.iter().map(|(serial, known, next)| from_credential(*serial, known, *next, &house.revoked, now));
-        let (page, more) = bounds::page(rows, limit);
-        let last = page.len().checked_sub(1).and_then(|last| found.get(last)).filter(|_| more);
-        let token = last.map(|(serial, known, _)| list.token(&format!("{},{serial}", known.created.0)));
+        let found = if after_hand.is_some() { Ok(Vec::new()) } else { self.0.store.credentials(part).await };
+        let found = found.map_err(|error| errors::of_store(&error))?;
+        let issued = found.iter().map(|(serial, known, next)| {
+            ((known.created, *serial), from_credential(*serial, known, *next, &house.revoked, now))
+        });
+        // Behind all others those that were made by hand and revoked, of which nothing else is known.
+        let last_page = found.len() <= limit && caller.sees_all() && holder.is_none() && !valid_only;
+        let hand = house.revoked.serials.iter().filter(|(serial, known)| {
+            last_page && known.ends == Timestamp::NEVER && after_hand.is_none_or(|after| **serial > after)
+        });
+        let hand = hand.map(|(serial, known)| ((BY_HAND, *serial), by_hand(*serial, known)));
+        let rows: Vec<((Timestamp, Serial), v1::Credential)> = issued.chain(hand).collect();
+        let places: Vec<(Timestamp, Serial)> = rows.iter().map(|(place, _)| *place).collect();
+        let (page, more) = bounds::page(rows.into_iter().map(|(_, row)| row), limit);
+        let last = page.len().checked_sub(1).and_then(|last| places.get(last)).filter(|_| more);
+        let token = last.map(|(time, serial)| list.token(&format!("{},{serial}", time.0)));
         let valid = v1::CredentialState::Valid;
         let credentials = page.into_iter().filter(|known| !valid_only || known.state() == valid).collect();
         Ok(Response::new(v1::ListCredentialsResponse { credentials, next_page_token: token.unwrap_or_default() }))
@@ -147,9 +163,15 @@ impl CredentialService for Service {
             reason: convert::word("reason_code", &reason_code)?,
         };
         let written = self.write(caller, &request_id, command.into()).await?;
-        // Other nodes see it within a second.
-        self.0.refresh_house().await?;
         let revoked = written.entries.first().and_then(|written| written.entry.facts.revoked());
+        // Other nodes see it within a second; so does this one where the answer has to go out on what it closes.
+        let own = self.0.badge()?;
+        let of_own = |revoked: &RevokedFacts| {
+            revoked.holder == Some(own.holder) || revoked.serials.iter().any(|(serial, _)| *serial == own.serial)
+        };
+        if !revoked.is_some_and(of_own) {
+            self.0.refresh_house().await?;
+        }
         let serials = revoked.map_or(&[][..], |revoked| &revoked.serials);
         Ok(Response::new(v1::RevokeCredentialsResponse {
             revoked_serials: serials.iter().map(|(serial, _)| serial.to_string()).collect(),
@@ -262,9 +284,9 @@ fn from_scopes(scopes: Scopes) -> Vec<i32> {
 fn read_invite(wire: v1::NewInvite) -> Result<NewInvite, Status> {
     let v1::NewInvite { invite_id, secret_hash, device } = wire;
     let length = secret_hash.len();
-    let secret = secret_hash.try_into().map_err(|_| {
-        errors::invalid("invites.secret_hash", format!("{length} bytes, and a SHA-256 hash has 32"))
-    })?;
+    let secret = secret_hash
+        .try_into()
+        .map_err(|_| errors::invalid("invites.secret_hash", format!("{length} bytes, and a SHA-256 hash has 32")))?;
     let id = convert::id("invites.invite_id", &invite_id)?;
     Ok(NewInvite { id, secret, device: device.map(read_device).transpose()? })
 }
@@ -333,6 +355,21 @@ fn from_invite(id: InviteId, invite: &Invite, revoked: &Revoked, now: Timestamp)
         created_by: from_maker(invite.by),
         serial: invite.used.map_or_else(String::new, |(_, serial)| serial.to_string()),
         foreign_attempts: i32::try_from(invite.foreign_attempts).unwrap_or(i32::MAX),
+    }
+}
+
+/// The time in the place of those that were made by hand: behind all others.
+const BY_HAND: Timestamp = Timestamp(i64::MIN);
+
+/// What is known of a certificate that the house did not issue: that it was revoked.
+fn by_hand(serial: Serial, revoked: &Revocation) -> v1::Credential {
+    v1::Credential {
+        serial: serial.to_string(),
+        state: v1::CredentialState::Revoked.into(),
+        revoke_time: from_timestamp(revoked.time),
+        revoked_by: from_maker(revoked.by),
+        revoke_reason_code: revoked.reason.as_str().to_owned(),
+        ..v1::Credential::default()
     }
 }
 

@@ -1,6 +1,7 @@
 //! IssueService: points are given to members, one by one, in batches and over streams.
 
 use std::pin::Pin;
+use std::sync::Arc;
 
 use clearing_core::command::{self, Command};
 use clearing_core::rules::issue::{Earn, IssuePoints};

@@ -63,6 +63,7 @@ pub(super) async fn balances_of(
             | Sum::Reserved(_)
             | Sum::Unsettled(_)
             | Sum::Issued(_)
+            | Sum::Accepted(_)
             | Sum::Consent(..)
             | Sum::Waiting(..) => {}
         }

@@ -23,8 +23,16 @@ use super::tables::{
 use super::watched::{Watched, is_far, note_far};
 use super::{Backend, StoreError, balances, consents, funding, gross, limits, partner_id, small, terms};
 
-pub(super) static STATEMENTS: &[&Sql] =
-    &[&MOVE_BALANCES, &MOVE_OUTSTANDING, &MOVE_GROSS, &MOVE_ISSUED, &MOVE_HEAD, &INSERT_BATCH, &SAVE_HEAD, &SAVE_BATCH];
+pub(super) static STATEMENTS: &[&Sql] = &[
+    &MOVE_BALANCES,
+    &MOVE_OUTSTANDING,
+    &MOVE_GROSS,
+    &MOVE_COUNTED,
+    &MOVE_HEAD,
+    &INSERT_BATCH,
+    &SAVE_HEAD,
+    &SAVE_BATCH,
+];
 
 /// What saving a batch gave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,14 +67,15 @@ static MOVE_GROSS: Sql = Sql::sqlite(
 .takes(&[rows("k", GROSS.all)])
 .gives(GROSS.all);
 
-static MOVE_ISSUED: Sql = Sql::sqlite(
-    "store.move_issued",
-    "UPDATE guards SET issued_day = k.issued_day,
-        issued_points = k.issued_points + iif(guards.issued_day = k.issued_day, guards.issued_points, 0)
+static MOVE_COUNTED: Sql = Sql::sqlite(
+    "store.move_counted",
+    "UPDATE guards SET counted_day = k.counted_day,
+        issued_points = k.issued_points + iif(guards.counted_day = k.counted_day, guards.issued_points, 0),
+        accepted_points = k.accepted_points + iif(guards.counted_day = k.counted_day, guards.accepted_points, 0)
     FROM {rows k} WHERE {match k guards} RETURNING {guards}",
 )
-.takes(&[rows("k", limits::ISSUED)])
-.gives(limits::ISSUED);
+.takes(&[rows("k", limits::COUNTED)])
+.gives(limits::COUNTED);
 
 static INSERT_BATCH: Sql = Sql::sqlite("store.insert_batch", "{insert k}").takes(&[rows("k", BATCHES.all)]);
 
@@ -106,10 +115,12 @@ macro_rules! save_head {
         ON CONFLICT ({key g}) DO UPDATE SET points = gross.points + excluded.points,
             amount = gross.amount + excluded.amount
         RETURNING gross.window_number, gross.issuer, gross.acceptor, gross.points, gross.amount
-    ), issued AS (
-        UPDATE guards AS t SET issued_day = d.issued_day,
-            issued_points = d.issued_points + CASE WHEN t.issued_day = d.issued_day THEN t.issued_points ELSE 0 END
-        FROM head CROSS JOIN {rows d} WHERE {match d t} RETURNING t.partner, t.issued_points
+    ), counted AS (
+        UPDATE guards AS t SET counted_day = d.counted_day,
+            issued_points = d.issued_points + CASE WHEN t.counted_day = d.counted_day THEN t.issued_points ELSE 0 END,
+            accepted_points = d.accepted_points
+                + CASE WHEN t.counted_day = d.counted_day THEN t.accepted_points ELSE 0 END
+        FROM head CROSS JOIN {rows d} WHERE {match d t} RETURNING t.partner, t.issued_points, t.accepted_points
     ), linked AS (
         UPDATE journal_head AS j SET next_sequence = head.next_sequence + {entries}, next_number = head.next_number + 1,
             hash = sha256(
@@ -125,7 +136,7 @@ macro_rules! save_head {
         {salt}
     FROM linked
     RETURNING first_sequence, (SELECT count(*) FROM moved) + (SELECT count(*) FROM owed)
-        + (SELECT count(*) FROM obliged) + (SELECT count(*) FROM issued) AS moved, (
+        + (SELECT count(*) FROM obliged) + (SELECT count(*) FROM counted) AS moved, (
             SELECT string_agg(far, ';') FROM (
                 SELECT concat_ws(',', 'b', commodity, account, amount) AS far FROM moved
                 WHERE amount NOT BETWEEN -1152921504606846976 AND 1152921504606846976
@@ -136,7 +147,8 @@ macro_rules! save_head {
                 WHERE points NOT BETWEEN -1152921504606846976 AND 1152921504606846976
                 OR amount NOT BETWEEN -1152921504606846976 AND 1152921504606846976
                 UNION ALL
-                SELECT concat_ws(',', 'i', partner, issued_points) FROM issued WHERE issued_points > 1152921504606846976
+                SELECT concat_ws(',', 'c', partner, issued_points, accepted_points) FROM counted
+                WHERE issued_points > 1152921504606846976 OR accepted_points > 1152921504606846976
             ) AS f
         ) AS far"
         )
@@ -164,7 +176,7 @@ pub(super) const BATCH: &[Takes] = &[
     rows("b", BALANCES.all),
     rows("o", TERMS_OUTSTANDING.all),
     rows("g", GROSS.all),
-    rows("d", limits::ISSUED),
+    rows("d", limits::COUNTED),
     one("batch"),
     one("entries"),
     one("window"),
@@ -206,7 +218,7 @@ pub(super) async fn save_head(
     unsaved: Option<Unsaved>,
 ) -> Result<i64, StoreError> {
     let (balances, outstanding) = (balances::moved(link, book, changes), terms::moved(link, changes));
-    let (gross, issued) = (gross::moved(link, changes), limits::issued(link, changes));
+    let (gross, counted) = (gross::moved(link, changes), limits::counted(link, changes));
     let mut far = limits::save_moved(link, changes).await?;
     far.extend(consents::save_used(link, changes).await?);
     far.extend(funding::save_moved(link, changes).await?);
@@ -218,7 +230,7 @@ pub(super) async fn save_head(
             far.extend(link.write_telling(&MOVE_BALANCES, balances, balance_became).await?.into_iter().flatten());
             far.extend(link.write_telling(&MOVE_OUTSTANDING, outstanding, outstanding_became).await?);
             far.extend(link.write_telling(&MOVE_GROSS, gross, gross_became).await?.into_iter().flatten());
-            far.extend(link.write_telling(&MOVE_ISSUED, issued, issued_became).await?);
+            far.extend(link.write_telling(&MOVE_COUNTED, counted, counted_became).await?.into_iter().flatten());
             let JournalHead { next_sequence: first, next_number: number, hash: previous } = *head;
             let hash = chain_hash(&previous, number, first, &hashed.contents);
             let call = link.call(&MOVE_HEAD).int(count).bytes(hash.to_vec()).int(first).bytes(previous.to_vec());
@@ -233,7 +245,7 @@ pub(super) async fn save_head(
             first
         }
         Backend::Postgres => {
-            let expected = balances.len() + outstanding.len() + gross.len() + issued.len();
+            let expected = balances.len() + outstanding.len() + gross.len() + counted.len();
             let (sql, call) = match unsaved {
                 None => (&SAVE_HEAD, link.call(&SAVE_HEAD)),
                 Some(sets) => {
@@ -242,7 +254,7 @@ pub(super) async fn save_head(
                     (&SAVE_BATCH, call.int(i64::try_from(count).expect("rows of a batch are few")))
                 }
             };
-            let call = call.rows(balances).rows(outstanding).rows(gross).rows(issued);
+            let call = call.rows(balances).rows(outstanding).rows(gross).rows(counted);
             let call = call.uuid(header.batch.0).int(count).int(i64::from(header.window)).int(header.time.0);
             let call = call.bytes(salt.to_vec()).bytes(hashed.contents.to_vec());
             let call = call.int(hashed.request_count).bytes(hashed.requests.to_vec());
@@ -289,8 +301,10 @@ fn gross_became(row: &Row<'_>) -> Result<[(Sum, i64); 2], StoreError> {
     Ok([(Sum::GrossPoints(window, issuer, acceptor), points), (Sum::GrossMoney(window, issuer, acceptor), amount)])
 }
 
-fn issued_became(row: &Row<'_>) -> Result<(Sum, i64), StoreError> {
-    Ok((Sum::Issued(row.partner(GUARDS.partner)?), row.int(GUARDS.issued_points)?))
+fn counted_became(row: &Row<'_>) -> Result<[(Sum, i64); 2], StoreError> {
+    let partner = row.partner(GUARDS.partner)?;
+    let (issued, accepted) = (row.int(GUARDS.issued_points)?, row.int(GUARDS.accepted_points)?);
+    Ok([(Sum::Issued(partner), issued), (Sum::Accepted(partner), accepted)])
 }
 
 /// Reads what [`SAVE_HEAD`] packs.
@@ -315,7 +329,11 @@ fn unpack_far(packed: &str) -> Result<Vec<(Sum, i64)>, StoreError> {
                 far.push((Sum::GrossPoints(window, issuer, acceptor), number(points)?));
                 far.push((Sum::GrossMoney(window, issuer, acceptor), number(amount)?));
             }
-            ["i", partner, now] => far.push((Sum::Issued(partner_id(partner)?), number(now)?)),
+            ["c", partner, issued, accepted] => {
+                let partner = partner_id(partner)?;
+                far.push((Sum::Issued(partner), number(issued)?));
+                far.push((Sum::Accepted(partner), number(accepted)?));
+            }
             _ => return Err(unreadable()),
         }
     }

@@ -10,11 +10,12 @@ use clearing_core::facts::lot::{LotId, consumption_order};
 use clearing_core::facts::member::IdentifierLink;
 use clearing_core::units::{BatchId, EntryId, IdentifierHash, MemberId, Timestamp};
 
+use super::parts::Parts;
 use super::waiting::Waiting;
 use super::windows::Windows;
 use super::{
-    Snapshot, StoreError, balances, consents, credentials, funding, holds, identifiers, journal, limits, lots, members, returns,
-    waiting,
+    Snapshot, StoreError, balances, consents, credentials, funding, holds, identifiers, journal, limits, lots, members,
+    returns, waiting,
 };
 
 /// Batches whose numbers of requests are read at once.
@@ -170,34 +171,30 @@ impl Snapshot {
     }
 
     /// All ids that members may have, in ranges of which the members had about so many entries, but no more ranges than
-    /// `ranges_max`.
+    /// `ranges_max`: of a larger journal each has more.
     ///
     /// # Errors
     /// See [`StoreError`].
     pub async fn member_ranges(&mut self, entries: u64, ranges_max: usize) -> Result<Vec<MemberRange>, StoreError> {
-        let mut ranges = Vec::new();
-        let (mut first, mut after) = (MemberId(0), MemberId(0));
-        let (mut weight, mut members) = (0_u64, 0);
+        let mut parts = Parts::new(entries, ranges_max);
+        let mut after = MemberId(0);
         loop {
             let page = members::members_weighed(&mut self.link(), after, MEMBERS_AT_ONCE).await?;
+            let Some((last, _)) = page.last() else { break };
+            after = *last;
             for (member, entry_no) in &page {
-                after = *member;
-                members += 1;
-                weight = weight.saturating_add(u64::try_from(*entry_no).unwrap_or(0));
-                if weight >= entries && ranges.len() + 1 < ranges_max && member.0 < u128::MAX {
-                    ranges.push(MemberRange { ids: first..=*member, members });
-                    (first, weight, members) = (MemberId(member.0 + 1), 0, 0);
-                }
-            }
-            if page.is_empty() {
-                ranges.push(MemberRange { ids: first..=MemberId(u128::MAX), members });
-                return Ok(ranges);
+                parts.add(member.0, u64::try_from(*entry_no).unwrap_or(0));
             }
         }
+        let range = |(ids, members): (RangeInclusive<u128>, u64)| MemberRange {
+            ids: MemberId(*ids.start())..=MemberId(*ids.end()),
+            members,
+        };
+        Ok(parts.finish().into_iter().map(range).collect())
     }
 
     /// All ids that batches may have, in ranges of which the batches recorded about so many requests, but no more ranges than
-    /// `ranges_max`.
+    /// `ranges_max`: of more requests each has more.
     ///
     /// # Errors
     /// See [`StoreError`].
@@ -206,22 +203,17 @@ impl Snapshot {
         requests: u64,
         ranges_max: usize,
     ) -> Result<Vec<RangeInclusive<BatchId>>, StoreError> {
-        let mut ranges = Vec::new();
-        let (mut first, mut after, mut weight) = (BatchId(0), BatchId(0), 0_u64);
+        let mut parts = Parts::new(requests, ranges_max);
+        let mut after = BatchId(0);
         loop {
             let page = journal::batches_weighed(&mut self.link(), after, BATCHES_AT_ONCE).await?;
+            let Some((last, _)) = page.last() else { break };
+            after = *last;
             for (batch, count) in &page {
-                after = *batch;
-                weight = weight.saturating_add(u64::try_from(*count).unwrap_or(0));
-                if weight >= requests && ranges.len() + 1 < ranges_max && batch.0 < u128::MAX {
-                    ranges.push(first..=*batch);
-                    (first, weight) = (BatchId(batch.0 + 1), 0);
-                }
-            }
-            if page.is_empty() {
-                ranges.push(first..=BatchId(u128::MAX));
-                return Ok(ranges);
+                parts.add(batch.0, u64::try_from(*count).unwrap_or(0));
             }
         }
+        let range = |(ids, _): (RangeInclusive<u128>, u64)| BatchId(*ids.start())..=BatchId(*ids.end());
+        Ok(parts.finish().into_iter().map(range).collect())
     }
 }

@@ -4,8 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use clearing_core::book::changes::Changes;
 use clearing_core::book::sums::Sum;
-use clearing_core::facts::limits::{Guard, Limits};
-use clearing_core::facts::member::DayCount;
+use clearing_core::facts::limits::{DayCounts, Guard, Limits};
 use clearing_core::facts::partner::Partner;
 use clearing_core::units::{Money, PartnerId, Points};
 
@@ -27,6 +26,8 @@ pub(super) fn limits(row: &Row<'_>) -> Result<Limits, StoreError> {
         points_per_entry: row.points_or_null(LIMITS.points_per_entry)?,
         transfer_points_per_entry: row.points_or_null(LIMITS.transfer_points_per_entry)?,
         transfer_points_per_member_per_day: row.points_or_null(LIMITS.transfer_points_per_member_per_day)?,
+        redeem_points_per_member_per_day: row.points_or_null(LIMITS.redeem_points_per_member_per_day)?,
+        redeem_foreign_points_per_day: row.points_or_null(LIMITS.redeem_foreign_points_per_day)?,
         cooling_seconds: row.small_or_null(LIMITS.cooling_seconds)?,
     })
 }
@@ -53,9 +54,11 @@ pub(super) async fn save<'a>(
         rows.int_or_null(LIMITS.points_per_entry, points(limits.points_per_entry));
         rows.int_or_null(LIMITS.transfer_points_per_entry, points(limits.transfer_points_per_entry));
         rows.int_or_null(LIMITS.transfer_points_per_member_per_day, points(limits.transfer_points_per_member_per_day));
+        rows.int_or_null(LIMITS.redeem_points_per_member_per_day, points(limits.redeem_points_per_member_per_day));
+        rows.int_or_null(LIMITS.redeem_foreign_points_per_day, points(limits.redeem_foreign_points_per_day));
         rows.int_or_null(LIMITS.cooling_seconds, limits.cooling_seconds.map(i64::from));
         guards.text(GUARDS.partner, partner.id.as_str()).int(GUARDS.reserved, 0).int(GUARDS.unsettled, 0);
-        guards.int(GUARDS.issued_day, 0).int(GUARDS.issued_points, 0);
+        guards.int(GUARDS.counted_day, 0).int(GUARDS.issued_points, 0).int(GUARDS.accepted_points, 0);
     }
     link.write(&UPSERT_LIMITS, rows).await?;
     if guards.is_empty() {
@@ -100,20 +103,26 @@ pub(super) async fn guards(link: &mut Link<'_>) -> Result<BTreeMap<PartnerId, Gu
 }
 
 fn guard(row: &Row<'_>) -> Result<(PartnerId, Guard), StoreError> {
-    let issued = DayCount { day: row.small(GUARDS.issued_day)?, points: row.points(GUARDS.issued_points)? };
-    let guard = Guard { reserved: row.money(GUARDS.reserved)?, unsettled: row.money(GUARDS.unsettled)?, issued };
+    let counted = DayCounts {
+        day: row.small(GUARDS.counted_day)?,
+        issued: row.points(GUARDS.issued_points)?,
+        accepted: row.points(GUARDS.accepted_points)?,
+    };
+    let guard = Guard { reserved: row.money(GUARDS.reserved)?, unsettled: row.money(GUARDS.unsettled)?, counted };
     Ok((row.partner(GUARDS.partner)?, guard))
 }
 
-/// What a batch writes of what partners issued on a day.
-pub(super) const ISSUED: &[Column] = &[GUARDS.partner, GUARDS.issued_day, GUARDS.issued_points];
+/// What a batch writes of what is counted of partners on a day.
+pub(super) const COUNTED: &[Column] =
+    &[GUARDS.partner, GUARDS.counted_day, GUARDS.issued_points, GUARDS.accepted_points];
 
-/// What partners issued in a batch, on its day.
-pub(super) fn issued(link: &Link<'_>, changes: &Changes) -> RowSet {
-    let mut rows = link.row_set(ISSUED);
-    for (partner, guard) in changes.guards.iter().filter(|(_, guard)| !guard.issued.points.is_zero()) {
-        rows.text(GUARDS.partner, partner.as_str());
-        rows.int(GUARDS.issued_day, i64::from(guard.issued.day)).int(GUARDS.issued_points, guard.issued.points.0);
+/// What was counted of partners in a batch, on its day; also where it came to nothing, as it is then a new day's count.
+pub(super) fn counted(link: &Link<'_>, changes: &Changes) -> RowSet {
+    let mut rows = link.row_set(COUNTED);
+    for (partner, guard) in changes.guards.iter().filter(|(_, guard)| guard.counted != DayCounts::default()) {
+        let DayCounts { day, issued, accepted } = guard.counted;
+        rows.text(GUARDS.partner, partner.as_str()).int(GUARDS.counted_day, i64::from(day));
+        rows.int(GUARDS.issued_points, issued.0).int(GUARDS.accepted_points, accepted.0);
     }
     rows
 }

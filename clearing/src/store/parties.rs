@@ -77,6 +77,8 @@ static ALL_PARTNERS: Sql = Sql::both(
     LIMITS.points_per_entry,
     LIMITS.transfer_points_per_entry,
     LIMITS.transfer_points_per_member_per_day,
+    LIMITS.redeem_points_per_member_per_day,
+    LIMITS.redeem_foreign_points_per_day,
     LIMITS.cooling_seconds,
 ]);
 

@@ -41,8 +41,8 @@ use super::save::Stored;
 use super::sql::Link;
 use super::windows::{self, Windows};
 use super::{
-    Backend, StoreError, balances, consents, credentials, funding, gate, gross, holds, journal, limits, lots, members, receipts,
-    requests, returns, terms,
+    Backend, StoreError, balances, consents, credentials, funding, gate, gross, holds, journal, limits, lots, members,
+    receipts, requests, returns, terms,
 };
 
 /// How many times as many lots are read where issuers without headroom may have to be passed over.
@@ -451,7 +451,7 @@ async fn load_watched(link: &mut Link<'_>, book: &mut Book, watched: &BTreeSet<S
         let gross = gross::gross(link, window).await?;
         book.gross.extend(gross.into_iter().map(|((issuer, acceptor), gross)| ((window, issuer, acceptor), gross)));
     }
-    if any(|sum| matches!(sum, Sum::Reserved(_) | Sum::Unsettled(_) | Sum::Issued(_))) {
+    if any(|sum| matches!(sum, Sum::Reserved(_) | Sum::Unsettled(_) | Sum::Issued(_) | Sum::Accepted(_))) {
         // Those that are locked were read before, and are the same.
         for (partner, guard) in limits::guards(link).await? {
             book.guards.entry(partner).or_insert(guard);

@@ -210,6 +210,179 @@
     ON CONFLICT (funder, partner) DO UPDATE SET used = consents.used + excluded.used
     RETURNING consents.funder, consents.partner, consents.used;
 
+-- store.lock_invites (SQLite)
+    SELECT i.invite_id, i.holder, i.scopes, i.device, i.store, i.till, i.calls_per_second, i.connections_max,
+        i.secret_hash, i.created_at, i.ends_at, i.created_by, i.made_with, i.withdrawn_at, i.used_at,
+        i.serial, i.foreign_attempts FROM (SELECT $1 AS invite_id) AS k CROSS JOIN invites AS i WHERE i.invite_id = k.invite_id;
+
+-- store.lock_invites (PostgreSQL)
+    SELECT i.invite_id, i.holder, i.scopes, i.device, i.store, i.till, i.calls_per_second, i.connections_max,
+        i.secret_hash, i.created_at, i.ends_at, i.created_by, i.made_with, i.withdrawn_at, i.used_at,
+        i.serial, i.foreign_attempts FROM invites AS i JOIN unnest($1::uuid[]) AS k (invite_id) ON i.invite_id = k.invite_id ORDER BY i.invite_id FOR UPDATE OF i;
+
+-- store.invite (SQLite)
+    SELECT i.invite_id, i.holder, i.scopes, i.device, i.store, i.till, i.calls_per_second, i.connections_max,
+        i.secret_hash, i.created_at, i.ends_at, i.created_by, i.made_with, i.withdrawn_at, i.used_at,
+        i.serial, i.foreign_attempts FROM (SELECT $1 AS invite_id) AS k CROSS JOIN invites AS i WHERE i.invite_id = k.invite_id;
+
+-- store.invite (PostgreSQL)
+    SELECT i.invite_id, i.holder, i.scopes, i.device, i.store, i.till, i.calls_per_second, i.connections_max,
+        i.secret_hash, i.created_at, i.ends_at, i.created_by, i.made_with, i.withdrawn_at, i.used_at,
+        i.serial, i.foreign_attempts FROM unnest($1::uuid[]) AS k (invite_id) CROSS JOIN invites AS i WHERE i.invite_id = k.invite_id;
+
+-- store.unused_invites
+    SELECT invite_id, holder, scopes, device, store, till, calls_per_second, connections_max, secret_hash,
+        created_at, ends_at, created_by, made_with, withdrawn_at, used_at, serial, foreign_attempts FROM invites WHERE holder = $1 AND used_at IS NULL ORDER BY invite_id LIMIT $2;
+
+-- store.invites_made_with (SQLite)
+    SELECT i.invite_id, i.holder, i.scopes, i.device, i.store, i.till, i.calls_per_second, i.connections_max,
+        i.secret_hash, i.created_at, i.ends_at, i.created_by, i.made_with, i.withdrawn_at, i.used_at,
+        i.serial, i.foreign_attempts FROM (SELECT $1 AS made_with) AS k CROSS JOIN invites AS i WHERE i.made_with = k.made_with AND i.used_at IS NULL;
+
+-- store.invites_made_with (PostgreSQL)
+    SELECT i.invite_id, i.holder, i.scopes, i.device, i.store, i.till, i.calls_per_second, i.connections_max,
+        i.secret_hash, i.created_at, i.ends_at, i.created_by, i.made_with, i.withdrawn_at, i.used_at,
+        i.serial, i.foreign_attempts FROM unnest($1::text[]) AS k (made_with) CROSS JOIN invites AS i WHERE i.made_with = k.made_with AND i.used_at IS NULL;
+
+-- store.all_invites
+    SELECT invite_id, holder, scopes, device, store, till, calls_per_second, connections_max, secret_hash,
+        created_at, ends_at, created_by, made_with, withdrawn_at, used_at, serial, foreign_attempts FROM invites;
+
+-- store.list_invites
+    SELECT invite_id, holder, scopes, device, store, till, calls_per_second, connections_max, secret_hash,
+        created_at, ends_at, created_by, made_with, withdrawn_at, used_at, serial, foreign_attempts FROM invites WHERE (created_at, invite_id) < ($1, $2)
+    AND ($3 = 0 OR (used_at IS NULL AND withdrawn_at IS NULL AND ends_at > $4))
+    ORDER BY created_at DESC, invite_id DESC LIMIT $5;
+
+-- store.list_invites_of
+    SELECT invite_id, holder, scopes, device, store, till, calls_per_second, connections_max, secret_hash,
+        created_at, ends_at, created_by, made_with, withdrawn_at, used_at, serial, foreign_attempts FROM invites WHERE holder = $1 AND (created_at, invite_id) < ($2, $3)
+    AND ($4 = 0 OR (used_at IS NULL AND withdrawn_at IS NULL AND ends_at > $5))
+    ORDER BY created_at DESC, invite_id DESC LIMIT $6;
+
+-- store.upsert_invites (SQLite)
+    INSERT INTO invites (invite_id, holder, scopes, device, store, till, calls_per_second, connections_max, secret_hash,
+        created_at, ends_at, created_by, made_with, withdrawn_at, used_at, serial, foreign_attempts)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+    ON CONFLICT (invite_id) DO UPDATE SET holder = excluded.holder, scopes = excluded.scopes, device = excluded.device, store = excluded.store,
+        till = excluded.till, calls_per_second = excluded.calls_per_second,
+        connections_max = excluded.connections_max, secret_hash = excluded.secret_hash,
+        created_at = excluded.created_at, ends_at = excluded.ends_at, created_by = excluded.created_by,
+        made_with = excluded.made_with, withdrawn_at = excluded.withdrawn_at, used_at = excluded.used_at,
+        serial = excluded.serial, foreign_attempts = excluded.foreign_attempts;
+
+-- store.upsert_invites (PostgreSQL)
+    INSERT INTO invites (invite_id, holder, scopes, device, store, till, calls_per_second, connections_max, secret_hash,
+        created_at, ends_at, created_by, made_with, withdrawn_at, used_at, serial, foreign_attempts)
+    SELECT k.invite_id, k.holder, k.scopes, k.device, k.store, k.till, k.calls_per_second, k.connections_max,
+        substring($18::bytea, k.secret_hash, 32) AS secret_hash, k.created_at, k.ends_at, k.created_by,
+        k.made_with, k.withdrawn_at, k.used_at, k.serial, k.foreign_attempts
+        FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::bigint[], $8::bigint[],
+        $9::int[], $10::bigint[], $11::bigint[], $12::text[], $13::text[], $14::bigint[], $15::bigint[],
+        $16::text[], $17::bigint[]) AS k (invite_id, holder, scopes, device, store, till, calls_per_second, connections_max, secret_hash,
+        created_at, ends_at, created_by, made_with, withdrawn_at, used_at, serial, foreign_attempts)
+    ON CONFLICT (invite_id) DO UPDATE SET holder = excluded.holder, scopes = excluded.scopes, device = excluded.device, store = excluded.store,
+        till = excluded.till, calls_per_second = excluded.calls_per_second,
+        connections_max = excluded.connections_max, secret_hash = excluded.secret_hash,
+        created_at = excluded.created_at, ends_at = excluded.ends_at, created_by = excluded.created_by,
+        made_with = excluded.made_with, withdrawn_at = excluded.withdrawn_at, used_at = excluded.used_at,
+        serial = excluded.serial, foreign_attempts = excluded.foreign_attempts;
+
+-- store.credentials_by_serial (SQLite)
+    SELECT c.serial, c.line, c.holder, c.scopes, c.device, c.store, c.till, c.calls_per_second,
+        c.connections_max, c.key_hash, c.created_at, c.begins_at, c.ends_at, c.invite_id, c.renews,
+        c.batch_id, c.ordinal FROM (SELECT $1 AS serial) AS k CROSS JOIN credentials AS c WHERE c.serial = k.serial;
+
+-- store.credentials_by_serial (PostgreSQL)
+    SELECT c.serial, c.line, c.holder, c.scopes, c.device, c.store, c.till, c.calls_per_second,
+        c.connections_max, c.key_hash, c.created_at, c.begins_at, c.ends_at, c.invite_id, c.renews,
+        c.batch_id, c.ordinal FROM unnest($1::text[]) AS k (serial) CROSS JOIN credentials AS c WHERE c.serial = k.serial;
+
+-- store.credentials_of_lines (SQLite)
+    SELECT c.serial, c.line, c.holder, c.scopes, c.device, c.store, c.till, c.calls_per_second,
+        c.connections_max, c.key_hash, c.created_at, c.begins_at, c.ends_at, c.invite_id, c.renews,
+        c.batch_id, c.ordinal FROM (SELECT $1 AS line) AS k CROSS JOIN credentials AS c WHERE c.line = k.line;
+
+-- store.credentials_of_lines (PostgreSQL)
+    SELECT c.serial, c.line, c.holder, c.scopes, c.device, c.store, c.till, c.calls_per_second,
+        c.connections_max, c.key_hash, c.created_at, c.begins_at, c.ends_at, c.invite_id, c.renews,
+        c.batch_id, c.ordinal FROM unnest($1::text[]) AS k (line) CROSS JOIN credentials AS c WHERE c.line = k.line;
+
+-- store.valid_credentials
+    SELECT serial, line, holder, scopes, device, store, till, calls_per_second, connections_max, key_hash,
+        created_at, begins_at, ends_at, invite_id, renews, batch_id, ordinal FROM credentials WHERE holder = $1 AND ends_at >= $2 ORDER BY serial LIMIT $3;
+
+-- store.successors (SQLite)
+    SELECT c.serial, c.line, c.holder, c.scopes, c.device, c.store, c.till, c.calls_per_second,
+        c.connections_max, c.key_hash, c.created_at, c.begins_at, c.ends_at, c.invite_id, c.renews,
+        c.batch_id, c.ordinal FROM (SELECT $1 AS renews, $2 AS key_hash) AS k CROSS JOIN credentials AS c WHERE c.renews = k.renews AND c.key_hash = k.key_hash;
+
+-- store.successors (PostgreSQL)
+    SELECT c.serial, c.line, c.holder, c.scopes, c.device, c.store, c.till, c.calls_per_second,
+        c.connections_max, c.key_hash, c.created_at, c.begins_at, c.ends_at, c.invite_id, c.renews,
+        c.batch_id, c.ordinal FROM (SELECT k.renews, substring($3::bytea, k.key_hash, 32) AS key_hash
+        FROM unnest($1::text[], $2::int[]) AS k (renews, key_hash)) AS k CROSS JOIN credentials AS c WHERE c.renews = k.renews AND c.key_hash = k.key_hash;
+
+-- store.last_successors (SQLite)
+    SELECT c.renews, c.serial, c.created_at FROM (SELECT $1 AS renews) AS k CROSS JOIN credentials AS c WHERE c.renews = k.renews
+    ORDER BY c.created_at, c.serial;
+
+-- store.last_successors (PostgreSQL)
+    SELECT c.renews, c.serial, c.created_at FROM unnest($1::text[]) AS k (renews) CROSS JOIN credentials AS c WHERE c.renews = k.renews
+    ORDER BY c.created_at, c.serial;
+
+-- store.all_credentials
+    SELECT serial, line, holder, scopes, device, store, till, calls_per_second, connections_max, key_hash,
+        created_at, begins_at, ends_at, invite_id, renews, batch_id, ordinal FROM credentials;
+
+-- store.list_credentials
+    SELECT serial, line, holder, scopes, device, store, till, calls_per_second, connections_max, key_hash,
+        created_at, begins_at, ends_at, invite_id, renews, batch_id, ordinal FROM credentials WHERE (created_at, serial) < ($1, $2)
+    AND ($3 = 0 OR ends_at >= $4) ORDER BY created_at DESC, serial DESC LIMIT $5;
+
+-- store.list_credentials_of
+    SELECT serial, line, holder, scopes, device, store, till, calls_per_second, connections_max, key_hash,
+        created_at, begins_at, ends_at, invite_id, renews, batch_id, ordinal FROM credentials WHERE holder = $1 AND (created_at, serial) < ($2, $3)
+    AND ($4 = 0 OR ends_at >= $5) ORDER BY created_at DESC, serial DESC LIMIT $6;
+
+-- store.insert_credentials (SQLite)
+    INSERT INTO credentials (serial, line, holder, scopes, device, store, till, calls_per_second, connections_max, key_hash,
+        created_at, begins_at, ends_at, invite_id, renews, batch_id, ordinal)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17);
+
+-- store.insert_credentials (PostgreSQL)
+    INSERT INTO credentials (serial, line, holder, scopes, device, store, till, calls_per_second, connections_max, key_hash,
+        created_at, begins_at, ends_at, invite_id, renews, batch_id, ordinal)
+    SELECT k.serial, k.line, k.holder, k.scopes, k.device, k.store, k.till, k.calls_per_second,
+        k.connections_max, substring($18::bytea, k.key_hash, 32) AS key_hash, k.created_at, k.begins_at,
+        k.ends_at, k.invite_id, k.renews, k.batch_id, k.ordinal
+        FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::bigint[],
+        $9::bigint[], $10::int[], $11::bigint[], $12::bigint[], $13::bigint[], $14::uuid[], $15::text[],
+        $16::uuid[], $17::bigint[]) AS k (serial, line, holder, scopes, device, store, till, calls_per_second, connections_max, key_hash,
+        created_at, begins_at, ends_at, invite_id, renews, batch_id, ordinal);
+
+-- store.revocations
+    SELECT subject, revoked_at, cut_at, ends_at, revoked_by, reason FROM revocations;
+
+-- store.upsert_revocations (SQLite)
+    INSERT INTO revocations (subject, revoked_at, cut_at, ends_at, revoked_by, reason)
+    VALUES ($1, $2, $3, $4, $5, $6)
+    ON CONFLICT (subject) DO UPDATE SET revoked_at = excluded.revoked_at, cut_at = excluded.cut_at, ends_at = excluded.ends_at,
+        revoked_by = excluded.revoked_by, reason = excluded.reason;
+
+-- store.upsert_revocations (PostgreSQL)
+    INSERT INTO revocations (subject, revoked_at, cut_at, ends_at, revoked_by, reason)
+    SELECT k.subject, k.revoked_at, k.cut_at, k.ends_at, k.revoked_by, k.reason
+        FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[], $6::text[]) AS k (subject, revoked_at, cut_at, ends_at, revoked_by, reason)
+    ON CONFLICT (subject) DO UPDATE SET revoked_at = excluded.revoked_at, cut_at = excluded.cut_at, ends_at = excluded.ends_at,
+        revoked_by = excluded.revoked_by, reason = excluded.reason;
+
+-- store.delete_revocations (SQLite)
+    DELETE FROM revocations WHERE subject = $1;
+
+-- store.delete_revocations (PostgreSQL)
+    DELETE FROM revocations USING unnest($1::text[]) AS k (subject) WHERE revocations.subject = k.subject;
+
 -- store.funded (SQLite)
     SELECT f.window_number, f.issuer, f.terms_version, f.points, f.settles_in, f.funded_at FROM (SELECT $1 AS window_number, $2 AS issuer) AS k CROSS JOIN funding AS f WHERE f.window_number = k.window_number AND f.issuer = k.issuer AND f.funded_at IS NOT NULL;
 
@@ -306,10 +479,11 @@
     ON CONFLICT (window_number, issuer, acceptor) DO UPDATE SET points = points + excluded.points, amount = amount + excluded.amount
     RETURNING window_number, issuer, acceptor, points, amount;
 
--- store.move_issued (SQLite)
-    UPDATE guards SET issued_day = k.issued_day,
-        issued_points = k.issued_points + iif(guards.issued_day = k.issued_day, guards.issued_points, 0)
-    FROM (SELECT $1 AS partner, $2 AS issued_day, $3 AS issued_points) AS k WHERE guards.partner = k.partner RETURNING partner, issued_day, issued_points;
+-- store.move_counted (SQLite)
+    UPDATE guards SET counted_day = k.counted_day,
+        issued_points = k.issued_points + iif(guards.counted_day = k.counted_day, guards.issued_points, 0),
+        accepted_points = k.accepted_points + iif(guards.counted_day = k.counted_day, guards.accepted_points, 0)
+    FROM (SELECT $1 AS partner, $2 AS counted_day, $3 AS issued_points, $4 AS accepted_points) AS k WHERE guards.partner = k.partner RETURNING partner, counted_day, issued_points, accepted_points;
 
 -- store.move_head (SQLite)
     UPDATE journal_head SET next_sequence = next_sequence + $1, next_number = next_number + 1, hash = $2
@@ -335,14 +509,16 @@
         ON CONFLICT (window_number, issuer, acceptor) DO UPDATE SET points = gross.points + excluded.points,
             amount = gross.amount + excluded.amount
         RETURNING gross.window_number, gross.issuer, gross.acceptor, gross.points, gross.amount
-    ), issued AS (
-        UPDATE guards AS t SET issued_day = d.issued_day,
-            issued_points = d.issued_points + CASE WHEN t.issued_day = d.issued_day THEN t.issued_points ELSE 0 END
-        FROM head CROSS JOIN unnest($13::text[], $14::bigint[], $15::bigint[]) AS d (partner, issued_day, issued_points) WHERE t.partner = d.partner RETURNING t.partner, t.issued_points
+    ), counted AS (
+        UPDATE guards AS t SET counted_day = d.counted_day,
+            issued_points = d.issued_points + CASE WHEN t.counted_day = d.counted_day THEN t.issued_points ELSE 0 END,
+            accepted_points = d.accepted_points
+                + CASE WHEN t.counted_day = d.counted_day THEN t.accepted_points ELSE 0 END
+        FROM head CROSS JOIN unnest($13::text[], $14::bigint[], $15::bigint[], $16::bigint[]) AS d (partner, counted_day, issued_points, accepted_points) WHERE t.partner = d.partner RETURNING t.partner, t.issued_points, t.accepted_points
     ), linked AS (
-        UPDATE journal_head AS j SET next_sequence = head.next_sequence + $17, next_number = head.next_number + 1,
+        UPDATE journal_head AS j SET next_sequence = head.next_sequence + $18, next_number = head.next_number + 1,
             hash = sha256(
-                '\x04'::bytea || head.hash || int8send(head.next_number) || int8send(head.next_sequence) || $21
+                '\x04'::bytea || head.hash || int8send(head.next_number) || int8send(head.next_sequence) || $22
             )
         FROM head WHERE j.id = 1
         RETURNING head.next_sequence AS first_sequence, head.next_number AS number, head.hash AS previous_hash,
@@ -350,11 +526,11 @@
     )
     INSERT INTO batches (batch_id, number, first_sequence, entry_count, request_count, window_number, time, hash,
         previous_hash, requests_hash, salt)
-    SELECT $16, number, first_sequence, $17, $22, $18, $19, hash, previous_hash, $23,
-        $20
+    SELECT $17, number, first_sequence, $18, $23, $19, $20, hash, previous_hash, $24,
+        $21
     FROM linked
     RETURNING first_sequence, (SELECT count(*) FROM moved) + (SELECT count(*) FROM owed)
-        + (SELECT count(*) FROM obliged) + (SELECT count(*) FROM issued) AS moved, (
+        + (SELECT count(*) FROM obliged) + (SELECT count(*) FROM counted) AS moved, (
             SELECT string_agg(far, ';') FROM (
                 SELECT concat_ws(',', 'b', commodity, account, amount) AS far FROM moved
                 WHERE amount NOT BETWEEN -1152921504606846976 AND 1152921504606846976
@@ -365,7 +541,8 @@
                 WHERE points NOT BETWEEN -1152921504606846976 AND 1152921504606846976
                 OR amount NOT BETWEEN -1152921504606846976 AND 1152921504606846976
                 UNION ALL
-                SELECT concat_ws(',', 'i', partner, issued_points) FROM issued WHERE issued_points > 1152921504606846976
+                SELECT concat_ws(',', 'c', partner, issued_points, accepted_points) FROM counted
+                WHERE issued_points > 1152921504606846976 OR accepted_points > 1152921504606846976
             ) AS f
         ) AS far;
 
@@ -412,14 +589,16 @@
         ON CONFLICT (window_number, issuer, acceptor) DO UPDATE SET points = gross.points + excluded.points,
             amount = gross.amount + excluded.amount
         RETURNING gross.window_number, gross.issuer, gross.acceptor, gross.points, gross.amount
-    ), issued AS (
-        UPDATE guards AS t SET issued_day = d.issued_day,
-            issued_points = d.issued_points + CASE WHEN t.issued_day = d.issued_day THEN t.issued_points ELSE 0 END
-        FROM head CROSS JOIN unnest($50::text[], $51::bigint[], $52::bigint[]) AS d (partner, issued_day, issued_points) WHERE t.partner = d.partner RETURNING t.partner, t.issued_points
+    ), counted AS (
+        UPDATE guards AS t SET counted_day = d.counted_day,
+            issued_points = d.issued_points + CASE WHEN t.counted_day = d.counted_day THEN t.issued_points ELSE 0 END,
+            accepted_points = d.accepted_points
+                + CASE WHEN t.counted_day = d.counted_day THEN t.accepted_points ELSE 0 END
+        FROM head CROSS JOIN unnest($50::text[], $51::bigint[], $52::bigint[], $53::bigint[]) AS d (partner, counted_day, issued_points, accepted_points) WHERE t.partner = d.partner RETURNING t.partner, t.issued_points, t.accepted_points
     ), linked AS (
-        UPDATE journal_head AS j SET next_sequence = head.next_sequence + $54, next_number = head.next_number + 1,
+        UPDATE journal_head AS j SET next_sequence = head.next_sequence + $55, next_number = head.next_number + 1,
             hash = sha256(
-                '\x04'::bytea || head.hash || int8send(head.next_number) || int8send(head.next_sequence) || $58
+                '\x04'::bytea || head.hash || int8send(head.next_number) || int8send(head.next_sequence) || $59
             )
         FROM head WHERE j.id = 1
         RETURNING head.next_sequence AS first_sequence, head.next_number AS number, head.hash AS previous_hash,
@@ -427,11 +606,11 @@
     )
     INSERT INTO batches (batch_id, number, first_sequence, entry_count, request_count, window_number, time, hash,
         previous_hash, requests_hash, salt)
-    SELECT $53, number, first_sequence, $54, $59, $55, $56, hash, previous_hash, $60,
-        $57
+    SELECT $54, number, first_sequence, $55, $60, $56, $57, hash, previous_hash, $61,
+        $58
     FROM linked
     RETURNING first_sequence, (SELECT count(*) FROM moved) + (SELECT count(*) FROM owed)
-        + (SELECT count(*) FROM obliged) + (SELECT count(*) FROM issued) AS moved, (
+        + (SELECT count(*) FROM obliged) + (SELECT count(*) FROM counted) AS moved, (
             SELECT string_agg(far, ';') FROM (
                 SELECT concat_ws(',', 'b', commodity, account, amount) AS far FROM moved
                 WHERE amount NOT BETWEEN -1152921504606846976 AND 1152921504606846976
@@ -442,7 +621,8 @@
                 WHERE points NOT BETWEEN -1152921504606846976 AND 1152921504606846976
                 OR amount NOT BETWEEN -1152921504606846976 AND 1152921504606846976
                 UNION ALL
-                SELECT concat_ws(',', 'i', partner, issued_points) FROM issued WHERE issued_points > 1152921504606846976
+                SELECT concat_ws(',', 'c', partner, issued_points, accepted_points) FROM counted
+                WHERE issued_points > 1152921504606846976 OR accepted_points > 1152921504606846976
             ) AS f
         ) AS far;
 
@@ -566,50 +746,57 @@
 
 -- store.upsert_limits (SQLite)
     INSERT INTO limits (partner, net_debit_cap, outstanding_points, points_per_day, points_per_member_per_day,
-        points_per_entry, transfer_points_per_entry, transfer_points_per_member_per_day, cooling_seconds)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+        points_per_entry, transfer_points_per_entry, transfer_points_per_member_per_day,
+        redeem_points_per_member_per_day, redeem_foreign_points_per_day, cooling_seconds)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
     ON CONFLICT (partner) DO UPDATE SET net_debit_cap = excluded.net_debit_cap, outstanding_points = excluded.outstanding_points,
         points_per_day = excluded.points_per_day,
         points_per_member_per_day = excluded.points_per_member_per_day,
         points_per_entry = excluded.points_per_entry,
         transfer_points_per_entry = excluded.transfer_points_per_entry,
         transfer_points_per_member_per_day = excluded.transfer_points_per_member_per_day,
+        redeem_points_per_member_per_day = excluded.redeem_points_per_member_per_day,
+        redeem_foreign_points_per_day = excluded.redeem_foreign_points_per_day,
         cooling_seconds = excluded.cooling_seconds;
 
 -- store.upsert_limits (PostgreSQL)
     INSERT INTO limits (partner, net_debit_cap, outstanding_points, points_per_day, points_per_member_per_day,
-        points_per_entry, transfer_points_per_entry, transfer_points_per_member_per_day, cooling_seconds)
+        points_per_entry, transfer_points_per_entry, transfer_points_per_member_per_day,
+        redeem_points_per_member_per_day, redeem_foreign_points_per_day, cooling_seconds)
     SELECT k.partner, k.net_debit_cap, k.outstanding_points, k.points_per_day, k.points_per_member_per_day,
         k.points_per_entry, k.transfer_points_per_entry, k.transfer_points_per_member_per_day,
-        k.cooling_seconds
+        k.redeem_points_per_member_per_day, k.redeem_foreign_points_per_day, k.cooling_seconds
         FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[],
-        $8::bigint[], $9::bigint[]) AS k (partner, net_debit_cap, outstanding_points, points_per_day, points_per_member_per_day,
-        points_per_entry, transfer_points_per_entry, transfer_points_per_member_per_day, cooling_seconds)
+        $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[]) AS k (partner, net_debit_cap, outstanding_points, points_per_day, points_per_member_per_day,
+        points_per_entry, transfer_points_per_entry, transfer_points_per_member_per_day,
+        redeem_points_per_member_per_day, redeem_foreign_points_per_day, cooling_seconds)
     ON CONFLICT (partner) DO UPDATE SET net_debit_cap = excluded.net_debit_cap, outstanding_points = excluded.outstanding_points,
         points_per_day = excluded.points_per_day,
         points_per_member_per_day = excluded.points_per_member_per_day,
         points_per_entry = excluded.points_per_entry,
         transfer_points_per_entry = excluded.transfer_points_per_entry,
         transfer_points_per_member_per_day = excluded.transfer_points_per_member_per_day,
+        redeem_points_per_member_per_day = excluded.redeem_points_per_member_per_day,
+        redeem_foreign_points_per_day = excluded.redeem_foreign_points_per_day,
         cooling_seconds = excluded.cooling_seconds;
 
 -- store.insert_guards (SQLite)
-    INSERT INTO guards (partner, reserved, unsettled, issued_day, issued_points)
-    VALUES ($1, $2, $3, $4, $5) ON CONFLICT (partner) DO NOTHING;
+    INSERT INTO guards (partner, reserved, unsettled, counted_day, issued_points, accepted_points)
+    VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (partner) DO NOTHING;
 
 -- store.insert_guards (PostgreSQL)
-    INSERT INTO guards (partner, reserved, unsettled, issued_day, issued_points)
-    SELECT k.partner, k.reserved, k.unsettled, k.issued_day, k.issued_points
-        FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[]) AS k (partner, reserved, unsettled, issued_day, issued_points) ON CONFLICT (partner) DO NOTHING;
+    INSERT INTO guards (partner, reserved, unsettled, counted_day, issued_points, accepted_points)
+    SELECT k.partner, k.reserved, k.unsettled, k.counted_day, k.issued_points, k.accepted_points
+        FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[]) AS k (partner, reserved, unsettled, counted_day, issued_points, accepted_points) ON CONFLICT (partner) DO NOTHING;
 
 -- store.lock_guards (SQLite)
-    SELECT g.partner, g.reserved, g.unsettled, g.issued_day, g.issued_points FROM (SELECT $1 AS partner) AS k CROSS JOIN guards AS g WHERE g.partner = k.partner;
+    SELECT g.partner, g.reserved, g.unsettled, g.counted_day, g.issued_points, g.accepted_points FROM (SELECT $1 AS partner) AS k CROSS JOIN guards AS g WHERE g.partner = k.partner;
 
 -- store.lock_guards (PostgreSQL)
-    SELECT partner, reserved, unsettled, issued_day, issued_points FROM guards WHERE partner = ANY ($1::text[]) ORDER BY partner FOR UPDATE;
+    SELECT partner, reserved, unsettled, counted_day, issued_points, accepted_points FROM guards WHERE partner = ANY ($1::text[]) ORDER BY partner FOR UPDATE;
 
 -- store.all_guards
-    SELECT partner, reserved, unsettled, issued_day, issued_points FROM guards;
+    SELECT partner, reserved, unsettled, counted_day, issued_points, accepted_points FROM guards;
 
 -- store.move_guards (SQLite)
     UPDATE guards SET reserved = guards.reserved + k.reserved, unsettled = guards.unsettled + k.unsettled
@@ -865,7 +1052,7 @@
 -- store.partners
     SELECT p.partner, p.display_name, p.state, p.suspended_in, l.partner, l.net_debit_cap, l.outstanding_points, l.points_per_day, l.points_per_member_per_day,
         l.points_per_entry, l.transfer_points_per_entry, l.transfer_points_per_member_per_day,
-        l.cooling_seconds FROM partners AS p LEFT JOIN limits AS l ON l.partner = p.partner;
+        l.redeem_points_per_member_per_day, l.redeem_foreign_points_per_day, l.cooling_seconds FROM partners AS p LEFT JOIN limits AS l ON l.partner = p.partner;
 
 -- store.upsert_partners (SQLite)
     INSERT INTO partners (partner, display_name, state, suspended_in)

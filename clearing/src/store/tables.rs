@@ -507,6 +507,8 @@ tables! {
             points_per_entry: Int null ["points_per_entry >= 0"],
             transfer_points_per_entry: Int null ["transfer_points_per_entry >= 0"],
             transfer_points_per_member_per_day: Int null ["transfer_points_per_member_per_day >= 0"],
+            redeem_points_per_member_per_day: Int null ["redeem_points_per_member_per_day >= 0"],
+            redeem_foreign_points_per_day: Int null ["redeem_foreign_points_per_day >= 0"],
             cooling_seconds: Int null ["cooling_seconds >= 0"],
         };
         /// Points not yet redeemed, expired or reversed, per version of terms: what TERMS_UNDERFUND and the outstanding
@@ -527,10 +529,12 @@ tables! {
             reserved: Int,
             /// money: the sum of its legs that it has not paid
             unsettled: Int ["unsettled <= 0"],
-            /// the last day on which it issued, in days since 1970
-            issued_day: Int4,
+            /// the last day on which it issued, or redeemed points of others, in days since 1970
+            counted_day: Int4,
             /// points it issued on that day
             issued_points: Int,
+            /// points of other issuers it redeemed on that day, those of holds among them
+            accepted_points: Int,
         };
         /// What a funder lets another partner issue at its cost. Uses are counted even where nothing was granted, so that a
         /// later budget counts from the first.

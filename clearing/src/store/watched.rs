@@ -116,7 +116,8 @@ fn moved_sums(changes: &Changes) -> BTreeMap<Sum, i64> {
         let sums = [
             (Sum::Reserved(*partner), guard.reserved.0),
             (Sum::Unsettled(*partner), guard.unsettled.0),
-            (Sum::Issued(*partner), guard.issued.points.0),
+            (Sum::Issued(*partner), guard.counted.issued.0),
+            (Sum::Accepted(*partner), guard.counted.accepted.0),
         ];
         // A guard that moves in one of these need not be written in another, and then nothing is told of that one.
         moved.extend(sums.into_iter().filter(|(_, change)| *change != 0));

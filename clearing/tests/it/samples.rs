@@ -7,12 +7,11 @@ use clearing_certs::Kind;
 use clearing_play::{BACKENDS, TestHouse, Wire};
 use clearing_proto::{FILE_DESCRIPTOR_SET, v1};
 use prost::Message as _;
-use prost_reflect::{
-    DescriptorPool, DynamicMessage, MethodDescriptor, ReflectMessage as _, ServiceDescriptor, Value,
-};
+use prost_reflect::{DescriptorPool, DynamicMessage, MethodDescriptor, ReflectMessage as _, ServiceDescriptor, Value};
 use prost_types::Timestamp;
 
 use crate::access::{Role, lets_in};
+use crate::credentials::{Newcomer, csr, new_key};
 use crate::foreign::{self, Plain};
 
 /// The methods of the interface.
@@ -41,6 +40,8 @@ pub struct Samples {
     operator: Wire,
     a: Wire,
     c: Wire,
+    /// Where new credentials are had.
+    enrolled: Newcomer,
     currency_code: String,
     /// In seconds.
     now: i64,
@@ -62,7 +63,8 @@ impl Samples {
         let info = own.info.get_server_info(v1::GetServerInfoRequest::default()).await.unwrap().into_inner();
         let now = info.server_time.unwrap().seconds;
         let (operator, a, c, currency_code) = (wire("operator"), wire("A"), wire("C"), info.currency_code);
-        let samples = Self { caller, own, operator, a, c, currency_code, now };
+        let enrolled = Newcomer::to(test);
+        let samples = Self { caller, own, operator, a, c, enrolled, currency_code, now };
         // A window that is closed, with orders.
         samples.exported().await;
         // Members who can pay what one operation may ask for, with points of the operator.

@@ -138,6 +138,7 @@ fn what_this_release_lacks_is_refused_by_the_name_of_its_field_and_partner() {
 fn a_partner_has_the_limits_of_its_table() {
     let extra = "net_debit_cap = \"1000.50\"\noutstanding_points = 9\npoints_per_day = 8\npoints_per_member_per_day = 7\n\
                  points_per_entry = 6\ntransfer_points_per_entry = 5\ntransfer_points_per_member_per_day = 4\n\
+                 redeem_points_per_member_per_day = 2\nredeem_foreign_points_per_day = 1\n\
                  cooling_seconds = 3\nreturn_days = 30\ntender_value = \"0.90\"\nreceipt_share = \"0.5\"\n\
                  funding = \"ON_PAYMENT\"\nexpiry = \"INACTIVE_DAYS 90\"\n";
     let scenario = s01_with("id = \"A\"\n", &format!("id = \"A\"\n{extra}")).unwrap();
@@ -151,6 +152,8 @@ fn a_partner_has_the_limits_of_its_table() {
         points_per_entry: Some(Points(6)),
         transfer_points_per_entry: Some(Points(5)),
         transfer_points_per_member_per_day: Some(Points(4)),
+        redeem_points_per_member_per_day: Some(Points(2)),
+        redeem_foreign_points_per_day: Some(Points(1)),
         cooling_seconds: Some(3),
     };
     assert_eq!(partner.limits, limits);

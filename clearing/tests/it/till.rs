@@ -457,6 +457,41 @@ async fn limits_hold_alarm_at_four_fifths_and_show_in_positions() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn limits_on_redemptions_are_told_to_their_acceptor_and_quotes_keep_to_them() {
+    for backend in BACKENDS {
+        let (test, _) = TestHouse::of_s01(backend, |_| ()).await;
+        let (a, b, c) = (test.client("A").await, test.client("B").await, test.client("C").await);
+        let operator = test.client("operator").await.operator();
+        let limits = PartnerLimits::none().redeem_points_per_member_per_day(50).redeem_foreign_points_per_day(60);
+        let set = operator.set_limits(SetLimits::of("C", limits)).await.unwrap().accepted().unwrap();
+        assert_eq!((set.limits, set.limit_uses.len()), (limits, 1));
+        issue(&a, "1", 100).await;
+        issue(&a, "2", 100).await;
+        let quote = c.quote(card("1"), 80).await.unwrap();
+        assert_eq!((quote.points, quote.missing_points), (50, 30));
+        c.redeem(Redeem::from("card", "1").points(50)).await.unwrap().accepted().unwrap();
+        let refused = async |card: &str, points: i64| {
+            let answer = c.redeem(Redeem::from("card", card).points(points)).await.unwrap();
+            let rejection = answer.rejection().unwrap();
+            assert_eq!((&rejection.reason, rejection.transient), (&Reason::LimitExceeded, true));
+            let numbers = (rejection.number("used_points"), rejection.number("maximum_points"));
+            (rejection.metadata["limit"].clone(), numbers)
+        };
+        let told = |limit: &str, used: i64, maximum: i64| (limit.to_owned(), (Some(used), Some(maximum)));
+        assert_eq!(refused("1", 1).await, told("redeem_points_per_member_per_day", 50, 50));
+        assert_eq!(refused("2", 11).await, told("redeem_foreign_points_per_day", 50, 60));
+        let quote = c.quote(card("2"), 100).await.unwrap();
+        assert_eq!((quote.points, quote.missing_points), (10, 90));
+        let position = c.position().await.unwrap();
+        let used: Vec<(&str, String, bool)> =
+            position.limit_uses.iter().map(|one| (one.limit.as_str(), one.used.to_string(), one.alarm)).collect();
+        assert_eq!(used, [("redeem_foreign_points_per_day", "50".to_owned(), true)]);
+        b.redeem(Redeem::from("card", "1").points(50)).await.unwrap().accepted().unwrap();
+        test.end().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn whom_an_operation_passed_over_is_told_to_those_who_may_see_issuers_and_its_points_live_on() {
     for (backend, disclosed) in [(BACKENDS[0], true), (BACKENDS[0], false), (BACKENDS[1], true)] {
         let (test, now) = TestHouse::of_s01(backend, |house| {

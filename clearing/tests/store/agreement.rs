@@ -166,6 +166,7 @@ fn coalition(seed: u64) -> House {
         fuel.limits = Limits {
             net_debit_cap: Some(Money(if seed % 2 == 1 { 20_000 } else { 900_000 })),
             points_per_day: Some(Points(120)),
+            redeem_foreign_points_per_day: Some(Points(60)),
             cooling_seconds: Some(3_600),
             ..Limits::default()
         };
@@ -176,6 +177,7 @@ fn coalition(seed: u64) -> House {
             points_per_member_per_day: Some(Points(30)),
             points_per_entry: Some(Points(14)),
             transfer_points_per_member_per_day: Some(Points(40)),
+            redeem_points_per_member_per_day: Some(Points(20)),
             ..Limits::default()
         };
         grocer.terms[0].receipt_share = Rate::new("0.5".parse().unwrap()).unwrap();

@@ -49,6 +49,8 @@ pub async fn play(test: &TestStore) {
         points_per_entry: Some(Points(1_000_000)),
         transfer_points_per_entry: Some(Points(1_000_000)),
         transfer_points_per_member_per_day: Some(Points(1_000_000)),
+        redeem_points_per_member_per_day: Some(Points(1_000_000)),
+        redeem_foreign_points_per_day: Some(Points(1_000_000)),
         cooling_seconds: Some(1),
     };
     for partner in ["grocer", "fuel"].map(id) {
@@ -302,6 +304,8 @@ const THROUGHOUT: &[(&str, &str)] = &[
     ("windows", "UPDATE windows SET first_sequence = first_sequence + 1, end_sequence = end_sequence + 1"),
     ("windows", "UPDATE windows SET settlement_state = 'SETTLED' WHERE settlement_state IS NOT NULL"),
     ("guards", "UPDATE guards SET issued_points = 0"),
+    ("guards", "UPDATE guards SET accepted_points = 0"),
+    ("limits", "UPDATE limits SET redeem_foreign_points_per_day = NULL"),
     ("members", "UPDATE members SET holdings = (SELECT m.holdings FROM members AS m ORDER BY m.entry_no DESC LIMIT 1)"),
     ("further_lots", "UPDATE further_lots SET available = available - 1, held = held + 1 WHERE available > 0"),
     ("further_lots", "UPDATE further_lots SET available = available - 1, lost = lost + 1 WHERE available > 0"),

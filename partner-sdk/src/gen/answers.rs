@@ -1428,7 +1428,7 @@ open_enum! {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LimitUse {
-    /// Name of the limit: "net_debit_cap", "outstanding_points" or "points_per_day".
+    /// Name of the limit: "net_debit_cap", "outstanding_points", "points_per_day" or "redeem_foreign_points_per_day".
     pub limit: String,
     /// How much is used: points; of "net_debit_cap" a decimal in the coalition's currency. Below zero when the partner is
     /// owed more than it owes.

@@ -6376,11 +6376,18 @@ pub struct PartnerLimits {
     /// negative.
     #[prost(int64, optional, tag = "8")]
     pub cooling_seconds: ::core::option::Option<i64>,
+    /// Points that one member redeems at this partner on one day, in redemptions, holds and purchases; a capture counts with
+    /// its hold. Not negative; returns, voids and lapses give no room back, an abandoned request does.
+    #[prost(int64, optional, tag = "9")]
+    pub redeem_points_per_member_per_day: ::core::option::Option<i64>,
+    /// Points of other issuers that are redeemed at this partner on one day, counted likewise. Not negative.
+    #[prost(int64, optional, tag = "10")]
+    pub redeem_foreign_points_per_day: ::core::option::Option<i64>,
 }
 /// How much of a limit that is counted for a whole partner is used.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct LimitUse {
-    /// Name of the limit: "net_debit_cap", "outstanding_points" or "points_per_day".
+    /// Name of the limit: "net_debit_cap", "outstanding_points", "points_per_day" or "redeem_foreign_points_per_day".
     #[prost(string, tag = "1")]
     pub limit: ::prost::alloc::string::String,
     /// How much is used: points; of "net_debit_cap" a decimal in the coalition's currency. Below zero when the partner is

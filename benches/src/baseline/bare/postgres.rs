@@ -46,8 +46,8 @@ const SAVE_HOT: &str = "
         SELECT o.partner, 1, o.points FROM head, unnest($4::text[], $5::bigint[]) AS o (partner, points)
         ON CONFLICT (partner, version) DO UPDATE SET points = terms_outstanding.points + excluded.points
     ), g AS (
-        INSERT INTO guards (partner, reserved, unsettled, issued_day, issued_points)
-        SELECT o.partner, 0, 0, $9 / 86400000000, o.points FROM head, unnest($4::text[], $5::bigint[]) AS o (partner, points)
+        INSERT INTO guards (partner, reserved, unsettled, counted_day, issued_points, accepted_points)
+        SELECT o.partner, 0, 0, $9 / 86400000000, o.points, 0 FROM head, unnest($4::text[], $5::bigint[]) AS o (partner, points)
         ON CONFLICT (partner) DO UPDATE SET issued_points = guards.issued_points + excluded.issued_points
     ), h AS (
         UPDATE journal_head SET next_sequence = head.next_sequence + $7, next_number = head.next_number + 1, hash = $8

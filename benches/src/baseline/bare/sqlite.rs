@@ -33,8 +33,8 @@ const SAVE: &str = "
     ON CONFLICT (commodity, window_number, account) DO UPDATE SET amount = amount + excluded.amount;
     INSERT INTO terms_outstanding (partner, version, points) SELECT value->>0, 1, value->>1 FROM jsonb_each($6) WHERE true
     ON CONFLICT (partner, version) DO UPDATE SET points = points + excluded.points;
-    INSERT INTO guards (partner, reserved, unsettled, issued_day, issued_points)
-    SELECT value->>0, 0, 0, $11 / 86400000000, value->>1 FROM jsonb_each($6) WHERE true
+    INSERT INTO guards (partner, reserved, unsettled, counted_day, issued_points, accepted_points)
+    SELECT value->>0, 0, 0, $11 / 86400000000, value->>1, 0 FROM jsonb_each($6) WHERE true
     ON CONFLICT (partner) DO UPDATE SET issued_points = issued_points + excluded.issued_points;
     INSERT INTO batches (batch_id, number, first_sequence, entry_count, request_count, window_number, time, hash,
         previous_hash, requests_hash, salt)

@@ -11,6 +11,7 @@ use clearing::store::{Abilities, Advice, Backend, HouseRow, Store};
 use clearing_core::units::Timestamp;
 
 use super::findings::{Findings, Found};
+use crate::amounts::counted;
 use crate::context::Context;
 use crate::database::{open_existing, other_books};
 use crate::failure::{Exit, Failure};
@@ -152,12 +153,12 @@ async fn schema(store: &Store, abilities: &Abilities, findings: &mut Findings) -
             Ok(Found::well(format!("{} migrations, none is pending", state.applied.len())))
         }
         Ok(state) if abilities.may_create => {
-            Err(Failure::usage(format!("{} migrations are pending", state.pending.len()))
+            Err(Failure::usage(format!("{} pending", counted(state.pending.len(), "migration is", "migrations are")))
                 .hint("is it the right database? If it is: clearing migrate"))
         }
         Ok(state) => Err(Failure::usage(format!(
-            "permission denied: {} migrations are pending, and the role {} may not make tables",
-            state.pending.len(),
+            "permission denied: {} pending, and the role {} may not make tables",
+            counted(state.pending.len(), "migration is", "migrations are"),
             abilities.role
         ))
         .hint(format!("GRANT CREATE ON SCHEMA public TO {}, then clearing migrate", abilities.role))),

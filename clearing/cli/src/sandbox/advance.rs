@@ -4,6 +4,7 @@ use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp};
 use serde_json::json;
 
+use crate::amounts::counted;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::output::{Answer, Page};
@@ -66,7 +67,7 @@ pub async fn advance(context: Context, to: Target) -> Result<(), Failure> {
     let [was, is] = [before.into(), moved.clock_time].map(|time| session.zone.text(time));
     let mut page = Page::new().text(format!("It is {is} now; it was {was}. {}", session.zone.note()));
     if moved.due_work_count > 0 {
-        page = page.text(format!("{} pieces of work were due:", moved.due_work_count));
+        page = page.text(format!("{} due:", counted(moved.due_work_count, "piece of work was", "pieces of work were")));
         page = page.table(&["due", "what", ">window", ">entries"], works);
     }
     context.output.show(&Answer::new(json, page));

@@ -1,6 +1,6 @@
 //! `clearing partner`: limits, consents and terms of brands that trade meanwhile.
 
-use partner_sdk::Issue;
+use partner_sdk::{Issue, Redeem};
 use serde_json::Value;
 
 use crate::desk::{Desk, client};
@@ -39,6 +39,19 @@ async fn limits_and_consents_hold_at_once_and_are_marked_when_they_are_nearly_us
     assert_eq!(code, 1, "{error}");
     assert_eq!(desk.run(&["partner", "limits", "grocer", "--points-per-day", "-1"]).status.code(), Some(2));
     assert_eq!(desk.run(&["partner", "limits", "grocer", "--clear", "everything"]).status.code(), Some(2));
+
+    // So has what is redeemed at its tills.
+    let limits = ["--redeem-points-per-member-per-day", "50", "--redeem-foreign-points-per-day", "60"];
+    let set = json(&[&["partner", "limits", "fuel"][..], &limits].concat());
+    assert_eq!(set["limits"]["redeem_points_per_member_per_day"], 50, "{set}");
+    let fuel = client(&server.endpoint, &folder, "fuel").await;
+    let redeem = async |points| fuel.redeem(Redeem::from("card", "1").points(points)).await.unwrap();
+    assert_eq!(redeem(51).await.rejection().unwrap().reason.as_str(), "LIMIT_EXCEEDED");
+    redeem(50).await.accepted().unwrap();
+    assert!(table(&["partner", "limits", "fuel"]).contains("50 (83 %) !"));
+    json(&["partner", "limits", "fuel", "--clear", "redeem-points-per-member-per-day"]);
+    redeem(10).await.accepted().unwrap();
+    assert_eq!(redeem(1).await.rejection().unwrap().reason.as_str(), "LIMIT_EXCEEDED");
 
     // The sandbox consents to everything until somebody says otherwise.
     let joint = async |points| {

@@ -186,12 +186,10 @@ fn of_inactive(days: u16, lots: &Inactive) -> String {
     format!("{} after {days} days{ended}", points(lots.points))
 }
 
-fn of_day(count: &DayCount) -> String {
+fn of_day(day: i32, counted: Points) -> String {
     let epoch = jiff::civil::Date::constant(1970, 1, 1);
-    let day = epoch
-        .checked_add(jiff::Span::new().days(count.day))
-        .map_or_else(|_| count.day.to_string(), |day| day.to_string());
-    format!("{} on {day}", points(count.points))
+    let day = epoch.checked_add(jiff::Span::new().days(day)).map_or_else(|_| day.to_string(), |day| day.to_string());
+    format!("{} on {day}", points(counted))
 }
 
 impl Shown for Guard {
@@ -199,7 +197,8 @@ impl Shown for Guard {
         vec![
             ("reserved", unit.money(self.reserved)),
             ("unsettled", unit.money(self.unsettled)),
-            ("issued", of_day(&self.issued)),
+            ("issued", of_day(self.counted.day, self.counted.issued)),
+            ("redeemed of others", of_day(self.counted.day, self.counted.accepted)),
         ]
     }
 }
@@ -322,6 +321,8 @@ impl Shown for Limits {
             points_per_entry,
             transfer_points_per_entry,
             transfer_points_per_member_per_day,
+            redeem_points_per_member_per_day,
+            redeem_foreign_points_per_day,
             cooling_seconds,
         } = self;
         vec![
@@ -332,6 +333,8 @@ impl Shown for Limits {
             ("points an entry", or_none(points_per_entry.map(points))),
             ("transferred points an entry", or_none(transfer_points_per_entry.map(points))),
             ("transferred points a member and day", or_none(transfer_points_per_member_per_day.map(points))),
+            ("redeemed points a member and day", or_none(redeem_points_per_member_per_day.map(points))),
+            ("redeemed points of others a day", or_none(redeem_foreign_points_per_day.map(points))),
             ("cooling seconds", or_none(*cooling_seconds)),
         ]
     }
@@ -345,7 +348,9 @@ impl Shown for Calendar {
 
 /// What a device is limited to.
 fn of_device(device: Option<&Device>) -> String {
-    let Some(Device { name, store, till, calls_per_second, connections_max }) = device else { return "none".to_owned() };
+    let Some(Device { name, store, till, calls_per_second, connections_max }) = device else {
+        return "none".to_owned();
+    };
     let code = |code: &Option<crate::facts::origin::Code>| or_none(code.as_ref().map(|code| code.as_str().to_owned()));
     let (store, till) = (code(store), code(till));
     format!("{}, store {store}, till {till}, {calls_per_second} calls, {connections_max} connections", name.as_str())
@@ -358,19 +363,8 @@ fn of_hash(hash: &Hash) -> String {
 
 impl Shown for Invite {
     fn fields(&self, _: &Unit) -> Vec<(&'static str, String)> {
-        let Self {
-            holder,
-            scopes,
-            device,
-            secret,
-            created,
-            ends,
-            by,
-            made_with,
-            withdrawn,
-            used,
-            foreign_attempts,
-        } = self;
+        let Self { holder, scopes, device, secret, created, ends, by, made_with, withdrawn, used, foreign_attempts } =
+            self;
         vec![
             ("holder", holder.to_string()),
             ("scopes", scopes.to_string()),
@@ -478,6 +472,7 @@ impl Shown for Record {
             debts,
             issued,
             transferred,
+            redeemed,
             inactive,
             waiting,
             decayed,
@@ -487,7 +482,7 @@ impl Shown for Record {
             passed_over,
         } = self;
         let counts = |counts: &std::collections::BTreeMap<PartnerId, DayCount>| {
-            list(counts.iter().map(|(partner, count)| format!("{partner}: {}", of_day(count))))
+            list(counts.iter().map(|(partner, count)| format!("{partner}: {}", of_day(count.day, count.points))))
         };
         let waiting =
             waiting.iter().map(|((window, issuer), sum)| format!("{issuer} in window {window}: {}", points(*sum)));
@@ -501,6 +496,7 @@ impl Shown for Record {
             ("owes", list(debts.iter().map(|debt| format!("{} to {}", points(debt.points), debt.creditor)))),
             ("issued", counts(issued)),
             ("transferred", counts(transferred)),
+            ("redeemed", counts(redeemed)),
             ("ending with inactivity", list(inactive.iter().map(|(days, lots)| of_inactive(*days, lots)))),
             ("waiting for payments", list(waiting)),
             ("decayed for", list(decayed.iter().map(|period| period.as_str().to_owned()))),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::book::spending::Spending;
 use crate::book::{Book, order_key};
 use crate::chart::{MoneyAccount, PointsAccount};
 use crate::facts::entry::{Entry, EntryKind};
@@ -196,7 +197,7 @@ impl Book {
         self.members.get_mut(&member).expect("the member of an entry is in the book").be_active(entry.time, zone)
     }
 
-    /// What was issued to the member today, and what it transferred.
+    /// What was issued to the member today, and what it transferred and redeemed.
     ///
     /// Rule: activity
     fn count_of_day(&mut self, entry: &Entry) {
@@ -211,6 +212,10 @@ impl Book {
             let points = Points(moved.map_or(0, |posting| -posting.points.0));
             record.transferred.entry(entry.partner).or_default().add(day, points);
         }
+        if let Some(Spending { points, .. }) = Spending::counted(entry, || day) {
+            record.redeemed.retain(|_, count| count.day == day);
+            record.redeemed.entry(entry.partner).or_default().add(day, points);
+        }
         if !earns {
             return;
         }
@@ -222,18 +227,19 @@ impl Book {
         }
     }
 
-    /// What a partner issued today, and what of it at the cost of another.
+    /// What a partner issued today, what of it at the cost of another, and what it redeemed of others.
     fn apply_counts(&mut self, entry: &Entry) {
+        let spending = Spending::counted(entry, || self.day_of(entry.time));
+        if let Some(Spending { foreign, .. }) = spending.filter(|of| !of.foreign.is_zero()) {
+            self.count(entry.partner, self.day_of(entry.time), Points::ZERO, foreign);
+        }
         if entry.kind != EntryKind::Issue || entry.member.is_none() {
             return;
         }
         let day = self.day_of(entry.time);
         for moved in entry.lots.iter().filter(|moved| moved.birth.is_some()) {
             let points = moved.net().unwrap_or_default();
-            let guard = self.guards.entry(moved.issuer).or_default();
-            guard.issued.add(day, points);
-            let change = self.changes.guards.entry(moved.issuer).or_default();
-            change.issued.add(day, points);
+            self.count(moved.issuer, day, points, Points::ZERO);
             if moved.issuer != entry.partner {
                 let key = (moved.issuer, entry.partner);
                 let consent = self.consents.entry(key).or_default();
@@ -241,6 +247,12 @@ impl Book {
                 let used = self.changes.consents.entry(key).or_default();
                 *used = Points(used.0.saturating_add(points.0));
             }
+        }
+    }
+
+    fn count(&mut self, partner: PartnerId, day: i32, issued: Points, accepted: Points) {
+        for guards in [&mut self.guards, &mut self.changes.guards] {
+            guards.entry(partner).or_default().counted.add(day, issued, accepted);
         }
     }
 
@@ -323,6 +335,7 @@ impl Book {
                 | Fact::DecayedTo(_)
                 | Fact::Reason(_)
                 | Fact::Abandoned(_)
+                | Fact::Uncounted(_)
                 | Fact::Linked(_)
                 | Fact::Fund(_)
                 | Fact::Decayed(_)

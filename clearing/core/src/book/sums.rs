@@ -18,6 +18,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::book::Book;
+use crate::book::spending::Spending;
 use crate::chart::{MoneyAccount, PointsAccount};
 use crate::facts::entry::{Entry, EntryKind};
 use crate::facts::member::Member;
@@ -59,6 +60,7 @@ pub enum Sum {
     Reserved(PartnerId),
     Unsettled(PartnerId),
     Issued(PartnerId),
+    Accepted(PartnerId),
     /// What was used of a consent of a funder to a partner.
     Consent(PartnerId, PartnerId),
     /// Points of a window, an issuer and a version of terms that wait for a payment.
@@ -84,6 +86,7 @@ impl fmt::Display for Sum {
             Self::Reserved(partner) => write!(f, "what open holds reserve of {partner}"),
             Self::Unsettled(partner) => write!(f, "what {partner} owes to settlements"),
             Self::Issued(partner) => write!(f, "what {partner} issued on this day"),
+            Self::Accepted(partner) => write!(f, "what {partner} redeemed of others on this day"),
             Self::Consent(funder, partner) => write!(f, "what {partner} issued at the cost of {funder}"),
             Self::Waiting(window, issuer, version) => {
                 write!(f, "the points of {issuer}, terms {version}, window {window}, that wait for a payment")
@@ -153,13 +156,16 @@ impl Book {
             add(Sum::GrossPoints(window, issuer, acceptor), i128::from(gross.points.0));
             add(Sum::GrossMoney(window, issuer, acceptor), i128::from(gross.amount.0));
         }
+        if let Some(Spending { foreign, .. }) = Spending::counted(entry, || self.day_of(entry.time)) {
+            add(Sum::Accepted(entry.partner), i128::from(foreign.0));
+        }
         if let Some(facts) = entry.hold() {
             facts.reserved.iter().for_each(|(issuer, amount)| add(Sum::Reserved(*issuer), i128::from(amount.0)));
         }
         Ok(sums)
     }
 
-    /// What a sum is in this book, what was issued counted on a day: zero, if it is one that the database adds to and that
+    /// What a sum is in this book, what was issued and redeemed counted on a day: zero, if it is one that the database adds to and that
     /// was not loaded.
     pub fn sum(&self, sum: Sum, day: i32) -> i128 {
         let guard = |partner: &PartnerId| self.guards.get(partner).copied().unwrap_or_default();
@@ -174,7 +180,8 @@ impl Book {
             Sum::GrossMoney(window, issuer, acceptor) => gross((window, issuer, acceptor)).amount.0,
             Sum::Reserved(partner) => guard(&partner).reserved.0,
             Sum::Unsettled(partner) => guard(&partner).unsettled.0,
-            Sum::Issued(partner) => guard(&partner).issued.on(day).0,
+            Sum::Issued(partner) => guard(&partner).counted.on(day).issued.0,
+            Sum::Accepted(partner) => guard(&partner).counted.on(day).accepted.0,
             Sum::Consent(funder, partner) => self.consents.get(&(funder, partner)).map_or(0, |consent| consent.used.0),
             Sum::Waiting(window, issuer, terms) => {
                 self.funding.get(&(window, issuer, terms)).map_or(0, |group| group.points.0)

@@ -6,7 +6,6 @@
 use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
 
-use crate::facts::member::DayCount;
 use crate::units::{Money, Points};
 
 /// What a partner may do at the most. None: no limit.
@@ -30,6 +29,10 @@ pub struct Limits<M = Money> {
     pub transfer_points_per_entry: Option<Points>,
     /// Points that one member transfers on a day when it asks.
     pub transfer_points_per_member_per_day: Option<Points>,
+    /// Points that one member redeems at its tills on a day, those of its holds among them.
+    pub redeem_points_per_member_per_day: Option<Points>,
+    /// Points of other issuers that it redeems on a day, those of its holds among them.
+    pub redeem_foreign_points_per_day: Option<Points>,
     /// How long after earning a member can not spend at its tills, in seconds.
     pub cooling_seconds: Option<u32>,
 }
@@ -46,6 +49,8 @@ impl<M> Limits<M> {
             points_per_entry: self.points_per_entry,
             transfer_points_per_entry: self.transfer_points_per_entry,
             transfer_points_per_member_per_day: self.transfer_points_per_member_per_day,
+            redeem_points_per_member_per_day: self.redeem_points_per_member_per_day,
+            redeem_foreign_points_per_day: self.redeem_foreign_points_per_day,
             cooling_seconds: self.cooling_seconds,
         }
     }
@@ -65,13 +70,18 @@ impl Limits {
             transfer_points_per_member_per_day: self
                 .transfer_points_per_member_per_day
                 .or(others.transfer_points_per_member_per_day),
+            redeem_points_per_member_per_day: self
+                .redeem_points_per_member_per_day
+                .or(others.redeem_points_per_member_per_day),
+            redeem_foreign_points_per_day: self.redeem_foreign_points_per_day.or(others.redeem_foreign_points_per_day),
             cooling_seconds: self.cooling_seconds.or(others.cooling_seconds),
         }
     }
 
     /// Whether something must be read before the partner's points move.
     pub fn guards_points(&self) -> bool {
-        self.net_debit_cap.is_some() || self.outstanding_points.is_some() || self.points_per_day.is_some()
+        let points = [self.outstanding_points, self.points_per_day, self.redeem_foreign_points_per_day];
+        self.net_debit_cap.is_some() || points.iter().any(Option::is_some)
     }
 }
 
@@ -81,6 +91,7 @@ pub struct LimitsUsed {
     pub net_debit_cap: Option<Money>,
     pub outstanding_points: Option<Points>,
     pub points_per_day: Option<Points>,
+    pub redeem_foreign_points_per_day: Option<Points>,
 }
 
 /// What a partner's limits are checked against, besides its position and its outstanding points.
@@ -90,8 +101,33 @@ pub struct Guard {
     pub reserved: Money,
     /// The sum of what it owes to settlements that are not paid: at most zero.
     pub unsettled: Money,
-    /// Points it issued on the last day it did.
-    pub issued: DayCount,
+    /// What was counted on the last day on which something was.
+    pub counted: DayCounts,
+}
+
+/// What a partner did on a day of the coalition's calendar, in days since 1970-01-01.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct DayCounts {
+    pub day: i32,
+    /// Points it issued.
+    pub issued: Points,
+    /// Points of other issuers that it redeemed, or holds.
+    pub accepted: Points,
+}
+
+impl DayCounts {
+    /// What was counted on a day.
+    #[must_use]
+    pub fn on(&self, day: i32) -> Self {
+        if self.day == day { *self } else { Self { day, ..Self::default() } }
+    }
+
+    /// Counts points on a day. No limit counts beyond what fits.
+    pub fn add(&mut self, day: i32, issued: Points, accepted: Points) {
+        let before = self.on(day);
+        let sum = |before: Points, more: Points| Points(before.0.saturating_add(more.0));
+        *self = Self { day, issued: sum(before.issued, issued), accepted: sum(before.accepted, accepted) };
+    }
 }
 
 /// What a funder lets another partner issue at its cost.

@@ -138,6 +138,8 @@ pub struct Record {
     pub issued: BTreeMap<PartnerId, DayCount>,
     /// Points the member transferred, by the partner that asked for it.
     pub transferred: BTreeMap<PartnerId, DayCount>,
+    /// Points the member redeemed, those of holds among them, by acceptor.
+    pub redeemed: BTreeMap<PartnerId, DayCount>,
     /// What is known of the lots that end with inactivity, by its days. Kept once the member has had one, as points may
     /// come back into it.
     pub inactive: BTreeMap<u16, Inactive>,

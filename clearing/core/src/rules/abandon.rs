@@ -7,12 +7,13 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use serde::Deserialize;
 
 use crate::book::Book;
-use crate::facts::Fact;
+use crate::book::spending::Spending;
 use crate::facts::answer::{Abandoned, Accepted, MemberReply, RecordedState, Reply};
 use crate::facts::entry::{Entry, EntryKind};
 use crate::facts::hold::HoldState;
 use crate::facts::lot::{LotId, Part};
 use crate::facts::member::MemberRef;
+use crate::facts::{Fact, UncountedFacts};
 use crate::operation::{Admitted, Ask, Decision, Footprint, Operation, Tells};
 use crate::rejection::Rejection;
 use crate::rules::redemption::Direction;
@@ -119,6 +120,11 @@ impl Operation for AbandonRequest {
             entries.push(book.finish(book.draft(EntryKind::Undo, ask).of_member(member))?);
         }
         entries[0].facts.push(Fact::Abandoned(self.request));
+        // What was counted of it counts no more, whatever was returned or released since.
+        let counted = targets.iter().find_map(|(_, target)| Some((target.time, Spending::of(target)?)));
+        if let Some((time, Spending { points, foreign })) = counted {
+            entries[0].facts.push(Fact::Uncounted(UncountedFacts { day: book.day_of(time), points, foreign }));
+        }
         let tells = Tells::Abandoned(self.request, Abandoned::Undone);
         Ok(Decision { entries, settles: Some(member), tells })
     }

@@ -239,6 +239,7 @@ impl Entry {
                 | Fact::PassedOver(_)
                 | Fact::PurchaseReturn(_)
                 | Fact::Abandoned(_)
+                | Fact::Uncounted(_)
                 | Fact::Linked(_) => {}
             }
         }
@@ -340,6 +341,8 @@ fn limit_fields(limits: &Limits, coalition: &Coalition) -> Vec<Field> {
         field("points_per_entry", points(limits.points_per_entry)),
         field("transfer_points_per_entry", points(limits.transfer_points_per_entry)),
         field("transfer_points_per_member_per_day", points(limits.transfer_points_per_member_per_day)),
+        field("redeem_points_per_member_per_day", points(limits.redeem_points_per_member_per_day)),
+        field("redeem_foreign_points_per_day", points(limits.redeem_foreign_points_per_day)),
         field("cooling_seconds", limits.cooling_seconds.map(|seconds| seconds.to_string())),
     ]
 }

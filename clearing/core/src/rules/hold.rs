@@ -57,10 +57,12 @@ impl Operation for AuthorizeRedemption {
     fn decide(&self, book: &Book, ask: &Ask<'_>, who: &Admitted) -> Result<Decision, Rejection> {
         let (id, points, lapses) = (who.member(), self.points, self.lapses);
         book.check_receipt(ask, EntryKind::Authorize)?;
+        book.check_redeem_limit(ask.caller, id, points, ask.now)?;
         book.check_receipt_share(ask, points)?;
         book.check_cooling(ask, id)?;
         let facts = book.redemption_facts(ask.caller, points, ask.now)?;
         let Walk { parts, passed_over, .. } = book.take_in_order(ask.caller, id, points, ask.now, &facts)?;
+        book.check_foreign_limit(ask.caller, &parts, ask.now)?;
 
         let mut reserved: Vec<(PartnerId, Money)> = Vec::new();
         for part in &parts {

@@ -4,11 +4,13 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use serde::Deserialize;
 
 use crate::book::Book;
+use crate::book::spending::Spending;
 use crate::chart::{MoneyAccount, PointsAccount};
 use crate::facts::answer::HouseReply;
 use crate::facts::coalition::Coalition;
 use crate::facts::entry::{Entry, EntryKind};
 use crate::facts::limits::{Limits, LimitsUsed};
+use crate::facts::lot::Part;
 use crate::facts::partner::Partner;
 use crate::facts::terms::Terms;
 use crate::facts::{Fact, LimitsFacts};
@@ -81,6 +83,7 @@ impl Limits {
             of(NET_DEBIT_CAP, money(used.net_debit_cap), money(self.net_debit_cap)),
             of("outstanding_points", points(used.outstanding_points), points(self.outstanding_points)),
             of("points_per_day", points(used.points_per_day), points(self.points_per_day)),
+            of(REDEEM_FOREIGN, points(used.redeem_foreign_points_per_day), points(self.redeem_foreign_points_per_day)),
         ];
         uses.into_iter().flatten().collect()
     }
@@ -97,6 +100,8 @@ impl Limits {
             ("limits.points_per_entry", self.points_per_entry),
             ("limits.transfer_points_per_entry", self.transfer_points_per_entry),
             ("limits.transfer_points_per_member_per_day", self.transfer_points_per_member_per_day),
+            ("limits.redeem_points_per_member_per_day", self.redeem_points_per_member_per_day),
+            ("limits.redeem_foreign_points_per_day", self.redeem_foreign_points_per_day),
         ];
         let below = points.into_iter().find_map(|(field, points)| Some((field, points.filter(|points| points.0 < 0)?)));
         if let Some((field, points)) = below {
@@ -111,6 +116,51 @@ impl Limits {
 
 /// The one limit that is money.
 const NET_DEBIT_CAP: &str = "net_debit_cap";
+const REDEEM_PER_MEMBER: &str = "redeem_points_per_member_per_day";
+/// Of what is redeemed of other issuers.
+pub(crate) const REDEEM_FOREIGN: &str = "redeem_foreign_points_per_day";
+
+impl Rejection {
+    /// The place in the published order among the reasons against the two sides of a purchase. Of limits those of the issuer
+    /// come first; and what is redeemed of other issuers is known behind all that keeps lots from being chosen.
+    pub(crate) fn place_in_purchase(&self) -> (usize, u8) {
+        let Self::LimitExceeded { limit, .. } = self else { return (self.rank(), 0) };
+        match limit.as_str() {
+            REDEEM_FOREIGN => (Self::place_of("NET_DEBIT_CAP"), 1),
+            REDEEM_PER_MEMBER => (self.rank(), 1),
+            _ => (self.rank(), 0),
+        }
+    }
+
+    fn place_of(reason: &str) -> usize {
+        Self::REASONS.iter().position(|known| *known == reason).expect("a reason of the table")
+    }
+}
+
+/// How many of the points that `parts` have an acceptor can take from the first on, with room for so many of other issuers.
+pub(crate) fn points_within(room: i64, acceptor: PartnerId, parts: &[Part]) -> i64 {
+    let (mut room, mut within) = (room.max(0), 0);
+    for part in parts {
+        let own = part.issuer == acceptor;
+        let taken = if own { part.points.0 } else { part.points.0.min(room) };
+        within += taken;
+        if taken < part.points.0 {
+            break;
+        }
+        room -= if own { 0 } else { taken };
+    }
+    within
+}
+
+/// Refuses points that a limit of an acceptor leaves no room for.
+fn check_room(acceptor: PartnerId, limit: &str, asked: Points, used: Points, maximum: Points) -> Result<(), Rejection> {
+    // Nothing counts for nothing, also where more is used than the limit allows by now.
+    if asked.is_zero() || i128::from(used.0) + i128::from(asked.0) <= i128::from(maximum.0) {
+        return Ok(());
+    }
+    let (partner, limit) = (acceptor.to_string(), limit.to_owned());
+    Err(Rejection::LimitExceeded { partner, limit, asked: asked.0, used: used.0, maximum: maximum.0 })
+}
 
 impl LimitUse {
     /// Rule: limit-alarm
@@ -167,7 +217,10 @@ impl Book {
         LimitsUsed {
             net_debit_cap: limits.net_debit_cap.map(|_| owed()),
             outstanding_points: limits.outstanding_points.map(|_| self.issued_by(partner)),
-            points_per_day: limits.points_per_day.map(|_| guard.issued.on(self.day_of(now))),
+            points_per_day: limits.points_per_day.map(|_| guard.counted.on(self.day_of(now)).issued),
+            redeem_foreign_points_per_day: limits
+                .redeem_foreign_points_per_day
+                .map(|_| guard.counted.on(self.day_of(now)).accepted),
         }
     }
 
@@ -206,7 +259,7 @@ impl Book {
         let counted = self.members.get(&member).and_then(|member| member.record.issued.get(&issuer));
         let to_member = counted.map_or(Points::ZERO, |count| count.on(today));
         exceeded("points_per_member_per_day", to_member.0, limits.points_per_member_per_day)?;
-        let issued = self.guards.get(&issuer).map_or(Points::ZERO, |guard| guard.issued.on(today));
+        let issued = self.guards.get(&issuer).map_or(Points::ZERO, |guard| guard.counted.on(today).issued);
         exceeded("points_per_day", issued.0, limits.points_per_day)?;
         if limits.outstanding_points.is_some() {
             let account = PointsAccount::Issuer(issuer);
@@ -276,6 +329,44 @@ impl Book {
             }
         }
         Ok(())
+    }
+
+    /// Checks how much a member may redeem at an acceptor on a day, before lots are chosen.
+    ///
+    /// Rule: redeem-limits
+    pub(crate) fn check_redeem_limit(
+        &self,
+        acceptor: PartnerId,
+        member: MemberId,
+        points: Points,
+        now: Timestamp,
+    ) -> Result<(), Rejection> {
+        let Some(maximum) = self.house.partner(acceptor)?.limits.redeem_points_per_member_per_day else {
+            return Ok(());
+        };
+        let counted = self.members.get(&member).and_then(|member| member.record.redeemed.get(&acceptor));
+        let used = counted.map_or(Points::ZERO, |count| count.on(self.day_of(now)));
+        check_room(acceptor, REDEEM_PER_MEMBER, points, used, maximum)
+    }
+
+    /// Checks how much of other issuers an acceptor may redeem on a day, of the lots that were chosen.
+    pub(crate) fn check_foreign_limit(
+        &self,
+        acceptor: PartnerId,
+        parts: &[Part],
+        now: Timestamp,
+    ) -> Result<(), Rejection> {
+        let Some(maximum) = self.house.partner(acceptor)?.limits.redeem_foreign_points_per_day else {
+            return Ok(());
+        };
+        let taken = parts.iter().map(|part| (part.issuer, part.points));
+        let asked = Spending::taken(acceptor, taken).foreign;
+        check_room(acceptor, REDEEM_FOREIGN, asked, self.foreign_today(acceptor, now), maximum)
+    }
+
+    /// Points of other issuers that an acceptor has redeemed today.
+    fn foreign_today(&self, acceptor: PartnerId, now: Timestamp) -> Points {
+        self.guards.get(&acceptor).map_or(Points::ZERO, |guard| guard.counted.on(self.day_of(now)).accepted)
     }
 
     /// Refuses to let a member spend at a partner before the time that the partner wants between earning and spending.

@@ -97,7 +97,7 @@ impl Operation for PostPurchase {
             // Of two reasons the first in the published order.
             (Err(rejection), Some(earn)) => {
                 let other = book.issue_entry(ask, member, earn, None).err();
-                let first = other.filter(|other| other.rank() < rejection.rank());
+                let first = other.filter(|other| other.place_in_purchase() < rejection.place_in_purchase());
                 return Err(first.unwrap_or(rejection));
             }
         };

@@ -8,6 +8,7 @@ use crate::facts::member::MemberRef;
 use crate::facts::terms::{FeeBearer, Funding};
 use crate::rejection::Rejection;
 use crate::rules::consumption::Walk;
+use crate::rules::limits::{REDEEM_FOREIGN, points_within};
 use crate::units::{Money, PartnerId, Points, Timestamp};
 
 /// What a redemption would take and cost.
@@ -50,18 +51,48 @@ impl Book {
         points: Points,
         now: Timestamp,
     ) -> Result<Quote, Rejection> {
-        let reachable = match self.quote(acceptor, member, points, now) {
-            Err(
-                Rejection::InsufficientPoints { available: reachable, .. }
-                | Rejection::TooManyLots { reachable, .. }
-                | Rejection::NetDebitCap { reachable, .. },
-            ) => reachable,
-            quote => return quote,
-        };
-        if reachable > 0 {
-            return self.quote(acceptor, member, Points(reachable), now);
+        // What is left by one limit may be more than another leaves.
+        let mut asked = points;
+        loop {
+            let refused = match self.quote(acceptor, member, asked, now) {
+                Err(refused) => refused,
+                quote => return quote,
+            };
+            let reachable = if let Rejection::InsufficientPoints { available: reachable, .. }
+            | Rejection::TooManyLots { reachable, .. }
+            | Rejection::NetDebitCap { reachable, .. } = &refused
+            {
+                *reachable
+            } else if let Rejection::LimitExceeded { limit, used, maximum, .. } = &refused {
+                let room = maximum.saturating_sub(*used);
+                if limit == REDEEM_FOREIGN {
+                    points_within(room, acceptor, &self.parts_for(acceptor, member, asked, now)?)
+                } else {
+                    room
+                }
+            } else {
+                return Err(refused);
+            };
+            if reachable >= asked.0 {
+                return Err(refused);
+            }
+            if reachable <= 0 {
+                return Ok(Quote::of_nothing(self.house.partner(acceptor)?.terms_at(now).fee_bearer));
+            }
+            asked = Points(reachable);
         }
-        Ok(Quote::of_nothing(self.house.partner(acceptor)?.terms_at(now).fee_bearer))
+    }
+
+    /// The parts that a redemption would take if no limit on redemptions stood against it.
+    fn parts_for(
+        &self,
+        acceptor: PartnerId,
+        member: MemberRef,
+        points: Points,
+        now: Timestamp,
+    ) -> Result<Vec<Part>, Rejection> {
+        let facts = self.redemption_facts(acceptor, points, now)?;
+        Ok(self.take_in_order(acceptor, self.find_member(member)?, points, now, &facts)?.parts)
     }
 
     /// What redeeming `points` at `acceptor` would take and cost now. Changes nothing.
@@ -80,8 +111,10 @@ impl Book {
         self.check_may_accept(acceptor)?;
         let id = self.find_member(member)?;
         self.check_may_spend(id, now)?;
+        self.check_redeem_limit(acceptor, id, points, now)?;
         let facts = self.redemption_facts(acceptor, points, now)?;
         let Walk { parts, passed_over, .. } = self.take_in_order(acceptor, id, points, now, &facts)?;
+        self.check_foreign_limit(acceptor, &parts, now)?;
         let fee = Money(self.fee_shares(acceptor, &facts, &parts)?.values().sum());
         let mut reimbursed = Points::ZERO;
         for part in &parts {

@@ -100,10 +100,12 @@ impl Book {
     /// The entry by which the caller takes points of a member whose due work has run.
     pub(crate) fn redeem_entry(&self, ask: &Ask<'_>, member: MemberId, points: Points) -> Result<Entry, Rejection> {
         self.check_receipt(ask, EntryKind::Redeem)?;
+        self.check_redeem_limit(ask.caller, member, points, ask.now)?;
         self.check_receipt_share(ask, points)?;
         self.check_cooling(ask, member)?;
         let facts = self.redemption_facts(ask.caller, points, ask.now)?;
         let Walk { parts, passed_over, .. } = self.take_in_order(ask.caller, member, points, ask.now, &facts)?;
+        self.check_foreign_limit(ask.caller, &parts, ask.now)?;
         let draft = self.draft(EntryKind::Redeem, ask).of_member(member);
         let draft = draft.passing_over(passed_over);
         self.redemption_entry(draft, ask.caller, member, &facts, (&parts, &[]), &Direction::Take)

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use clearing_core::chart::{MoneyAccount, PointsAccount, Purpose};
 use clearing_core::command::{Command, Request};
+use clearing_core::facts::Fact;
 use clearing_core::facts::answer::{Answer, RecordedState, Reply};
 use clearing_core::facts::entry::{Entry, EntryKind};
 use clearing_core::facts::lot::Lot;
@@ -186,6 +187,45 @@ pub fn check_passed_over(play: &Play, written: usize) {
         let end = last.filter(|_| lot.funding == Funding::AtRedemption);
         let end = end.map(|entry| coalition.days_after(days, entry.time)).filter(|end| entry.time < *end);
         assert_eq!(moved.then_some(entry.lots[0].expires), end, "{entry:?} of {lot:?}");
+    }
+}
+
+/// Of what was written from one place in the journal on: no redemption or hold passes a limit of its acceptor's day, of one member or
+/// of others' points, from what the journal has of that day and was not abandoned.
+pub fn check_redeem_limits(play: &Play, written: usize) {
+    use EntryKind::{Authorize, Redeem};
+    let abandoned = play.journal.iter().filter_map(|(_, entry)| {
+        let abandoned =
+            entry.facts.iter().find_map(|fact| if let Fact::Abandoned(id) = fact { Some(*id) } else { None });
+        Some((entry.partner, abandoned?))
+    });
+    let abandoned: BTreeSet<_> = abandoned.collect();
+    for (_, entry) in &play.journal[written..] {
+        if !matches!(entry.kind, Redeem | Authorize) {
+            continue;
+        }
+        let limits = play.book.house.partners[&entry.partner].limits;
+        let zone = &play.book.house.coalition.time_zone;
+        let day_of = |entry: &Entry| entry.time.to_jiff().to_zoned(zone.clone()).date();
+        let counts = play.journal.iter().map(|(_, other)| other).filter(|other| {
+            let stands = other.request_id.is_none_or(|id| !abandoned.contains(&(other.partner, id)));
+            let same = other.partner == entry.partner && day_of(other) == day_of(entry);
+            same && stands && matches!(other.kind, Redeem | Authorize)
+        });
+        let (mut of_member, mut foreign) = (0, 0);
+        for other in counts {
+            for moved in &other.lots {
+                of_member -= if other.member == entry.member { moved.points.0 } else { 0 };
+                foreign -= if moved.issuer == entry.partner { 0 } else { moved.points.0 };
+            }
+        }
+        let within = |used: i64, maximum: Option<Points>| maximum.is_none_or(|maximum| used <= maximum.0);
+        assert!(within(of_member, limits.redeem_points_per_member_per_day), "{of_member} of {limits:?} by {entry:?}");
+        let takes = entry.lots.iter().any(|moved| moved.issuer != entry.partner);
+        assert!(
+            !takes || within(foreign, limits.redeem_foreign_points_per_day),
+            "{foreign} of {limits:?} by {entry:?}"
+        );
     }
 }
 

@@ -15,8 +15,9 @@ mod slice;
 use std::collections::BTreeMap;
 
 use checks::{
-    check_funds_received, check_headroom, check_not_revived, check_passed_over, check_points, check_redemption,
-    check_return, check_statements, check_told_again, contents, headrooms, lots_to_take, may_change_places,
+    check_funds_received, check_headroom, check_not_revived, check_passed_over, check_points, check_redeem_limits,
+    check_redemption, check_return, check_statements, check_told_again, contents, headrooms, lots_to_take,
+    may_change_places,
 };
 use clearing_core::audit;
 use clearing_core::book::sums::{SUM_MAX, SUM_REFUSED};
@@ -79,7 +80,8 @@ proptest! {
         book.funding.values_mut().for_each(|group| group.points = Points(far(group.points.0)));
         for guard in book.guards.values_mut() {
             guard.reserved = Money(far(guard.reserved.0));
-            guard.issued.points = Points(far(guard.issued.points.0));
+            guard.counted.issued = Points(far(guard.counted.issued.0));
+            guard.counted.accepted = Points(far(guard.counted.accepted.0));
         }
         for gross in book.gross.values_mut() {
             (gross.points, gross.amount) = (Points(far(gross.points.0)), Money(far(gross.amount.0)));
@@ -94,7 +96,9 @@ proptest! {
             let book = &asked.play.book;
             let money = book.money_balances.values().map(|sum| sum.0);
             let money = money.chain(book.gross.values().flat_map(|gross| [gross.points.0, gross.amount.0]));
-            let money = money.chain(book.guards.values().flat_map(|guard| [guard.reserved.0, guard.issued.points.0]));
+            let money = money.chain(book.guards.values().flat_map(|guard| {
+                [guard.reserved.0, guard.counted.issued.0, guard.counted.accepted.0]
+            }));
             let points = book.points_balances.values().chain(book.outstanding.values()).map(|sum| sum.0);
             let points = points.chain(book.funding.values().map(|group| group.points.0));
             let points = points.chain(book.consents.values().map(|consent| consent.used.0));
@@ -141,6 +145,7 @@ proptest! {
             check_points(&asked.play);
             check_passed_over(&asked.play, written);
             check_not_revived(&asked.play, written);
+            check_redeem_limits(&asked.play, written);
             if matches!(
                 request.command,
                 Command::IssuePoints(IssuePoints { .. }) | Command::RedeemPoints(RedeemPoints { .. }) | Command::AuthorizeRedemption(AuthorizeRedemption { .. }) | Command::CaptureHold(CaptureHold { .. })

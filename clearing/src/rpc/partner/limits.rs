@@ -30,6 +30,8 @@ pub(in crate::rpc) fn read_limits(wire: Option<v1::PartnerLimits>, coalition: &C
         points_per_entry: wire.points_per_entry.map(Points),
         transfer_points_per_entry: wire.transfer_points_per_entry.map(Points),
         transfer_points_per_member_per_day: wire.transfer_points_per_member_per_day.map(Points),
+        redeem_points_per_member_per_day: wire.redeem_points_per_member_per_day.map(Points),
+        redeem_foreign_points_per_day: wire.redeem_foreign_points_per_day.map(Points),
         cooling_seconds: cooling.transpose()?,
     })
 }
@@ -44,6 +46,8 @@ pub(in crate::rpc) fn from_limits(limits: &Limits, coalition: &Coalition) -> v1:
         points_per_entry: points(limits.points_per_entry),
         transfer_points_per_entry: points(limits.transfer_points_per_entry),
         transfer_points_per_member_per_day: points(limits.transfer_points_per_member_per_day),
+        redeem_points_per_member_per_day: points(limits.redeem_points_per_member_per_day),
+        redeem_foreign_points_per_day: points(limits.redeem_foreign_points_per_day),
         cooling_seconds: limits.cooling_seconds.map(i64::from),
     }
 }

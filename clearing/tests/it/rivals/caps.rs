@@ -16,7 +16,8 @@ const RIVALS: usize = 50;
 /// Members among whom the rivals are spread.
 const CARDS: usize = 10;
 
-/// `A` pays at redemption and `P` prepays; both may owe 500.00. `D` and `O` have limits of points.
+/// `A` pays at redemption and `P` prepays; both may owe 500.00. `D` and `O` have limits of points, `E` and `F` of what is redeemed
+/// at them.
 const LIMITED: &str = r#"
     [[partner]]
     id = "A"
@@ -35,6 +36,12 @@ const LIMITED: &str = r#"
     [[partner]]
     id = "O"
     outstanding_points = 1000
+    [[partner]]
+    id = "E"
+    redeem_foreign_points_per_day = 1000
+    [[partner]]
+    id = "F"
+    redeem_points_per_member_per_day = 100
 "#;
 
 fn partner(id: &str) -> PartnerId {
@@ -217,6 +224,35 @@ async fn a_days_points_are_issued_to_the_last_one_and_no_further() {
             let issued: i64 = points_of(&arena.journal().await, "D").into_iter().map(|(_, points)| points).sum();
             assert_eq!(issued, -1000 * day);
             arena.advance(arena.in_seconds(86_400)).await;
+        }
+        arena.reruns_are_rare();
+        arena.end().await;
+    }
+}
+
+/// Of one acceptor all members together have so much of others' points a day, of another each member so much.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_may_be_redeemed_on_a_day_is_redeemed_to_the_last_point_and_no_further() {
+    for place in PLACES {
+        let arena = Arena::open(place, LIMITED).await;
+        let issuer = arena.till("C").await;
+        for card in 0..CARDS {
+            issue_lots(&issuer, &card.to_string(), 4, 200).await;
+        }
+        for (acceptor, most, left) in [("E", 33, 10), ("F", 3 * CARDS, 10)] {
+            let tills = arena.tills(acceptor).await;
+            for day in 1..=2 {
+                let lapses = arena.in_seconds(3 * 86_400);
+                let spends = spread(|at, card| match at % 3 {
+                    0 => commands::authorize(&card, 30, lapses),
+                    _ => commands::redeem(&card, 30),
+                });
+                let answers = all_at_once(&tills, spends).await;
+                assert_eq!(accepted(&answers, "LIMIT_EXCEEDED"), most, "{place:?}: {acceptor}, day {day}");
+                redeem(&tills[0], "0", left).await.unwrap();
+                assert_eq!(accepted(&[redeem(&tills[0], "0", 1).await], "LIMIT_EXCEEDED"), 0);
+                arena.advance(arena.in_seconds(86_400)).await;
+            }
         }
         arena.reruns_are_rare();
         arena.end().await;
