@@ -314,7 +314,13 @@ impl Authority {
     /// # Errors
     ///
     /// What [`Self::issue_client`] refuses.
-    pub fn sign(&self, request: &SigningRequest, kind: Kind, id: &str, validity: Validity) -> Result<Issued, CertError> {
+    pub fn sign(
+        &self,
+        request: &SigningRequest,
+        kind: Kind,
+        id: &str,
+        validity: Validity,
+    ) -> Result<Issued, CertError> {
         self.issue_identity(kind, id, &request.key, validity)
     }
 
@@ -425,8 +431,7 @@ impl SigningRequest {
         if der.len() > Self::BYTES_MAX {
             return Err(unreadable(format!("it has {} bytes, and {} are the most", der.len(), Self::BYTES_MAX)));
         }
-        let (rest, request) =
-            X509CertificationRequest::from_der(der).map_err(|error| unreadable(error.to_string()))?;
+        let (rest, request) = X509CertificationRequest::from_der(der).map_err(|error| unreadable(error.to_string()))?;
         if !rest.is_empty() {
             return Err(unreadable("bytes follow its end".to_owned()));
         }

@@ -223,12 +223,8 @@ impl CoalitionFile {
                 }
             },
         };
-        let mut house = House {
-            coalition,
-            partners: BTreeMap::new(),
-            calendar: Calendar::default(),
-            revoked: Revoked::default(),
-        };
+        let mut house =
+            House { coalition, partners: BTreeMap::new(), calendar: Calendar::default(), revoked: Revoked::default() };
         let named = self.partners.iter().any(|partner| partner.id == operator);
         if !named {
             let draft = TermsDraft::default();

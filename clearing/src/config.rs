@@ -246,7 +246,11 @@ impl Config {
         let listen = address(found("enrolment.listen")?)?;
         // What is bound to every network tells nobody where to go.
         let own = |name: &'static str, listen: SocketAddr, missing: &mut Vec<Problem>| {
-            if listen.ip().is_unspecified() { Some(self.needed(name, missing, text)) } else { found(name).and_then(text) }
+            if listen.ip().is_unspecified() {
+                Some(self.needed(name, missing, text))
+            } else {
+                found(name).and_then(text)
+            }
         };
         let house = found("house.listen").and_then(address).unwrap_or(listen);
         Some(EnrolmentSettings {

@@ -34,12 +34,12 @@ use futures::task::AtomicWaker;
 use tokio_util::sync::CancellationToken;
 
 use self::budget::Budget;
-use crate::clock;
 pub use self::connection::{Connection, Held};
 pub(crate) use self::guard::Guard;
 use self::sample::Sample;
 pub(crate) use self::waiting::Seat;
 use self::waiting::Waiting;
+use crate::clock;
 
 /// Everything that the door limits. Each number is at least 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

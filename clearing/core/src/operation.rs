@@ -16,7 +16,9 @@ use crate::facts::member::MemberRef;
 use crate::facts::origin::Origin;
 use crate::facts::receipt::{Receipt, ReceiptLine, Side};
 use crate::rejection::Rejection;
-use crate::units::{EntryId, Hash, IdentifierHash, InviteId, MemberId, PartnerId, Points, Rate, RequestId, Timestamp, WindowNumber};
+use crate::units::{
+    EntryId, Hash, IdentifierHash, InviteId, MemberId, PartnerId, Points, Rate, RequestId, Timestamp, WindowNumber,
+};
 
 /// How an operation passes the gate that all batches of the house pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

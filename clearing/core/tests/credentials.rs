@@ -220,7 +220,8 @@ fn requests_about_nothing_or_too_much_are_malformed() {
     let create = |invites| CreateInvites { holder: None, scopes: Scopes::WHOLE, ends: None, invites };
     let twice = vec![one.clone(), one.clone()];
     let old = NewInvite { id: InviteId(7), ..one.clone() };
-    let many: Vec<NewInvite> = (0..1_001).map(|number| NewInvite { id: invite_id(&play, number), ..one.clone() }).collect();
+    let many: Vec<NewInvite> =
+        (0..1_001).map(|number| NewInvite { id: invite_id(&play, number), ..one.clone() }).collect();
     for invites in [Vec::new(), twice, vec![old], many] {
         assert_eq!(play.refused("A", create(invites).into()), "INVALID_ARGUMENT");
     }

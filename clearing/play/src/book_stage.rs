@@ -88,7 +88,7 @@ impl Stage for BookStage {
                 fresh_member: member,
                 fresh_salt: [7; 16],
                 attachment: None,
-            badge: None,
+                badge: None,
             };
             written.extend(self.execute(&request).written);
         }

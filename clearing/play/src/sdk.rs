@@ -5,8 +5,8 @@ use clearing_core::command::Command;
 use clearing_core::facts::answer::{Abandoned, Reversed};
 use clearing_core::facts::credential as core;
 use clearing_core::facts::limits::Limits;
-use clearing_core::facts::origin::Code;
 use clearing_core::facts::order::OrderMode;
+use clearing_core::facts::origin::Code;
 use clearing_core::facts::partner::PartnerState;
 use clearing_core::facts::receipt::Receipt;
 use clearing_core::facts::terms::{ExpiryPolicy, FeeBearer, Funding, TermsDraft};
@@ -279,7 +279,8 @@ pub async fn ask(
                 invite.device.as_ref().map_or(new.clone(), |device| new.device(sdk_device(device)))
             };
             let made: Vec<sdk::NewInvite> = invites.iter().map(new).collect();
-            let create = with(sdk::CreateInvites::new(&made), *holder, |create, holder| create.holder(sdk_holder(holder)));
+            let create =
+                with(sdk::CreateInvites::new(&made), *holder, |create, holder| create.holder(sdk_holder(holder)));
             let create = with(create, *ends, |create, time| create.ends(system_time(time)));
             send!(house client.create_invites(create.scopes(scopes.iter().map(sdk_scope))))
         }
@@ -344,7 +345,9 @@ pub async fn ask(
             let amount = sdk_money(client, *amount).await?;
             send!(house operator.withdraw_funds(op::WithdrawFunds::account(fund.to_string(), amount)))
         }
-        Command::RunDueWork(_) | Command::ForgetRequests(_) => panic!("nobody asks for {command:?}"),
+        Command::RunDueWork(_) | Command::ForgetRequests(_) | Command::Enroll(_) | Command::Renew(_) => {
+            panic!("nobody asks for {command:?}")
+        }
     }
 }
 

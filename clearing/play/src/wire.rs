@@ -99,7 +99,7 @@ impl Wire {
 /// A connection that is made when it is first used.
 pub fn channel(address: SocketAddr, tls: Arc<ClientConfig>) -> Channel {
     let tls = TlsConnector::from(tls);
-        let connector = tower::service_fn(move |_: Uri| {
+    let connector = tower::service_fn(move |_: Uri| {
         let tls = tls.clone();
         async move {
             let tcp = TcpStream::connect(address).await?;

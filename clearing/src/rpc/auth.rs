@@ -206,10 +206,7 @@ const USES: &[(&str, Use)] = &[
     ("HoldService", Use::One(&[credential::Scope::Accept])),
     ("TransferService", Use::One(&[credential::Scope::App])),
     // Whoever may write may give up what it wrote.
-    (
-        "RequestService",
-        Use::One(&[credential::Scope::Issue, credential::Scope::Accept, credential::Scope::App]),
-    ),
+    ("RequestService", Use::One(&[credential::Scope::Issue, credential::Scope::Accept, credential::Scope::App])),
     ("EntryService", Use::One(&[credential::Scope::Read])),
     ("ReceiptService", Use::One(&[credential::Scope::Read])),
     ("MemberService", Use::One(&[credential::Scope::Read])),
@@ -222,7 +219,9 @@ const USES: &[(&str, Use)] = &[
 
 /// What a credential must be for, by the path of a method.
 pub fn needed(path: &str) -> Use {
-    let Some((service, method)) = path.strip_prefix('/').and_then(|path| path.split_once('/')) else { return Use::Whole };
+    let Some((service, method)) = path.strip_prefix('/').and_then(|path| path.split_once('/')) else {
+        return Use::Whole;
+    };
     if method == "RenewCertificate" {
         return Use::Any;
     }
@@ -410,7 +409,8 @@ impl View {
             let message = "the house is not open yet: its database is being migrated, or cannot be reached";
             errors::broken(Fault::NotServing, message, Some(Duration::from_secs(1)))
         })?;
-        let revoked = peer.connection.held().filter(|held| house.revoked.of(held.serial, held.holder, held.begins).is_some());
+        let revoked =
+            peer.connection.held().filter(|held| house.revoked.of(held.serial, held.holder, held.begins).is_some());
         if let Some(held) = revoked {
             return Err(errors::refused(&Rejection::CredentialRevoked { serial: held.serial.to_string() }));
         }
@@ -649,9 +649,10 @@ mod tests {
         };
         // Those who enrol have no certificate, and a listener of their own.
         let served = |service: &&prost_types::ServiceDescriptorProto| service.name() != "EnrolmentService";
-        let services = set.file.iter().flat_map(|file| {
-            file.service.iter().filter(served).flat_map(|service| of(file.package(), service))
-        });
+        let services = set
+            .file
+            .iter()
+            .flat_map(|file| file.service.iter().filter(served).flat_map(|service| of(file.package(), service)));
         services.collect()
     }
 

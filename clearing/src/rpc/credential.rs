@@ -3,8 +3,8 @@
 use clearing_core::command::Command;
 use clearing_core::facts::answer::{HouseReply, Reply};
 use clearing_core::facts::credential::{
-    Credential, Device, Enrolment, Holder, HolderKind, Invite, InviteState, NewInvite, Revocation, Revoked, RevokedFacts,
-    Scope, Scopes, Serial,
+    Credential, Device, Enrolment, Holder, HolderKind, Invite, InviteState, NewInvite, Revocation, Revoked,
+    RevokedFacts, Scope, Scopes, Serial,
 };
 use clearing_core::facts::origin::Code;
 use clearing_core::rules::credential::{CreateInvites, INVITES_MAX, Renew, RevokeCredentials, WithdrawInvites};
@@ -284,9 +284,9 @@ fn from_scopes(scopes: Scopes) -> Vec<i32> {
 fn read_invite(wire: v1::NewInvite) -> Result<NewInvite, Status> {
     let v1::NewInvite { invite_id, secret_hash, device } = wire;
     let length = secret_hash.len();
-    let secret = secret_hash.try_into().map_err(|_| {
-        errors::invalid("invites.secret_hash", format!("{length} bytes, and a SHA-256 hash has 32"))
-    })?;
+    let secret = secret_hash
+        .try_into()
+        .map_err(|_| errors::invalid("invites.secret_hash", format!("{length} bytes, and a SHA-256 hash has 32")))?;
     let id = convert::id("invites.invite_id", &invite_id)?;
     Ok(NewInvite { id, secret, device: device.map(read_device).transpose()? })
 }

@@ -42,11 +42,15 @@ impl EnrolmentService for Service {
         let v1::EnrollRequest { invite_id, secret, csr } = request.into_inner();
         let id: InviteId = convert::id("invite_id", &invite_id)?;
         if secret.is_empty() || secret.len() > SECRET_MAX {
-            return Err(errors::invalid("secret", format!("{} bytes, and 1 to {SECRET_MAX} are allowed", secret.len())));
+            return Err(errors::invalid(
+                "secret",
+                format!("{} bytes, and 1 to {SECRET_MAX} are allowed", secret.len()),
+            ));
         }
         let secret = Sha256::digest(&secret).into();
         let found = self.context.store.invite(id).await.map_err(|error| errors::of_store(&error))?;
-        let invite = found.filter(|invite| invite.secret == secret).ok_or_else(|| refused(&Enrolment::UnknownInvite))?;
+        let invite =
+            found.filter(|invite| invite.secret == secret).ok_or_else(|| refused(&Enrolment::UnknownInvite))?;
         let made = || {
             let made = issuer.make(&csr, invite.holder, &self.context.house().revoked)?;
             Ok(Command::from(Enroll { invite: id, secret, made }))
@@ -138,7 +142,8 @@ fn refused(enrolment: &Enrolment) -> Status {
     };
     match enrolment {
         Enrolment::UnknownInvite => {
-            let message = "there is no such invite; use the whole string as it was given to you, or ask for another invite";
+            let message =
+                "there is no such invite; use the whole string as it was given to you, or ask for another invite";
             errors::broken(Fault::InviteUnknown, message, None)
         }
         Enrolment::WithdrawnInvite => {
@@ -162,7 +167,9 @@ fn refused(enrolment: &Enrolment) -> Status {
             let message = format!("the certificate ended {end}, and can be renewed for 30 days; ask for an invite");
             at(Fault::CredentialEnded, message, "end_time", *end)
         }
-        Enrolment::KnownKey => csr_refused("its key is that of the certificate that it renews; make a new one".to_owned()),
+        Enrolment::KnownKey => {
+            csr_refused("its key is that of the certificate that it renews; make a new one".to_owned())
+        }
         Enrolment::Issued(_) | Enrolment::BeginsTooEarly => errors::internal(),
     }
 }

@@ -69,10 +69,9 @@ fn of_device(origin: Option<v1::Origin>) -> Result<Option<v1::Origin>, Status> {
         return Ok(origin);
     }
     let mut origin = origin.unwrap_or_default();
-    for (field, own, given) in [
-        ("origin.store", &device.store, &mut origin.store),
-        ("origin.till", &device.till, &mut origin.till),
-    ] {
+    for (field, own, given) in
+        [("origin.store", &device.store, &mut origin.store), ("origin.till", &device.till, &mut origin.till)]
+    {
         let Some(own) = own else { continue };
         if !given.is_empty() && given != own.as_str() {
             let problem = format!(

@@ -4,9 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use clearing_core::book::Book;
 use clearing_core::book::changes::Changes;
-use clearing_core::facts::credential::{
-    Credential, Device, Holder, Invite, Revocation, Revoked, Scopes, Serial,
-};
+use clearing_core::facts::credential::{Credential, Device, Holder, Invite, Revocation, Revoked, Scopes, Serial};
 use clearing_core::facts::origin::Code;
 use clearing_core::operation::{Footprint, HOLDINGS_TOLD_MAX};
 use clearing_core::units::{InviteId, Timestamp};
@@ -250,7 +248,8 @@ impl DeviceColumns {
 
     fn write(&self, rows: &mut RowSet, device: Option<&Device>) {
         let code = |code: Option<&Code>| code.map(|code| code.as_str().to_owned());
-        let (store, till) = (device.and_then(|device| device.store.as_ref()), device.and_then(|device| device.till.as_ref()));
+        let (store, till) =
+            (device.and_then(|device| device.store.as_ref()), device.and_then(|device| device.till.as_ref()));
         rows.text_or_null(self.name, code(device.map(|device| &device.name)).as_deref());
         rows.text_or_null(self.store, code(store).as_deref()).text_or_null(self.till, code(till).as_deref());
         rows.int(self.calls_per_second, device.map_or(0, |device| i64::from(device.calls_per_second)));
@@ -302,19 +301,8 @@ static INSERT_CREDENTIALS: Sql =
 pub(super) async fn save(link: &mut Link<'_>, book: &Book, changes: &Changes) -> Result<(), StoreError> {
     let mut rows = link.row_set(INVITES.all);
     for id in &changes.invites {
-        let Invite {
-            holder,
-            scopes,
-            device,
-            secret,
-            created,
-            ends,
-            by,
-            made_with,
-            withdrawn,
-            used,
-            foreign_attempts,
-        } = of_book(book.invites.get(id))?;
+        let Invite { holder, scopes, device, secret, created, ends, by, made_with, withdrawn, used, foreign_attempts } =
+            of_book(book.invites.get(id))?;
         rows.uuid(INVITES.invite_id, id.0).text(INVITES.holder, &holder.to_string());
         rows.int(INVITES.scopes, i64::from(scopes.bits()));
         OF_INVITE.write(&mut rows, device.as_ref());
@@ -559,7 +547,8 @@ async fn with_successors(
     let mut last = BTreeMap::new();
     if !keys.is_empty() {
         let call = link.call(&LAST_SUCCESSORS).rows(keys);
-        let read = |row: &Row<'_>| Ok((row.text(CREDENTIALS.renews)?.to_owned(), serial(row.text(CREDENTIALS.serial)?)?));
+        let read =
+            |row: &Row<'_>| Ok((row.text(CREDENTIALS.renews)?.to_owned(), serial(row.text(CREDENTIALS.serial)?)?));
         last.extend(link.rows(call, read).await?);
     }
     let with = found.into_iter().map(|(serial, credential)| {

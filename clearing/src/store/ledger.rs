@@ -14,8 +14,8 @@ use super::parts::Parts;
 use super::waiting::Waiting;
 use super::windows::Windows;
 use super::{
-    Snapshot, StoreError, balances, consents, credentials, funding, holds, identifiers, journal, limits, lots, members, returns,
-    waiting,
+    Snapshot, StoreError, balances, consents, credentials, funding, holds, identifiers, journal, limits, lots, members,
+    returns, waiting,
 };
 
 /// Batches whose numbers of requests are read at once.

@@ -43,8 +43,7 @@ use super::tables::{Column, GATE, JOURNAL_HEAD, Kind};
 use super::watched::Watched;
 use super::{
     Backend, Known, Store, StoreError, attachments, coalition, consents, credentials, funding, gate, journal, parties,
-    requests,
-    slice, snapshot, windows,
+    requests, slice, snapshot, windows,
 };
 use crate::clock;
 

@@ -41,8 +41,8 @@ use super::save::Stored;
 use super::sql::Link;
 use super::windows::{self, Windows};
 use super::{
-    Backend, StoreError, balances, consents, credentials, funding, gate, gross, holds, journal, limits, lots, members, receipts,
-    requests, returns, terms,
+    Backend, StoreError, balances, consents, credentials, funding, gate, gross, holds, journal, limits, lots, members,
+    receipts, requests, returns, terms,
 };
 
 /// How many times as many lots are read where issuers without headroom may have to be passed over.

@@ -24,7 +24,9 @@ fn samples(key: &Key) -> (String, String, String) {
         Kind::Address | Kind::OptionalAddress => text("[::1]:0", "localhost:1", "127.0.0.1:65536".to_owned()),
         Kind::OptionalPlace => text("house.example:7444", "house.example", "house.example:65536".to_owned()),
         Kind::Database => text("postgres://u:p@h/d", "books", "mysql://u@h/d".to_owned()),
-        Kind::Endpoint | Kind::OptionalEndpoint => text("https://house.example:7443", "house.example", "http://house.example:7443".to_owned()),
+        Kind::Endpoint | Kind::OptionalEndpoint => {
+            text("https://house.example:7443", "house.example", "http://house.example:7443".to_owned())
+        }
         Kind::Domain => text("points.example", "Points Example", "x".repeat(256)),
         Kind::Filter => text("info,sqlx=warn", "inof", "info,".repeat(500) + "info"),
     }
@@ -229,10 +231,9 @@ fn a_missing_key_has_its_default_or_is_named_with_what_it_is_and_how_to_set_it()
                     |(of, _, source): &(&Key, String, &Source)| of.name == key.name && **source == Source::Default;
                 assert!(config.effective().iter().any(of_key), "{}", key.name);
             }
-            (
-                None,
-                Kind::OptionalFile | Kind::OptionalAddress | Kind::OptionalPlace | Kind::OptionalEndpoint,
-            ) => assert!(named.is_none(), "{} may be left out", key.name),
+            (None, Kind::OptionalFile | Kind::OptionalAddress | Kind::OptionalPlace | Kind::OptionalEndpoint) => {
+                assert!(named.is_none(), "{} may be left out", key.name)
+            }
             (None, _) => {
                 let problem = named.unwrap_or_else(|| panic!("nothing says that {} is missing", key.name));
                 assert_eq!(problem.fault, Fault::Missing);

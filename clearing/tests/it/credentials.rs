@@ -47,7 +47,6 @@ fn reason(status: &Status) -> String {
 
 /// Whoever is invited to a house and has no certificate yet.
 pub struct Newcomer {
-    house: SocketAddr,
     channel: Channel,
     identities: Arc<ClientConfig>,
 }
@@ -71,12 +70,12 @@ impl Newcomer {
         config.alpn_protocols = vec![b"h2".to_vec()];
         let identities = Arc::new(config);
         let at = test.server.enrolment_addr().expect("a test house enrols");
-        Self { house: test.server.local_addr(), channel: channel(at, Arc::clone(&identities)), identities }
+        Self { channel: channel(at, Arc::clone(&identities)), identities }
     }
 
     /// The same, at the listener of another node.
-    fn at(&self, house: SocketAddr, enrolment: SocketAddr) -> Self {
-        Self { house, channel: channel(enrolment, Arc::clone(&self.identities)), identities: Arc::clone(&self.identities) }
+    fn at(&self, enrolment: SocketAddr) -> Self {
+        Self { channel: channel(enrolment, Arc::clone(&self.identities)), identities: Arc::clone(&self.identities) }
     }
 
     async fn enroll_as(&self, invite: &str, secret: &[u8], csr: Vec<u8>) -> Result<v1::IssuedCertificate, Status> {
@@ -130,7 +129,11 @@ fn partner(id: &str) -> Option<v1::Holder> {
     Some(v1::Holder { kind: v1::HolderKind::Partner.into(), id: id.to_owned() })
 }
 
-async fn revoke(by: &Wire, serials: &[&str], holder: Option<v1::Holder>) -> Result<v1::RevokeCredentialsResponse, Status> {
+async fn revoke(
+    by: &Wire,
+    serials: &[&str],
+    holder: Option<v1::Holder>,
+) -> Result<v1::RevokeCredentialsResponse, Status> {
     let request = v1::RevokeCredentialsRequest {
         request_id: foreign::key(),
         serials: serials.iter().map(|serial| (*serial).to_owned()).collect(),

@@ -7,9 +7,7 @@ use clearing_certs::Kind;
 use clearing_play::{BACKENDS, TestHouse, Wire};
 use clearing_proto::{FILE_DESCRIPTOR_SET, v1};
 use prost::Message as _;
-use prost_reflect::{
-    DescriptorPool, DynamicMessage, MethodDescriptor, ReflectMessage as _, ServiceDescriptor, Value,
-};
+use prost_reflect::{DescriptorPool, DynamicMessage, MethodDescriptor, ReflectMessage as _, ServiceDescriptor, Value};
 use prost_types::Timestamp;
 
 use crate::access::{Role, lets_in};

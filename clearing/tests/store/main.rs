@@ -207,6 +207,7 @@ impl Ids {
             fresh_member: MemberId(self.next()),
             fresh_salt: self.next().to_be_bytes(),
             attachment: None,
+            badge: None,
         }
     }
 }

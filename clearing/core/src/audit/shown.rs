@@ -348,7 +348,9 @@ impl Shown for Calendar {
 
 /// What a device is limited to.
 fn of_device(device: Option<&Device>) -> String {
-    let Some(Device { name, store, till, calls_per_second, connections_max }) = device else { return "none".to_owned() };
+    let Some(Device { name, store, till, calls_per_second, connections_max }) = device else {
+        return "none".to_owned();
+    };
     let code = |code: &Option<crate::facts::origin::Code>| or_none(code.as_ref().map(|code| code.as_str().to_owned()));
     let (store, till) = (code(store), code(till));
     format!("{}, store {store}, till {till}, {calls_per_second} calls, {connections_max} connections", name.as_str())
@@ -361,19 +363,8 @@ fn of_hash(hash: &Hash) -> String {
 
 impl Shown for Invite {
     fn fields(&self, _: &Unit) -> Vec<(&'static str, String)> {
-        let Self {
-            holder,
-            scopes,
-            device,
-            secret,
-            created,
-            ends,
-            by,
-            made_with,
-            withdrawn,
-            used,
-            foreign_attempts,
-        } = self;
+        let Self { holder, scopes, device, secret, created, ends, by, made_with, withdrawn, used, foreign_attempts } =
+            self;
         vec![
             ("holder", holder.to_string()),
             ("scopes", scopes.to_string()),

@@ -7,7 +7,8 @@ use crate::book::Book;
 use crate::chart::MoneyAccount;
 use crate::facts::coalition::{Calendar, House};
 use crate::facts::credential::{
-    Credential, ForeignFacts, Invite, InvitedFacts, IssuedFacts, NewInvite, Revocation, RevokedFacts, Serial, WithdrawnFacts,
+    Credential, ForeignFacts, Invite, InvitedFacts, IssuedFacts, NewInvite, Revocation, RevokedFacts, Serial,
+    WithdrawnFacts,
 };
 use crate::facts::entry::Entry;
 use crate::facts::limits::Consent;

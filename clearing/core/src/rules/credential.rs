@@ -12,14 +12,12 @@ use crate::book::Book;
 use crate::facts::Fact;
 use crate::facts::answer::HouseReply;
 use crate::facts::credential::{
-    Credential, Device, Enrolment, ForeignFacts, Holder, HolderKind, Invite, InviteState, InvitedFacts, IssuedFacts, NewInvite,
-    RevokedFacts, Scopes, Serial, WithdrawnFacts,
+    Credential, Device, Enrolment, ForeignFacts, Holder, HolderKind, Invite, InviteState, InvitedFacts, IssuedFacts,
+    NewInvite, RevokedFacts, Scopes, Serial, WithdrawnFacts,
 };
 use crate::facts::entry::EntryKind;
 use crate::facts::origin::Code;
-use crate::operation::{
-    Admitted, Ask, Decision, Footprint, Gate, HOLDINGS_TOLD_MAX, Operation, Subject, decided,
-};
+use crate::operation::{Admitted, Ask, Decision, Footprint, Gate, HOLDINGS_TOLD_MAX, Operation, Subject, decided};
 use crate::rejection::Rejection;
 use crate::rules::checks::{check_moment, check_range};
 use crate::units::{Hash, InviteId, Timestamp};
@@ -170,7 +168,8 @@ impl Operation for WithdrawInvites {
     fn decide(&self, book: &Book, ask: &Ask<'_>, _: &Admitted) -> Result<Decision, Rejection> {
         let mut open = BTreeSet::new();
         for id in &self.invites {
-            let invite = book.invites.get(id).filter(|invite| looks_after(ask, invite.holder) || invite.by == ask.holder());
+            let invite =
+                book.invites.get(id).filter(|invite| looks_after(ask, invite.holder) || invite.by == ask.holder());
             let invite = invite.ok_or_else(|| Rejection::not_found("invite", id))?;
             if invite.state(&book.house.revoked, ask.now) == InviteState::Open {
                 open.insert(*id);
@@ -205,7 +204,9 @@ impl Operation for RevokeCredentials {
 
     fn check(&self) -> Result<(), Rejection> {
         match (self.holder, self.serials.is_empty()) {
-            (Some(_), false) => Err(Rejection::invalid("holder", "there are serial numbers as well; name one or the other")),
+            (Some(_), false) => {
+                Err(Rejection::invalid("holder", "there are serial numbers as well; name one or the other"))
+            }
             (Some(_), true) => Ok(()),
             (None, _) => check_count("serials", self.serials.len()),
         }

@@ -19,9 +19,7 @@ use clearing_core::rules::abandon::AbandonRequest;
 use clearing_core::rules::calendar::SetCalendar;
 use clearing_core::rules::care::{ExtendExpiry, FreezeMember, ReinstatePoints, UnfreezeMember, WriteOffDebt};
 use clearing_core::rules::close::CloseWindow;
-use clearing_core::rules::credential::{
-    CreateInvites, Enroll, Made, Renew, RevokeCredentials, WithdrawInvites,
-};
+use clearing_core::rules::credential::{CreateInvites, Enroll, Made, Renew, RevokeCredentials, WithdrawInvites};
 use clearing_core::rules::decay::RunDecay;
 use clearing_core::rules::due::RunDueWork;
 use clearing_core::rules::forget::ForgetRequests;
@@ -799,8 +797,12 @@ impl Asked {
             key: hash("key", key),
         };
         let invites: Vec<InviteId> = play.book.invites.keys().copied().collect();
-        let credentials: Vec<(Serial, Holder, Scopes, Timestamp)> =
-            play.book.credentials.iter().map(|(serial, known)| (*serial, known.holder, known.scopes, known.begins)).collect();
+        let credentials: Vec<(Serial, Holder, Scopes, Timestamp)> = play
+            .book
+            .credentials
+            .iter()
+            .map(|(serial, known)| (*serial, known.holder, known.scopes, known.begins))
+            .collect();
         let invite = (!invites.is_empty()).then(|| *of.get(&invites));
         let credential = (!credentials.is_empty()).then(|| *of.get(&credentials));
         let badge = |(serial, holder, scopes, begins)| Badge { serial, holder, scopes, begins, now: play.now };
@@ -841,7 +843,8 @@ impl Asked {
             _ => {
                 let reason = Code::new("law").unwrap();
                 let holder = (some == 3).then(|| Holder::partner(caller));
-                let serials = if holder.is_some() { Vec::new() } else { vec![credential.map_or(serial(0), |known| known.0)] };
+                let serials =
+                    if holder.is_some() { Vec::new() } else { vec![credential.map_or(serial(0), |known| known.0)] };
                 RevokeCredentials { serials, holder, reason }.into()
             }
         };

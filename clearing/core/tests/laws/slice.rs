@@ -275,11 +275,13 @@ impl<'a> Cut<'a> {
         }
         let named = needs.lines.iter().filter_map(|serial| whole.credentials.get(serial));
         let lines: BTreeSet<Serial> = named.map(|known| known.line).chain(needs.lines.iter().copied()).collect();
-        let of_lines = |serial: &Serial, known: &Credential| lines.contains(&known.line) || needs.lines.contains(serial);
+        let of_lines =
+            |serial: &Serial, known: &Credential| lines.contains(&known.line) || needs.lines.contains(serial);
         let found = whole.credentials.iter().filter(|(serial, known)| of_lines(serial, known));
         let found: BTreeMap<Serial, Credential> = found.map(|(serial, known)| (*serial, known.clone())).collect();
         let makers: BTreeSet<Serial> = lines.iter().chain(found.keys()).copied().collect();
-        let made_with = |invite: &Invite| invite.used.is_none() && invite.made_with.is_some_and(|by| makers.contains(&by));
+        let made_with =
+            |invite: &Invite| invite.used.is_none() && invite.made_with.is_some_and(|by| makers.contains(&by));
         let invites = whole.invites.iter().filter(|(_, invite)| made_with(invite));
         book.invites.extend(invites.map(|(id, invite)| (*id, invite.clone())));
         book.credentials.extend(found);

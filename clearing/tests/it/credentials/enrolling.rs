@@ -5,8 +5,8 @@ use clearing_certs::Kind;
 use clearing_play::{BACKENDS, Backend, TestHouse, serve};
 use clearing_proto::v1;
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, IsCa, KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_ED25519,
-    SanType, SigningKey as _,
+    BasicConstraints, CertificateParams, DnType, IsCa, KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384,
+    PKCS_ED25519, PublicKeyData as _, SanType, SigningKey as _,
 };
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
@@ -15,8 +15,8 @@ use tonic::Code;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use super::{
-    Joined, Newcomer, SECRET, code_of, credentials, csr, invite_by, invites, is_refused, issue, issues, new_key, operator,
-    partner, reason, revoke,
+    Joined, Newcomer, SECRET, code_of, credentials, csr, invite_by, invites, is_refused, issue, issues, new_key,
+    operator, partner, reason, revoke,
 };
 use crate::foreign;
 
@@ -86,11 +86,23 @@ async fn the_house_takes_nothing_but_the_key_from_whatever_a_signing_request_say
         let mut unsigned = good.clone();
         *unsigned.last_mut().unwrap() ^= 1;
         let longer = [good.clone(), vec![0]].concat();
-        let wrong = [Vec::new(), b"garbage".to_vec(), good[..good.len() / 2].to_vec(), unsigned, longer, vec![0x30; 5_000], RSA.to_vec()];
+        let wrong = [
+            Vec::new(),
+            b"garbage".to_vec(),
+            good[..good.len() / 2].to_vec(),
+            unsigned,
+            longer,
+            vec![0x30; 5_000],
+            RSA.to_vec(),
+        ];
         for csr in wrong {
             let length = csr.len();
             let refused = newcomer.enroll_as(&invite, SECRET, csr).await.unwrap_err();
-            assert_eq!((reason(&refused).as_str(), refused.code()), ("CSR_REFUSED", Code::InvalidArgument), "{length} bytes");
+            assert_eq!(
+                (reason(&refused).as_str(), refused.code()),
+                ("CSR_REFUSED", Code::InvalidArgument),
+                "{length} bytes"
+            );
         }
         // Far beyond that the message itself is too large.
         let refused = newcomer.enroll_as(&invite, SECRET, vec![0x30; 10_000]).await.unwrap_err();
@@ -170,7 +182,7 @@ async fn of_two_who_use_an_invite_at_once_on_two_nodes_one_gets_a_certificate() 
     ));
     let second = serve(&test.database.url, &test.identities, clock).await;
     let first = Newcomer::to(&test);
-    let other = first.at(second.local_addr(), second.enrolment_addr().unwrap());
+    let other = first.at(second.enrolment_addr().unwrap());
     let a = test.wire(Kind::Partner, "A");
     for _ in 0..10 {
         let invite = invite_by(&a, |_| ()).await.unwrap();
@@ -259,7 +271,8 @@ async fn whoever_shows_a_certificate_with_a_signature_of_its_key_gets_its_succes
         assert_eq!((issued.holder.clone().unwrap().id.as_str(), issued.serial != joined.issued.serial), ("A", true));
         assert_eq!(newcomer.renew_ended(good()).await.unwrap(), issued);
 
-        let stolen = newcomer.renew_ended(v1::RenewEndedRequest { signature: thief.sign(&sent).unwrap(), ..good() }).await;
+        let stolen =
+            newcomer.renew_ended(v1::RenewEndedRequest { signature: thief.sign(&sent).unwrap(), ..good() }).await;
         assert_eq!(code_of(&stolen), Code::InvalidArgument, "{stolen:?}");
         // Another authority of the same name vouches for nobody, and one made by hand is not known.
         let others = clearing_play::identities::Identities::new();

@@ -11,8 +11,8 @@ use clearing_proto::v1;
 use tonic::{Code, Status};
 
 use super::{
-    Newcomer, SECRET, credentials, csr, invite_by, invites, is_refused, issue, issues, new_key, operator, partner, revoke,
-    until,
+    Newcomer, SECRET, credentials, csr, invite_by, invites, is_refused, issue, issues, new_key, operator, partner,
+    revoke, until,
 };
 
 async fn reads(by: &Wire) -> Result<(), Status> {
@@ -127,7 +127,8 @@ async fn all_that_a_partner_had_is_refused_also_what_was_made_by_hand_and_what_i
         // Others are none the wiser.
         issues(&test.wire(Kind::Partner, "B"), &issue("1")).await.unwrap();
         // The clock of a sandbox stands still: an invite of the same moment is one of before.
-        let info = operator.clone().info.get_server_info(v1::GetServerInfoRequest::default()).await.unwrap().into_inner();
+        let info =
+            operator.clone().info.get_server_info(v1::GetServerInfoRequest::default()).await.unwrap().into_inner();
         let mut later = info.server_time.unwrap();
         later.seconds += 1;
         let advance = v1::AdvanceClockRequest { to_time: Some(later) };
@@ -135,7 +136,7 @@ async fn all_that_a_partner_had_is_refused_also_what_was_made_by_hand_and_what_i
         let joined = newcomer.join(&operator, |asked| asked.holder = partner("A")).await;
         let wire = joined.wire(&test);
         // It begins with the next second, so that nothing of before is as young.
-        until(async || reads(&wire).await, Result::is_ok).await;
+        until(async || reads(&wire).await, Result::is_ok).await.unwrap();
         issues(&wire, &issue("1")).await.unwrap();
         test.end().await;
     }
@@ -165,10 +166,9 @@ async fn nobody_revokes_what_is_anothers_and_the_operator_revokes_what_was_made_
         assert_eq!(credentials(&operator, all_of_a).await.len(), 1);
 
         // By its number, of which the operator has heard.
-        let now = jiff::Timestamp::from_second(
-            i64::try_from(std::time::UNIX_EPOCH.elapsed().unwrap().as_secs()).unwrap(),
-        )
-        .unwrap();
+        let now =
+            jiff::Timestamp::from_second(i64::try_from(std::time::UNIX_EPOCH.elapsed().unwrap().as_secs()).unwrap())
+                .unwrap();
         let hour = jiff::SignedDuration::from_hours(1);
         let validity = Validity { not_before: now - hour, not_after: now + hour };
         let (issued, key) = test.identities.authority().issue_client(Kind::Partner, "C", validity).unwrap();
@@ -189,10 +189,8 @@ async fn nobody_revokes_what_is_anothers_and_the_operator_revokes_what_was_made_
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connection_ends_with_its_certificate_also_an_idle_one() {
     let (test, _) = TestHouse::of_s01(Backend::Sqlite, |_| ()).await;
-    let now = jiff::Timestamp::from_second(
-        i64::try_from(std::time::UNIX_EPOCH.elapsed().unwrap().as_secs()).unwrap(),
-    )
-    .unwrap();
+    let now = jiff::Timestamp::from_second(i64::try_from(std::time::UNIX_EPOCH.elapsed().unwrap().as_secs()).unwrap())
+        .unwrap();
     let (hour, soon) = (jiff::SignedDuration::from_hours(1), jiff::SignedDuration::from_secs(8));
     let validity = Validity { not_before: now - hour, not_after: now + soon };
     let (issued, key) = test.identities.authority().issue_client(Kind::Partner, "C", validity).unwrap();

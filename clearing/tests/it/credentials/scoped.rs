@@ -91,7 +91,8 @@ async fn every_call_is_open_to_the_scopes_that_it_is_of_and_to_no_other() {
 async fn a_credential_of_the_operator_with_scopes_administers_nothing() {
     let (test, _) = TestHouse::of_s01(Backend::Sqlite, |_| ()).await;
     let (newcomer, operator) = (Newcomer::to(&test), super::operator(&test));
-    let joined = newcomer.join(&operator, |asked| asked.scopes = SCOPES.iter().map(|scope| (*scope).into()).collect()).await;
+    let joined =
+        newcomer.join(&operator, |asked| asked.scopes = SCOPES.iter().map(|scope| (*scope).into()).collect()).await;
     let tls = test.identities.tls_of(&joined.issued.certificate_pem, &joined.key.serialize_pem());
     let mut caller = Plain::with(test.server.local_addr(), tls).await;
     let samples = Samples::of(&test, "C").await;
@@ -154,7 +155,8 @@ async fn what_a_device_writes_names_its_store_and_till_and_no_other() {
         let results = answer.unwrap().into_inner().results;
         assert!(matches!(results[0].result, Some(v1::issue_result::Result::Error(_))), "{results:?}");
         let streamed = v1::StreamIssuePointsRequest { batch_number: 1, items: batch };
-        let mut stream = till.clone().issues.stream_issue_points(futures::stream::iter([streamed])).await.unwrap().into_inner();
+        let mut stream =
+            till.clone().issues.stream_issue_points(futures::stream::iter([streamed])).await.unwrap().into_inner();
         let results = stream.message().await.unwrap().unwrap().results;
         assert!(matches!(results[0].result, Some(v1::issue_result::Result::Error(_))), "{results:?}");
         test.end().await;
@@ -171,7 +173,8 @@ async fn a_device_has_as_many_connections_and_calls_as_it_was_given() {
         connections_max: connections,
         ..Default::default()
     };
-    let info = async |wire: &Wire| wire.clone().info.get_server_info(v1::GetServerInfoRequest::default()).await.map(drop);
+    let info =
+        async |wire: &Wire| wire.clone().info.get_server_info(v1::GetServerInfoRequest::default()).await.map(drop);
 
     let two = newcomer.join(&a, |asked| asked.invites[0].device = Some(device(0, 2))).await;
     let wires: Vec<Wire> = (0..3).map(|_| two.wire(&test)).collect();
