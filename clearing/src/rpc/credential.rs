@@ -195,7 +195,7 @@ impl CredentialService for Service {
             Ok(Command::from(Renew { renews, holder, ended: false, made }))
         };
         let (serial, certificate) = self.0.enrol(made, Some(badge)).await?;
-        let issued = self.0.from_certificate(serial, &certificate).await?;
+        let issued = self.0.handed_out(serial, &certificate).await?;
         Ok(Response::new(v1::RenewCertificateResponse { issued: Some(issued) }))
     }
 }

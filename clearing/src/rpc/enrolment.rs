@@ -64,7 +64,7 @@ impl EnrolmentService for Service {
             );
         }
         let (serial, certificate) = enrolled?;
-        let issued = self.context.from_certificate(serial, &certificate).await?;
+        let issued = self.context.handed_out(serial, &certificate).await?;
         Ok(Response::new(v1::EnrollResponse { issued: Some(issued) }))
     }
 
@@ -77,10 +77,12 @@ impl EnrolmentService for Service {
         let v1::RenewEndedRequest { certificate, csr, signature } = request.into_inner();
         let unknown = || refused(&Enrolment::UnknownCredential);
         let checked = verify_holder(&issuer.authorities_pem(), &certificate, &csr, &signature);
-        checked.map_err(|error| match error {
-            CertError::HolderSignature => errors::invalid("signature", error),
-            CertError::OtherAuthority => unknown(),
-            error => errors::invalid("certificate", error),
+        checked.map_err(|error| {
+            if matches!(error, CertError::OtherAuthority) {
+                return unknown();
+            }
+            let field = if matches!(error, CertError::HolderSignature) { "signature" } else { "certificate" };
+            errors::invalid(field, error)
         })?;
         let identity = parse_identity(&certificate).map_err(|problem| errors::invalid("certificate", problem))?;
         if identity.domain != issuer.domain() {
@@ -94,7 +96,7 @@ impl EnrolmentService for Service {
             Ok(Command::from(Renew { renews: serial, holder, ended: true, made }))
         };
         let (serial, certificate) = self.context.enrol(made, Some(badge)).await?;
-        let issued = self.context.from_certificate(serial, &certificate).await?;
+        let issued = self.context.handed_out(serial, &certificate).await?;
         Ok(Response::new(v1::RenewEndedResponse { issued: Some(issued) }))
     }
 }
@@ -216,7 +218,13 @@ impl Context {
                     }
                     return Ok((serial, self.certificate(serial).await?));
                 }
-                refused => return Err(Refused::Enrolment(refused)),
+                refused @ (Enrolment::UnknownInvite
+                | Enrolment::WithdrawnInvite
+                | Enrolment::EndedInvite(_)
+                | Enrolment::UsedInvite(_)
+                | Enrolment::UnknownCredential
+                | Enrolment::EndedCredential(_)
+                | Enrolment::KnownKey) => return Err(Refused::Enrolment(refused)),
             }
         }
         Err(errors::internal().into())
@@ -236,11 +244,7 @@ impl Context {
     }
 
     /// A certificate with all that its holder needs to connect.
-    pub(super) async fn from_certificate(
-        &self,
-        serial: Serial,
-        certificate: &[u8],
-    ) -> Result<v1::IssuedCertificate, Status> {
+    pub(super) async fn handed_out(&self, serial: Serial, certificate: &[u8]) -> Result<v1::IssuedCertificate, Status> {
         let issuer = self.issuer()?;
         let known = self.known(serial).await?;
         // Right after all that its holder had was revoked a certificate begins a moment ahead: whoever has it can use it.

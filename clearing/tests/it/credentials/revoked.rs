@@ -28,7 +28,7 @@ async fn a_revoked_credential_is_refused_and_its_request_is_taken_under_the_next
         let (stolen, good) = (first.wire(&test), second.wire(&test));
         issues(&stolen, &issue("1")).await.unwrap();
         let told = revoke(&a, &[&first.issued.serial], None).await.unwrap();
-        assert_eq!(told.revoked_serials, [first.issued.serial.clone()]);
+        assert_eq!(told.revoked_serials, std::slice::from_ref(&first.issued.serial));
         let asked = issue("2");
         // Its connection was closed with the answer to the revocation, and a new one is let in only to be told why.
         is_out(&stolen, &asked).await;
@@ -171,7 +171,7 @@ async fn nobody_revokes_what_is_anothers_and_the_operator_revokes_what_was_made_
         let wire = Wire::with(test.server.local_addr(), test.identities.tls_of(&issued.cert_pem, key.expose_pem()));
         issues(&wire, &issue("1")).await.unwrap();
         let told = revoke(&operator, &[&issued.serial_hex], None).await.unwrap();
-        assert_eq!(told.revoked_serials, [issued.serial_hex.clone()]);
+        assert_eq!(told.revoked_serials, std::slice::from_ref(&issued.serial_hex));
         is_out(&wire, &issue("1")).await;
         let listed = credentials(&operator, v1::ListCredentialsRequest::default()).await;
         let by_hand = listed.iter().find(|known| known.serial == issued.serial_hex).unwrap();
