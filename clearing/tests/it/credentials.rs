@@ -174,6 +174,21 @@ async fn until<T: std::fmt::Debug>(mut ask: impl AsyncFnMut() -> T, is_it: impl 
     }
 }
 
+/// Writes, which is refused as the certificate was revoked. A call on the connection that is just being closed hears nothing of
+/// that, and is asked again on the next.
+async fn is_out(by: &Wire, asked: &v1::IssuePointsRequest) {
+    let answer =
+        until(async || issues(by, asked).await, |answer| code_of(answer) != Code::Unavailable && !is_broken(answer));
+    let answer = answer.await;
+    assert!(is_refused(&answer, "CREDENTIAL_REVOKED"), "{answer:?}");
+    assert_eq!(code_of(&answer), Code::Unauthenticated);
+}
+
+/// Whether an answer is the library's own word that its connection broke.
+fn is_broken(answer: &Result<impl Sized, Status>) -> bool {
+    answer.as_ref().err().is_some_and(|status| !status.metadata().contains_key("clearing-reason"))
+}
+
 fn operator(test: &TestHouse) -> Wire {
     test.wire(Kind::Partner, "operator")
 }

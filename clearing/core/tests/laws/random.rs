@@ -283,7 +283,7 @@ pub(crate) fn rare() -> impl Strategy<Value = Op> {
         }),
         1 => (0..9u32, any_terms()).prop_map(|(number, terms)| Rare::CreatePartner { number, terms }),
         1 => Just(Rare::Forget),
-        9 => ((0..PARTNERS.len()), 0..64u32, any::<Index>())
+        3 => ((0..PARTNERS.len()), 0..64u32, any::<Index>())
             .prop_map(|(by, number, of)| Rare::Credential { by, number, of }),
     ];
     rare.prop_map(Op::Rare)
