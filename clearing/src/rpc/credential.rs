@@ -16,6 +16,7 @@ use tonic::{Request, Response, Status};
 use crate::clock;
 use crate::rpc::auth::Caller;
 use crate::rpc::convert::{self, View, from_timestamp};
+use crate::rpc::enrolment::check_csr;
 use crate::rpc::written::{accepted, from_written};
 use crate::rpc::{Context, auth, bounds, errors, page_size};
 use crate::store::CredentialsPart;
@@ -36,7 +37,7 @@ impl CredentialService for Service {
             holder: holder.map(|named| read_holder("holder", named)).transpose()?,
             scopes: read_scopes(scopes)?,
             ends: convert::moment_or_none("end_time", end_time)?,
-            invites: invites.into_iter().take(INVITES_MAX + 1).map(read_invite).collect::<Result<_, Status>>()?,
+            invites: invites.into_iter().take(INVITES_MAX + 1).enumerate().map(read_invite).collect::<Result<_, Status>>()?,
         };
         let written = self.write(caller, &request_id, command.into()).await?;
         let invited = written.entries.first().and_then(|written| written.entry.facts.invited());
@@ -188,6 +189,7 @@ impl CredentialService for Service {
         auth::caller(&request)?;
         let issuer = self.0.issuer()?;
         let v1::RenewCertificateRequest { csr } = request.into_inner();
+        check_csr(&csr)?;
         let badge = self.0.badge()?;
         let (renews, holder) = (badge.serial, badge.holder);
         let made = || {
@@ -281,28 +283,30 @@ fn from_scopes(scopes: Scopes) -> Vec<i32> {
     scopes.iter().map(|scope| of_scope(scope).into()).collect()
 }
 
-fn read_invite(wire: v1::NewInvite) -> Result<NewInvite, Status> {
+/// An invite with its place among those of the request.
+fn read_invite((at, wire): (usize, v1::NewInvite)) -> Result<NewInvite, Status> {
     let v1::NewInvite { invite_id, secret_hash, device } = wire;
+    let within = format!("invites[{at}]");
     let length = secret_hash.len();
-    let secret = secret_hash
-        .try_into()
-        .map_err(|_| errors::invalid("invites.secret_hash", format!("{length} bytes, and a SHA-256 hash has 32")))?;
-    let id = convert::id("invites.invite_id", &invite_id)?;
-    Ok(NewInvite { id, secret, device: device.map(read_device).transpose()? })
+    let wrong = |_| errors::invalid(&format!("{within}.secret_hash"), format!("{length} bytes, and a SHA-256 hash has 32"));
+    let secret = secret_hash.try_into().map_err(wrong)?;
+    let id = convert::id(&format!("{within}.invite_id"), &invite_id)?;
+    let device = device.map(|device| read_device(&format!("{within}.device"), device)).transpose()?;
+    Ok(NewInvite { id, secret, device })
 }
 
-fn read_device(wire: v1::Device) -> Result<Device, Status> {
-    const FIELD: &str = "invites.device";
+/// `within`: the field of the device in the message.
+fn read_device(within: &str, wire: v1::Device) -> Result<Device, Status> {
     let v1::Device { name, store, till, calls_per_second, connections_max } = wire;
-    let name = Code::new(&name).map_err(|problem| errors::invalid(&format!("{FIELD}.name"), problem))?;
+    let name = Code::new(&name).map_err(|problem| errors::invalid(&format!("{within}.name"), problem))?;
     let number = |field: &str, number: i32, most: u16| {
         let fits = u16::try_from(number).ok().filter(|number| *number <= most);
-        fits.ok_or_else(|| errors::invalid(&format!("{FIELD}.{field}"), format!("{number} is not from 0 to {most}")))
+        fits.ok_or_else(|| errors::invalid(&format!("{within}.{field}"), format!("{number} is not from 0 to {most}")))
     };
     Ok(Device {
         name,
-        store: convert::code_or_none(&format!("{FIELD}.store"), &store)?,
-        till: convert::code_or_none(&format!("{FIELD}.till"), &till)?,
+        store: convert::code_or_none(&format!("{within}.store"), &store)?,
+        till: convert::code_or_none(&format!("{within}.till"), &till)?,
         calls_per_second: number("calls_per_second", calls_per_second, Device::CALLS_PER_SECOND_MAX)?,
         connections_max: number("connections_max", connections_max, Device::CONNECTIONS_MAX)?,
     })

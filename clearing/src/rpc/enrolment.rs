@@ -40,6 +40,7 @@ impl EnrolmentService for Service {
         let from = self.admit(&request)?;
         let issuer = self.context.issuer()?;
         let v1::EnrollRequest { invite_id, secret, csr } = request.into_inner();
+        check_csr(&csr)?;
         let id: InviteId = convert::id("invite_id", &invite_id)?;
         if secret.is_empty() || secret.len() > SECRET_MAX {
             return Err(errors::invalid(
@@ -75,6 +76,7 @@ impl EnrolmentService for Service {
         self.admit(&request)?;
         let issuer = self.context.issuer()?;
         let v1::RenewEndedRequest { certificate, csr, signature } = request.into_inner();
+        check_csr(&csr)?;
         let unknown = || refused(&Enrolment::UnknownCredential);
         let checked = verify_holder(&issuer.authorities_pem(), &certificate, &csr, &signature);
         checked.map_err(|error| {
@@ -177,6 +179,11 @@ fn refused(enrolment: &Enrolment) -> Status {
 }
 
 /// A signing request that cannot be taken.
+/// Refuses a request without a signing request.
+pub(super) fn check_csr(csr: &[u8]) -> Result<(), Status> {
+    if csr.is_empty() { Err(errors::invalid("csr", "is missing")) } else { Ok(()) }
+}
+
 pub(crate) fn csr_refused(problem: String) -> Status {
     let message = format!("the signing request cannot be taken: {problem}");
     errors::broken_at(Fault::CsrRefused, message, None, [("problem", problem)])

@@ -113,7 +113,16 @@ impl Samples {
             invites: vec![invite],
         };
         let message = match method {
-            "CreateInvites" => create.encode_to_vec(),
+            "CreateInvites" => {
+                let holder = v1::Holder { kind: v1::HolderKind::Partner.into(), id: "A".to_owned() };
+                let named = v1::CreateInvitesRequest {
+                    request_id: foreign::key(),
+                    holder: Some(holder),
+                    invites: vec![v1::NewInvite { invite_id: foreign::key(), ..create.invites[0].clone() }],
+                    ..create.clone()
+                };
+                return vec![create.encode_to_vec(), named.encode_to_vec()];
+            }
             "WithdrawInvites" => {
                 let invite_ids = create.invites.iter().map(|invite| invite.invite_id.clone()).collect();
                 self.own.clone().credentials.create_invites(create).await.unwrap();

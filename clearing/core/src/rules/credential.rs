@@ -59,14 +59,17 @@ fn check_count(field: &str, count: usize) -> Result<(), Rejection> {
     Err(Rejection::invalid(field, format!("{count} of them, and 1 to {INVITES_MAX} are allowed at once")))
 }
 
-fn check_device(device: &Device) -> Result<(), Rejection> {
+/// `at`: its place among the invites of the request.
+fn check_device(at: usize, device: &Device) -> Result<(), Rejection> {
     let Device { name: _, store: _, till: _, calls_per_second, connections_max } = device;
     let bounds = [
-        ("invites.device.calls_per_second", *calls_per_second, Device::CALLS_PER_SECOND_MAX),
-        ("invites.device.connections_max", *connections_max, Device::CONNECTIONS_MAX),
+        ("calls_per_second", *calls_per_second, Device::CALLS_PER_SECOND_MAX),
+        ("connections_max", *connections_max, Device::CONNECTIONS_MAX),
     ];
     match bounds.into_iter().find(|(_, number, most)| number > most) {
-        Some((field, number, most)) => Err(Rejection::invalid(field, format!("{number} is above {most}"))),
+        Some((field, number, most)) => {
+            Err(Rejection::invalid(&format!("invites[{at}].device.{field}"), format!("{number} is above {most}")))
+        }
         None => Ok(()),
     }
 }
@@ -78,22 +81,23 @@ impl Operation for CreateInvites {
         check_moment("end_time", self.ends)?;
         check_count("invites", self.invites.len())?;
         let mut seen = BTreeSet::new();
-        for NewInvite { id, secret: _, device } in &self.invites {
+        for (at, NewInvite { id, secret: _, device }) in self.invites.iter().enumerate() {
+            let of_id = format!("invites[{at}].invite_id");
             if !id.is_version_7() {
-                return Err(Rejection::invalid("invites.invite_id", format!("{id} is not a version 7 UUID")));
+                return Err(Rejection::invalid(&of_id, format!("{id} is not a version 7 UUID")));
             }
             if !seen.insert(id) {
-                return Err(Rejection::invalid("invites.invite_id", format!("{id} comes twice")));
+                return Err(Rejection::invalid(&of_id, format!("{id} comes twice")));
             }
-            device.as_ref().map_or(Ok(()), check_device)?;
+            device.as_ref().map_or(Ok(()), |device| check_device(at, device))?;
         }
         if let Some(holder) = self.holder.filter(|holder| holder.kind != HolderKind::Partner) {
             if !self.scopes.is_whole() {
                 let problem = format!("{} has none: scopes are of partners' credentials", holder);
                 return Err(Rejection::invalid("scopes", problem));
             }
-            if self.invites.iter().any(|invite| invite.device.is_some()) {
-                return Err(Rejection::invalid("invites.device", format!("{holder} has none: devices are partners'")));
+            if let Some(at) = self.invites.iter().position(|invite| invite.device.is_some()) {
+                return Err(Rejection::invalid(&format!("invites[{at}].device"), format!("{holder} has none: devices are partners'")));
             }
         }
         Ok(())
