@@ -37,7 +37,12 @@ impl CredentialService for Service {
             holder: holder.map(|named| read_holder("holder", named)).transpose()?,
             scopes: read_scopes(scopes)?,
             ends: convert::moment_or_none("end_time", end_time)?,
-            invites: invites.into_iter().take(INVITES_MAX + 1).enumerate().map(read_invite).collect::<Result<_, Status>>()?,
+            invites: invites
+                .into_iter()
+                .take(INVITES_MAX + 1)
+                .enumerate()
+                .map(read_invite)
+                .collect::<Result<_, Status>>()?,
         };
         let written = self.write(caller, &request_id, command.into()).await?;
         let invited = written.entries.first().and_then(|written| written.entry.facts.invited());
@@ -288,7 +293,8 @@ fn read_invite((at, wire): (usize, v1::NewInvite)) -> Result<NewInvite, Status> 
     let v1::NewInvite { invite_id, secret_hash, device } = wire;
     let within = format!("invites[{at}]");
     let length = secret_hash.len();
-    let wrong = |_| errors::invalid(&format!("{within}.secret_hash"), format!("{length} bytes, and a SHA-256 hash has 32"));
+    let wrong =
+        |_| errors::invalid(&format!("{within}.secret_hash"), format!("{length} bytes, and a SHA-256 hash has 32"));
     let secret = secret_hash.try_into().map_err(wrong)?;
     let id = convert::id(&format!("{within}.invite_id"), &invite_id)?;
     let device = device.map(|device| read_device(&format!("{within}.device"), device)).transpose()?;

@@ -308,7 +308,9 @@ fn fields_of(message: &DynamicMessage, above: &[FieldDescriptor]) -> Vec<Vec<Fie
         let value = message.get_field(&field).into_owned();
         let below = match &value {
             Value::Message(below) => message.has_field(&field).then_some(below),
-            Value::List(items) if ["funders", "invites"].contains(&field.name()) => items.first().and_then(Value::as_message),
+            Value::List(items) if ["funders", "invites"].contains(&field.name()) => {
+                items.first().and_then(Value::as_message)
+            }
             _ => None,
         };
         let below = below.filter(|below| below.descriptor().package_name() == "coalition.clearing.v1");

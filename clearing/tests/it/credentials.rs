@@ -115,7 +115,7 @@ impl Joined {
 }
 
 /// An invite of the caller's own, as `change` asks for it: its id.
-async fn invite_by(by: &Wire, change: impl FnOnce(&mut v1::CreateInvitesRequest)) -> Result<String, Status> {
+pub async fn invite_by(by: &Wire, change: impl FnOnce(&mut v1::CreateInvitesRequest)) -> Result<String, Status> {
     let invite_id = foreign::key();
     let secret_hash = Sha256::digest(SECRET).to_vec();
     let invites = vec![v1::NewInvite { invite_id: invite_id.clone(), secret_hash, device: None }];

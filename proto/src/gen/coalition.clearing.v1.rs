@@ -3127,7 +3127,7 @@ pub struct RevokeCredentialsRequest {
     /// it made, or could use.
     #[prost(message, optional, tag = "3")]
     pub holder: ::core::option::Option<Holder>,
-    /// Why: a word of \[A-Za-z0-9.\_:/#-\], at most 64 characters. Required.
+    /// Why: 1 to 64 characters of \[A-Za-z0-9.\_:/#-\]. Required.
     #[prost(string, tag = "4")]
     pub reason_code: ::prost::alloc::string::String,
 }
@@ -3443,9 +3443,9 @@ pub mod credential_service_client {
         /// A partner invites for itself only, with scopes that its own credential has. The operator invites for partners and auditors,
         /// and its own people.
         ///
-        /// Reasons: NOT_FOUND (no such partner or person), INVITE_EXISTS (an id of the request was used before), TIME_OUT_OF_RANGE
-        /// (`end_time`: more than 30 days ahead, or past), SCOPE_EXCEEDED (a scope that the caller's own credential does not have), and
-        /// those of every call with an effect.
+        /// Reasons: TIME_OUT_OF_RANGE (`end_time`: more than 30 days ahead, or past), NOT_FOUND (no such partner or person),
+        /// INVITE_EXISTS (an id of the request was used before), SCOPE_EXCEEDED (a scope that the caller's own credential does not
+        /// have), and those of every call with an effect.
         pub async fn create_invites(
             &mut self,
             request: impl tonic::IntoRequest<super::CreateInvitesRequest>,
@@ -3662,9 +3662,9 @@ pub mod credential_service_server {
         /// A partner invites for itself only, with scopes that its own credential has. The operator invites for partners and auditors,
         /// and its own people.
         ///
-        /// Reasons: NOT_FOUND (no such partner or person), INVITE_EXISTS (an id of the request was used before), TIME_OUT_OF_RANGE
-        /// (`end_time`: more than 30 days ahead, or past), SCOPE_EXCEEDED (a scope that the caller's own credential does not have), and
-        /// those of every call with an effect.
+        /// Reasons: TIME_OUT_OF_RANGE (`end_time`: more than 30 days ahead, or past), NOT_FOUND (no such partner or person),
+        /// INVITE_EXISTS (an id of the request was used before), SCOPE_EXCEEDED (a scope that the caller's own credential does not
+        /// have), and those of every call with an effect.
         async fn create_invites(
             &self,
             request: tonic::Request<super::CreateInvitesRequest>,

@@ -97,7 +97,10 @@ impl Operation for CreateInvites {
                 return Err(Rejection::invalid("scopes", problem));
             }
             if let Some(at) = self.invites.iter().position(|invite| invite.device.is_some()) {
-                return Err(Rejection::invalid(&format!("invites[{at}].device"), format!("{holder} has none: devices are partners'")));
+                return Err(Rejection::invalid(
+                    &format!("invites[{at}].device"),
+                    format!("{holder} has none: devices are partners'"),
+                ));
             }
         }
         Ok(())

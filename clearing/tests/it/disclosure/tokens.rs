@@ -6,6 +6,7 @@ use futures::future::BoxFuture;
 use prost::Message as _;
 
 use super::*;
+use crate::credentials::{Newcomer, invite_by};
 
 /// Asks for the page of a token, and gives that of the next one.
 type Ask = fn(Wire, String) -> BoxFuture<'static, Result<String, Status>>;
@@ -23,7 +24,7 @@ macro_rules! list {
 }
 
 /// Every list: its name, how it is asked for with its first filter and with another one, and who may ask for it.
-const LISTS: [(&str, [Ask; 2], [&str; 2]); 16] = [
+const LISTS: [(&str, [Ask; 2], [&str; 2]); 18] = [
     (
         "ListEntries",
         [
