@@ -185,7 +185,9 @@ async fn a_client_renews_its_credential_when_that_is_due_with_a_new_key_and_no_c
     enroll(&desk, &created["invite"]["string"], "grocer").await.unwrap();
     let file = desk.path("grocer/credential.txt");
     let told = fs::read_to_string(&file).unwrap();
-    let due = |line: &str| if line.starts_with("renew: ") { "renew: 2026-01-01T00:00:00Z\n".to_owned() } else { format!("{line}\n") };
+    let due = |line: &str| {
+        if line.starts_with("renew: ") { "renew: 2026-01-01T00:00:00Z\n".to_owned() } else { format!("{line}\n") }
+    };
     fs::write(&file, told.lines().map(due).collect::<String>()).unwrap();
     let open = || CredentialFolder::open(desk.path("grocer")).unwrap();
     let (before, key) = (open(), fs::read_to_string(desk.path("grocer/client.key")).unwrap());
