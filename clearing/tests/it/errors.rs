@@ -200,6 +200,8 @@ const OF_NO_FIELD: &[(&str, &str)] = &[
     ("message_bytes", "the size of a message"),
     ("answer_bytes", "the size that an answer could have"),
     ("maximum_bytes", "the most that either may have"),
+    ("scope", "one of the `scopes`: that which a credential lacks"),
+    ("used_time", "when an invite was used"),
     ("machine_time", "what the clock of the house says"),
     ("other_time", "what the clock says that it was compared with"),
 ];
