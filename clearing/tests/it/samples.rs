@@ -114,7 +114,8 @@ impl Samples {
         };
         let message = match method {
             "CreateInvites" => {
-                let holder = v1::Holder { kind: v1::HolderKind::Partner.into(), id: "A".to_owned() };
+                let id = if self.caller == "operator" { "A" } else { self.caller }.to_owned();
+                let holder = v1::Holder { kind: v1::HolderKind::Partner.into(), id };
                 let named = v1::CreateInvitesRequest {
                     request_id: foreign::key(),
                     holder: Some(holder),
