@@ -66,7 +66,8 @@ impl CredentialService for Service {
         let written = self.write(caller, &request_id, command.into()).await?;
         let withdrawn = written.entries.first().and_then(|written| written.entry.facts.withdrawn());
         Ok(Response::new(v1::WithdrawInvitesResponse {
-            withdrawn_count: withdrawn.map_or(0, |withdrawn| small(withdrawn.invites.len())),
+            withdrawn_count: withdrawn
+                .map_or(0, |withdrawn| i64::try_from(withdrawn.invites.len()).unwrap_or(i64::MAX)),
             written: Some(self.told(caller, &written)),
             proposal_id: String::new(),
         }))
@@ -181,7 +182,7 @@ impl CredentialService for Service {
         let serials = revoked.map_or(&[][..], |revoked| &revoked.serials);
         Ok(Response::new(v1::RevokeCredentialsResponse {
             revoked_serials: serials.iter().map(|(serial, _)| serial.to_string()).collect(),
-            withdrawn_count: revoked.map_or(0, |revoked| i32::try_from(revoked.invites).unwrap_or(i32::MAX)),
+            withdrawn_count: revoked.map_or(0, |revoked| i64::from(revoked.invites)),
             written: Some(self.told(caller, &written)),
             proposal_id: String::new(),
         }))
@@ -226,10 +227,6 @@ pub(super) fn enrolment_of(written: &Written) -> Option<Enrolment> {
         Reply::House(HouseReply::Enrolment(enrolment)) => Some(*enrolment),
         Reply::House(_) | Reply::Member(_) | Reply::Abandoned(_) => None,
     }
-}
-
-fn small(count: usize) -> i32 {
-    i32::try_from(count).unwrap_or(i32::MAX)
 }
 
 fn read_holder(field: &str, wire: v1::Holder) -> Result<Holder, Status> {

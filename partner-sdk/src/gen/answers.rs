@@ -2160,7 +2160,7 @@ pub struct CredentialsRevoked {
     /// The serial numbers that were valid until now; of a holder the first 1,000 of them, of those that the house issued.
     pub revoked_serials: Vec<String>,
     /// How many invites were taken back with them; of a holder no more than 1,000 are counted.
-    pub withdrawn_count: i32,
+    pub withdrawn_count: i64,
 }
 
 impl FromWire<v1::RevokeCredentialsResponse> for CredentialsRevoked {
@@ -2825,7 +2825,7 @@ pub struct InvitesWithdrawn {
     /// Id of the proposal that this became, where two persons are needed. Always empty: this never needs two.
     pub proposal_id: String,
     /// How many could be used until now.
-    pub withdrawn_count: i32,
+    pub withdrawn_count: i64,
 }
 
 impl FromWire<v1::WithdrawInvitesResponse> for InvitesWithdrawn {

@@ -2973,8 +2973,8 @@ pub struct WithdrawInvitesResponse {
     #[prost(string, tag = "2")]
     pub proposal_id: ::prost::alloc::string::String,
     /// How many could be used until now.
-    #[prost(int32, tag = "3")]
-    pub withdrawn_count: i32,
+    #[prost(int64, tag = "3")]
+    pub withdrawn_count: i64,
 }
 /// An invite.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -3145,8 +3145,8 @@ pub struct RevokeCredentialsResponse {
     #[prost(string, repeated, tag = "3")]
     pub revoked_serials: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     /// How many invites were taken back with them; of a holder no more than 1,000 are counted.
-    #[prost(int32, tag = "4")]
-    pub withdrawn_count: i32,
+    #[prost(int64, tag = "4")]
+    pub withdrawn_count: i64,
 }
 /// Request of RenewCertificate.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
