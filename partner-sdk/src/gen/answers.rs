@@ -388,7 +388,8 @@ pub struct InvitesCreated {
     pub proposal_id: String,
     /// Until when the invites can be used.
     pub end_time: SystemTime,
-    /// Where invites are used: `host:port` of the enrolment listener, as this house tells it.
+    /// Where invites are used: `host:port` of the enrolment listener, as the node that answers has it now. Of all of an answer this
+    /// alone is not kept with the request: told again, it may be another one.
     pub enrolment_endpoint: String,
 }
 

@@ -2948,7 +2948,8 @@ pub struct CreateInvitesResponse {
     /// Until when the invites can be used.
     #[prost(message, optional, tag = "3")]
     pub end_time: ::core::option::Option<::prost_types::Timestamp>,
-    /// Where invites are used: `host:port` of the enrolment listener, as this house tells it.
+    /// Where invites are used: `host:port` of the enrolment listener, as the node that answers has it now. Of all of an answer this
+    /// alone is not kept with the request: told again, it may be another one.
     #[prost(string, tag = "4")]
     pub enrolment_endpoint: ::prost::alloc::string::String,
 }
