@@ -150,8 +150,8 @@ impl NewInvite {
         self.device.as_ref()
     }
 
-    /// The string, once the house has said where invites are used
-    /// ([`InvitesCreated::enrolment_endpoint`](crate::InvitesCreated)).
+    /// The string, with where the house says that invites are used
+    /// ([`ServerInfo::enrolment_endpoint`](crate::ServerInfo)).
     ///
     /// # Errors
     /// [`InviteError::Endpoint`]: that is no `host:port`.

@@ -99,6 +99,12 @@ pub async fn run(context: &Context, arguments: Arguments) -> Result<Answer, Fail
 /// Makes an invite.
 pub async fn invite(session: &Session, holder: Holder, terms: &Terms) -> Result<Invited, Failure> {
     let pin = session.pin().await?;
+    let endpoint = session.info.enrolment_endpoint.clone();
+    if endpoint.is_empty() {
+        // An invite that cannot be used is not made.
+        return Err(Failure::usage("this house issues no certificates, so there is nothing to invite to")
+            .hint("set enrolment.listen, authority.cert and authority.key in clearing.toml and start the house again; or make one by hand: clearing partner certificate"));
+    }
     let invite = session.client.new_invite();
     let create = CreateInvites::new([&invite])
         .holder(holder.clone())
@@ -115,15 +121,9 @@ pub async fn invite(session: &Session, holder: Holder, terms: &Terms) -> Result<
         Err(failure) => return Err(failure),
     };
     let string = invite
-        .string(&created.enrolment_endpoint, pin)
-        .map_err(|error| Failure::usage(error).hint("the house must say where certificates are asked for"))?;
-    Ok(Invited {
-        holder,
-        invite_id: invite.id(),
-        string: string.to_string(),
-        endpoint: created.enrolment_endpoint,
-        end_time: created.end_time,
-    })
+        .string(&endpoint, pin)
+        .map_err(|error| Failure::usage(error).hint("enrolment.endpoint of the house must be HOST:PORT"))?;
+    Ok(Invited { holder, invite_id: invite.id(), string: string.to_string(), endpoint, end_time: created.end_time })
 }
 
 impl Invited {

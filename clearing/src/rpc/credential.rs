@@ -46,10 +46,8 @@ impl CredentialService for Service {
         };
         let written = self.write(caller, &request_id, command.into()).await?;
         let invited = written.entries.first().and_then(|written| written.entry.facts.invited());
-        let endpoint = self.0.issuer.as_ref().map(|issuer| issuer.enrolment_endpoint().to_owned());
         Ok(Response::new(v1::CreateInvitesResponse {
             end_time: invited.and_then(|invited| from_timestamp(invited.ends)),
-            enrolment_endpoint: endpoint.unwrap_or_default(),
             written: Some(self.told(caller, &written)),
             proposal_id: String::new(),
         }))
@@ -361,7 +359,7 @@ fn from_invite(id: InviteId, invite: &Invite, revoked: &Revoked, now: Timestamp)
         end_time: from_timestamp(invite.ends),
         created_by: from_maker(invite.by),
         serial: invite.used.map_or_else(String::new, |(_, serial)| serial.to_string()),
-        foreign_attempts: i32::try_from(invite.foreign_attempts).unwrap_or(i32::MAX),
+        foreign_attempt_count: i64::from(invite.foreign_attempts),
     }
 }
 

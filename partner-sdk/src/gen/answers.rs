@@ -388,9 +388,6 @@ pub struct InvitesCreated {
     pub proposal_id: String,
     /// Until when the invites can be used.
     pub end_time: SystemTime,
-    /// Where invites are used: `host:port` of the enrolment listener, as the node that answers has it now. Of all of an answer this
-    /// alone is not kept with the request: told again, it may be another one.
-    pub enrolment_endpoint: String,
 }
 
 impl FromWire<v1::CreateInvitesResponse> for InvitesCreated {
@@ -399,7 +396,6 @@ impl FromWire<v1::CreateInvitesResponse> for InvitesCreated {
             written: FromWire::read(there(wire.written, "CreateInvitesResponse.written")?)?,
             proposal_id: wire.proposal_id,
             end_time: FromWire::read(there(wire.end_time, "CreateInvitesResponse.end_time")?)?,
-            enrolment_endpoint: wire.enrolment_endpoint,
         })
     }
 }
@@ -1134,6 +1130,8 @@ pub struct ServerInfo {
     /// How many days ahead of an expiry its notices are due (ListExpiryNotices), from the most to the fewest: 30, 7 and 1 unless
     /// the coalition was founded with others; 1 to 8 of them, each from 1 to 366.
     pub notice_days: Vec<i32>,
+    /// Where invites are used (EnrolmentService): `host:port`. Empty: this house issues no certificates.
+    pub enrolment_endpoint: String,
 }
 
 impl FromWire<v1::GetServerInfoResponse> for ServerInfo {
@@ -1153,6 +1151,7 @@ impl FromWire<v1::GetServerInfoResponse> for ServerInfo {
             deprecations: each(wire.deprecations)?,
             clock_stands_still: wire.clock_stands_still,
             notice_days: wire.notice_days,
+            enrolment_endpoint: wire.enrolment_endpoint,
         })
     }
 }
@@ -1302,8 +1301,9 @@ pub struct Invite {
     pub created_by: String,
     /// The serial number of the credential that came of it; empty: none.
     pub serial: String,
-    /// How often somebody tried to use it with another key after it was used. Above 0 somebody else has seen the string.
-    pub foreign_attempts: i32,
+    /// How often somebody tried to use it with another key after it was used; counted up to 100. Above 0 somebody else has seen the
+    /// string.
+    pub foreign_attempt_count: i64,
 }
 
 impl FromWire<v1::Invite> for Invite {
@@ -1318,7 +1318,7 @@ impl FromWire<v1::Invite> for Invite {
             end_time: FromWire::read(there(wire.end_time, "Invite.end_time")?)?,
             created_by: wire.created_by,
             serial: wire.serial,
-            foreign_attempts: wire.foreign_attempts,
+            foreign_attempt_count: wire.foreign_attempt_count,
         })
     }
 }

@@ -2948,10 +2948,6 @@ pub struct CreateInvitesResponse {
     /// Until when the invites can be used.
     #[prost(message, optional, tag = "3")]
     pub end_time: ::core::option::Option<::prost_types::Timestamp>,
-    /// Where invites are used: `host:port` of the enrolment listener, as the node that answers has it now. Of all of an answer this
-    /// alone is not kept with the request: told again, it may be another one.
-    #[prost(string, tag = "4")]
-    pub enrolment_endpoint: ::prost::alloc::string::String,
 }
 /// Request of WithdrawInvites.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -3007,9 +3003,10 @@ pub struct Invite {
     /// The serial number of the credential that came of it; empty: none.
     #[prost(string, tag = "9")]
     pub serial: ::prost::alloc::string::String,
-    /// How often somebody tried to use it with another key after it was used. Above 0 somebody else has seen the string.
-    #[prost(int32, tag = "10")]
-    pub foreign_attempts: i32,
+    /// How often somebody tried to use it with another key after it was used; counted up to 100. Above 0 somebody else has seen the
+    /// string.
+    #[prost(int64, tag = "10")]
+    pub foreign_attempt_count: i64,
 }
 /// Request of ListInvites.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -5372,6 +5369,9 @@ pub struct GetServerInfoResponse {
     /// the coalition was founded with others; 1 to 8 of them, each from 1 to 366.
     #[prost(int32, repeated, tag = "14")]
     pub notice_days: ::prost::alloc::vec::Vec<i32>,
+    /// Where invites are used (EnrolmentService): `host:port`. Empty: this house issues no certificates.
+    #[prost(string, tag = "15")]
+    pub enrolment_endpoint: ::prost::alloc::string::String,
 }
 /// Limits of the server. What is beyond one of them is refused, never cut off.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]

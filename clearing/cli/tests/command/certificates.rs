@@ -49,7 +49,10 @@ async fn a_brand_joins_with_one_string_and_redeems_its_first_points() {
     let stolen = enroll(&desk, &invite["string"], "thief").await.unwrap_err();
     assert!(matches!(stolen, EnrolmentError::Used { .. }), "{stolen:?}");
     let seen = house.json(&["certificate", "invites", "grocer", "--all"]);
-    assert_eq!((&seen["invites"][0]["state"], &seen["invites"][0]["foreign_attempts"]), (&"USED".into(), &1.into()));
+    assert_eq!(
+        (&seen["invites"][0]["state"], &seen["invites"][0]["foreign_attempt_count"]),
+        (&"USED".into(), &1.into())
+    );
     assert_eq!(seen["invites"][0]["serial"], folder.serial());
     assert!(house.table(&["certificate", "invites", "grocer", "--all"]).contains("somebody else has seen the string"));
 
