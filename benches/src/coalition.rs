@@ -8,6 +8,7 @@ use clearing::clock::Clock;
 use clearing::tls::TlsMaterial;
 use clearing_certs::{Authority, Kind, ServerAddress, Validity};
 use clearing_core::facts::coalition::{Calendar, Coalition, House, NoticeDays, Recovery};
+use clearing_core::facts::credential::Revoked;
 use clearing_core::facts::limits::Limits;
 use clearing_core::facts::partner::{Partner, PartnerState};
 use clearing_core::facts::terms::{Breakage, ExpiryPolicy, FeeBearer, Funding, Terms};
@@ -82,7 +83,8 @@ pub fn house(now: Timestamp) -> House {
         (id, Partner { id, display_name, state, suspended_in: None, terms, limits: Limits::default() })
     });
     let partners: BTreeMap<PartnerId, Partner> = partners.collect();
-    House { coalition, partners, calendar: Calendar { cut_offs: Vec::new(), time_zone: "UTC".to_owned() } }
+    let calendar = Calendar { cut_offs: Vec::new(), time_zone: "UTC".to_owned() };
+    House { coalition, partners, calendar, revoked: Revoked::default() }
 }
 
 fn percent_of_one(percent: u32) -> rust_decimal::Decimal {

@@ -226,6 +226,7 @@ impl System {
             database_url: url.to_owned(),
             clock: site.clock.clone(),
             identifier_key: IdentifierKey::new(IDENTIFIER_KEY),
+            enrolment: None,
             sandbox: false,
             limits: ServerLimits::default(),
         };

@@ -56,6 +56,7 @@ impl Till {
             fresh_member,
             fresh_salt: [7; 16],
             attachment: None,
+            badge: None,
         }
     }
 }

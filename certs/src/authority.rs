@@ -3,6 +3,9 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_ASN1, ECDSA_P384_SHA384_ASN1, ED25519, UnparsedPublicKey, VerificationAlgorithm,
+};
 use jiff::Timestamp;
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, DistinguishedName, DnType,
@@ -80,6 +83,8 @@ pub struct Issued {
     /// The certificate, as PEM; behind it that of the authority, where a root vouches for that one: whoever trusts the root alone
     /// needs both.
     pub cert_pem: String,
+    /// The same in DER.
+    pub cert_der: Vec<u8>,
     /// Its serial number, written as in [`crate::Identity::serial_hex`]: what a revocation names.
     pub serial_hex: String,
 }
@@ -160,6 +165,15 @@ pub enum CertError {
     /// The request is not signed by the key it names, so its sender may not hold that key.
     #[error("the request is not signed by its own key")]
     RequestSignature,
+    /// The certificate is an authority's, and no holder's.
+    #[error("the certificate is an authority's")]
+    OfAnAuthority,
+    /// None of the authorities has signed the certificate.
+    #[error("the certificate is not signed by an authority of this coalition")]
+    OtherAuthority,
+    /// The message is not signed by the key of the certificate, so its sender may not hold that key.
+    #[error("the request is not signed by the key of the certificate")]
+    HolderSignature,
     /// The key of the request is of a kind that is not accepted.
     #[error("the request's key is of a kind that is not accepted: ECDSA P-256, ECDSA P-384 and Ed25519 are")]
     KeyNotAccepted,
@@ -303,11 +317,7 @@ impl Authority {
     /// # Errors
     ///
     /// What [`PrivateKey::open`] and [`Self::from_pem`] refuse.
-    pub fn from_sealed_pem(
-        cert_pem: &str,
-        key_pem: &str,
-        passphrase: Option<&Passphrase>,
-    ) -> Result<Self, CertError> {
+    pub fn from_sealed_pem(cert_pem: &str, key_pem: &str, passphrase: Option<&Passphrase>) -> Result<Self, CertError> {
         Self::from_pem(cert_pem, PrivateKey::open(key_pem, passphrase)?.expose_pem())
     }
 
@@ -417,20 +427,23 @@ impl Authority {
     /// An unreadable request, one that is not signed by its own key, a key that is not accepted, and what
     /// [`Self::issue_client`] refuses.
     pub fn sign_csr(&self, csr_pem: &str, kind: Kind, id: &str, validity: Validity) -> Result<Issued, CertError> {
-        const WHAT: &str = "signing request";
-        let pem = read_pem(csr_pem, "CERTIFICATE REQUEST", WHAT)?;
-        let (rest, request) = X509CertificationRequest::from_der(&pem.contents)
-            .map_err(|error| CertError::Unreadable { what: WHAT, why: error.to_string() })?;
-        if !rest.is_empty() {
-            return Err(CertError::Unreadable { what: WHAT, why: "bytes follow its end".to_owned() });
-        }
-        let key = SubjectPublicKeyInfo::from_der(request.certification_request_info.subject_pki.raw)
-            .map_err(|_| CertError::KeyNotAccepted)?;
-        if ![&PKCS_ECDSA_P256_SHA256, &PKCS_ECDSA_P384_SHA384, &PKCS_ED25519].contains(&key.algorithm()) {
-            return Err(CertError::KeyNotAccepted);
-        }
-        request.verify_signature().map_err(|_| CertError::RequestSignature)?;
-        self.issue_identity(kind, id, &key, validity)
+        let pem = read_pem(csr_pem, "CERTIFICATE REQUEST", SigningRequest::WHAT)?;
+        self.sign(&SigningRequest::from_der(&pem.contents)?, kind, id, validity)
+    }
+
+    /// Issues a client certificate for the public key of a signing request.
+    ///
+    /// # Errors
+    ///
+    /// What [`Self::issue_client`] refuses.
+    pub fn sign(
+        &self,
+        request: &SigningRequest,
+        kind: Kind,
+        id: &str,
+        validity: Validity,
+    ) -> Result<Issued, CertError> {
+        self.issue_identity(kind, id, &request.key, validity)
     }
 
     /// The list of certificates that are trusted no more, as PEM. As soon as a server is given one list, it needs one of
@@ -504,11 +517,12 @@ impl Authority {
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![usage];
         params.use_authority_key_identifier_extension = true;
-        let mut cert_pem = params.signed_by(key, &self.issuer)?.pem();
+        let certificate = params.signed_by(key, &self.issuer)?;
+        let (mut cert_pem, cert_der) = (certificate.pem(), certificate.der().to_vec());
         if self.tier == Tier::Issuing {
             cert_pem.push_str(&self.cert_pem);
         }
-        Ok(Issued { cert_pem, serial_hex: identity::serial_hex(&serial) })
+        Ok(Issued { cert_pem, cert_der, serial_hex: identity::serial_hex(&serial) })
     }
 
     fn outlives(&self, validity: Validity) -> Result<(), CertError> {
@@ -518,6 +532,110 @@ impl Authority {
         }
         Ok(())
     }
+}
+
+/// A signing request (PKCS#10) that was read: signed by its own key, of a kind that is accepted. Of all else that it says nothing
+/// is kept.
+pub struct SigningRequest {
+    key: SubjectPublicKeyInfo,
+    key_der: Vec<u8>,
+}
+
+impl fmt::Debug for SigningRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SigningRequest").finish_non_exhaustive()
+    }
+}
+
+impl SigningRequest {
+    /// The longest request that is read, in bytes of DER: one with the largest of the accepted keys has some hundred.
+    pub const BYTES_MAX: usize = 4 << 10;
+
+    const WHAT: &str = "signing request";
+
+    /// Reads a request in DER.
+    ///
+    /// # Errors
+    ///
+    /// One that is longer than [`Self::BYTES_MAX`] or unreadable, one that is not signed by its own key, and a key that is not
+    /// accepted.
+    pub fn from_der(der: &[u8]) -> Result<Self, CertError> {
+        let unreadable = |why: String| CertError::Unreadable { what: Self::WHAT, why };
+        if der.len() > Self::BYTES_MAX {
+            return Err(unreadable(format!("it has {} bytes, and {} are the most", der.len(), Self::BYTES_MAX)));
+        }
+        let (rest, request) = X509CertificationRequest::from_der(der).map_err(|error| unreadable(error.to_string()))?;
+        if !rest.is_empty() {
+            return Err(unreadable("bytes follow its end".to_owned()));
+        }
+        let key_der = request.certification_request_info.subject_pki.raw.to_vec();
+        let key = SubjectPublicKeyInfo::from_der(&key_der).map_err(|_| CertError::KeyNotAccepted)?;
+        if ![&PKCS_ECDSA_P256_SHA256, &PKCS_ECDSA_P384_SHA384, &PKCS_ED25519].contains(&key.algorithm()) {
+            return Err(CertError::KeyNotAccepted);
+        }
+        request.verify_signature().map_err(|_| CertError::RequestSignature)?;
+        Ok(Self { key, key_der })
+    }
+
+    /// The public key: SubjectPublicKeyInfo in DER.
+    #[must_use]
+    pub fn key_der(&self) -> &[u8] {
+        &self.key_der
+    }
+}
+
+/// Whether one of these authorities has signed a certificate, whatever its dates say.
+///
+/// # Errors
+///
+/// An unreadable certificate or authority.
+pub fn is_vouched_for(authorities_pem: &str, certificate_der: &[u8]) -> Result<bool, CertError> {
+    let certificate = read_certificate(certificate_der)?;
+    for pem in Pem::iter_from_buffer(authorities_pem.as_bytes()) {
+        let pem = pem.map_err(|error| unreadable(&error))?;
+        let authority = pem.parse_x509().map_err(|error| unreadable(&error))?;
+        let signed = authority.is_ca()
+            && authority.subject().as_raw() == certificate.issuer().as_raw()
+            && certificate.verify_signature(Some(authority.public_key())).is_ok();
+        if signed {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Checks that the key of a certificate signed a message, as its holder shows it who cannot connect with it. The signature is in
+/// the form of X.509: ECDSA with SHA-256 (P-256) or SHA-384 (P-384) in DER, or Ed25519.
+///
+/// # Errors
+///
+/// An unreadable certificate, one of an authority, a key that is not accepted, and another's signature.
+pub fn verify_holder(certificate_der: &[u8], message: &[u8], signature: &[u8]) -> Result<(), CertError> {
+    let certificate = read_certificate(certificate_der)?;
+    if certificate.is_ca() {
+        return Err(CertError::OfAnAuthority);
+    }
+    let key = SubjectPublicKeyInfo::from_der(certificate.public_key().raw).map_err(|_| CertError::KeyNotAccepted)?;
+    let algorithm: &dyn VerificationAlgorithm = if key.algorithm() == &PKCS_ECDSA_P256_SHA256 {
+        &ECDSA_P256_SHA256_ASN1
+    } else if key.algorithm() == &PKCS_ECDSA_P384_SHA384 {
+        &ECDSA_P384_SHA384_ASN1
+    } else if key.algorithm() == &PKCS_ED25519 {
+        &ED25519
+    } else {
+        return Err(CertError::KeyNotAccepted);
+    };
+    let point = &certificate.public_key().subject_public_key.data;
+    UnparsedPublicKey::new(algorithm, point).verify(message, signature).map_err(|_| CertError::HolderSignature)
+}
+
+fn read_certificate(der: &[u8]) -> Result<X509Certificate<'_>, CertError> {
+    let (rest, certificate) = X509Certificate::from_der(der).map_err(|error| unreadable(&error))?;
+    if rest.is_empty() { Ok(certificate) } else { Err(unreadable(&"bytes follow its end")) }
+}
+
+fn unreadable(why: &dyn fmt::Display) -> CertError {
+    CertError::Unreadable { what: "certificate", why: why.to_string() }
 }
 
 /// What every certificate has. `rcgen`'s own defaults are a serial number made of the key, so the same one at each

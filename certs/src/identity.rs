@@ -18,6 +18,8 @@ pub const DOMAIN_LENGTH_MAX: usize = 255;
 pub enum Kind {
     /// A brand, or the operator, who is a partner too.
     Partner,
+    /// A person of the operator.
+    Operator,
     /// Somebody who may read the books and change nothing.
     Auditor,
 }
@@ -28,6 +30,7 @@ impl Kind {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Partner => "partner",
+            Self::Operator => "operator",
             Self::Auditor => "auditor",
         }
     }
@@ -45,13 +48,15 @@ impl fmt::Display for Kind {
 pub struct Identity {
     /// The coalition's domain.
     pub domain: String,
-    /// Partner or auditor.
+    /// Partner, person of the operator, or auditor.
     pub kind: Kind,
-    /// The partner's id, `operator` among them, or the auditor's name. Both have the form of an id of the coalition (see
+    /// The partner's id, `operator` among them, or the person's or auditor's name. All have the form of an id of the coalition (see
     /// `clearing_core::units::check_id`).
     pub id: String,
     /// The certificate's serial number: lower-case hexadecimal, two digits a byte, without leading zero bytes.
     pub serial_hex: String,
+    /// The first moment at which the certificate is valid.
+    pub not_before: Timestamp,
     /// The last moment at which the certificate is valid.
     pub not_after: Timestamp,
 }
@@ -69,7 +74,9 @@ pub enum IdentityError {
     #[error("the certificate has {0} URI names; exactly one is allowed")]
     ManyUris(usize),
     /// The URI is of another scheme or shape.
-    #[error("the URI name {0:?} is not of the form spiffe://DOMAIN/partner/ID or spiffe://DOMAIN/auditor/NAME")]
+    #[error(
+        "the URI name {0:?} is not of the form spiffe://DOMAIN/partner/ID, spiffe://DOMAIN/operator/NAME or spiffe://DOMAIN/auditor/NAME"
+    )]
     WrongUri(String),
     /// The domain is empty, too long, or holds other characters than `a-z 0-9 . _ -`.
     #[error("the coalition domain {0:?} is not 1 to {DOMAIN_LENGTH_MAX} characters of a-z 0-9 . _ -")]
@@ -97,13 +104,15 @@ pub fn parse_identity(der: &[u8]) -> Result<Identity, IdentityError> {
     }
     let uri = only_uri(&certificate)?;
     let (domain, kind, id) = parse_uri(uri)?;
-    let not_after = Timestamp::from_second(certificate.validity().not_after.timestamp())
-        .map_err(|error| IdentityError::Malformed(error.to_string()))?;
+    let validity = certificate.validity();
+    let time = |seconds| Timestamp::from_second(seconds).map_err(|error| IdentityError::Malformed(error.to_string()));
+    let (not_before, not_after) = (time(validity.not_before.timestamp())?, time(validity.not_after.timestamp())?);
     Ok(Identity {
         domain: domain.to_owned(),
         kind,
         id: id.to_owned(),
         serial_hex: serial_hex(certificate.raw_serial()),
+        not_before,
         not_after,
     })
 }
@@ -164,6 +173,7 @@ fn parse_uri(uri: &str) -> Result<(&str, Kind, &str), IdentityError> {
     };
     let kind = match kind {
         "partner" => Kind::Partner,
+        "operator" => Kind::Operator,
         "auditor" => Kind::Auditor,
         _ => return Err(wrong()),
     };
@@ -184,7 +194,7 @@ fn check_domain(domain: &str) -> Result<(), IdentityError> {
 fn check_id(kind: Kind, id: &str) -> Result<(), IdentityError> {
     let checked = match kind {
         Kind::Partner => id.parse::<PartnerId>().map(drop),
-        Kind::Auditor => units::check_id(id),
+        Kind::Operator | Kind::Auditor => units::check_id(id),
     };
     checked.map_err(|problem| IdentityError::WrongId { kind, problem })
 }
@@ -205,6 +215,7 @@ mod tests {
             parse_uri("spiffe://points.example/auditor/kpmg-2"),
             Ok(("points.example", Kind::Auditor, "kpmg-2"))
         );
+        assert_eq!(parse_uri("spiffe://points.example/operator/anna"), Ok(("points.example", Kind::Operator, "anna")));
         for wrong in [
             "",
             "spiffe://",
@@ -213,7 +224,8 @@ mod tests {
             "spiffe://points.example/partner/A/B",
             "spiffe://points.example/partner/A/",
             "spiffe://points.example//A",
-            "spiffe://points.example/operator/A",
+            "spiffe://points.example/operator/A/B",
+            "spiffe://points.example/owner/A",
             "spiffe://points.example/Partner/A",
             "SPIFFE://points.example/partner/A",
             "https://points.example/partner/A",
@@ -228,7 +240,7 @@ mod tests {
         assert_eq!(uri("d", Kind::Partner, &longest), Ok(format!("spiffe://d/partner/{longest}")));
         let too_long = "x".repeat(PARTNER_ID_MAX + 1);
         for wrong in ["", &too_long, "a b", "a.b", "a?b", "ä", "1e5", "-1", "mar-1", "TRUE"] {
-            for kind in [Kind::Partner, Kind::Auditor] {
+            for kind in [Kind::Partner, Kind::Operator, Kind::Auditor] {
                 refuses(kind, wrong);
             }
         }
@@ -239,7 +251,7 @@ mod tests {
         assert_eq!(uri("d", Kind::Partner, "operator"), Ok("spiffe://d/partner/operator".to_owned()));
         refuses(Kind::Auditor, "operator");
         for reserved in ["Operator", "hub", "Funds", "BANK", "pool", "reserve", "auditor", "Auditor", "sandbox"] {
-            for kind in [Kind::Partner, Kind::Auditor] {
+            for kind in [Kind::Partner, Kind::Operator, Kind::Auditor] {
                 refuses(kind, reserved);
             }
         }

@@ -23,7 +23,10 @@ mod identity;
 mod key_file;
 mod sealed;
 
-pub use authority::{Authority, CertError, Issued, PrivateKey, Revoked, ServerAddress, Tier, Validity};
+pub use authority::{
+    Authority, CertError, Issued, PrivateKey, Revoked, ServerAddress, SigningRequest, Tier, Validity, is_vouched_for,
+    verify_holder,
+};
 pub use identity::{DOMAIN_LENGTH_MAX, Identity, IdentityError, Kind, parse_identity, serial_hex};
 pub use key_file::{SecretError, check_private, read_private, write_private, write_private_new};
 pub use sealed::{Passphrase, is_sealed};

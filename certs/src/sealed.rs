@@ -5,7 +5,6 @@ use std::fmt;
 
 use pkcs8::pkcs5::{pbes2, scrypt};
 use pkcs8::{EncryptedPrivateKeyInfoRef, LineEnding, PrivateKeyInfoRef, SecretDocument};
-use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use crate::authority::{CertError, PrivateKey};
@@ -53,8 +52,9 @@ impl PrivateKey {
         let (_, open) = SecretDocument::from_pem(self.expose_pem()).map_err(|error| unreadable(&error))?;
         let key = PrivateKeyInfoRef::try_from(open.as_bytes()).map_err(|error| unreadable(&error))?;
         let params = scrypt::Params::new(SCRYPT_LOG_N, SCRYPT_R, SCRYPT_P).expect("constants that scrypt takes");
-        let (salt, iv) = (random_bytes(), random_bytes());
-        let params = pbes2::Parameters::generate_scrypt_aes256cbc(params, &salt, iv).map_err(|error| unreadable(&error))?;
+        let (salt, iv) = (random_bytes()?, random_bytes()?);
+        let params =
+            pbes2::Parameters::generate_scrypt_aes256cbc(params, &salt, iv).map_err(|error| unreadable(&error))?;
         let sealed = key.encrypt_with_params(params, passphrase.0.as_bytes()).map_err(|error| unreadable(&error))?;
         let pem = sealed.to_pem(LABEL, LineEnding::LF).map_err(|error| unreadable(&error))?;
         Ok(pem.as_str().to_owned())
@@ -80,10 +80,10 @@ impl PrivateKey {
     }
 }
 
-/// Random bytes of two version 4 UUIDs' randomness: 122 bits in 16 bytes, spread over both.
-fn random_bytes() -> [u8; 16] {
-    let (one, other) = (Uuid::new_v4().as_u128(), Uuid::new_v4().as_u128());
-    (one ^ other.rotate_left(64)).to_be_bytes()
+fn random_bytes() -> Result<[u8; 16], CertError> {
+    let mut bytes = [0; 16];
+    aws_lc_rs::rand::fill(&mut bytes).map_err(|error| unreadable(&error))?;
+    Ok(bytes)
 }
 
 fn unreadable(error: &dyn fmt::Display) -> CertError {
@@ -102,11 +102,5 @@ mod tests {
     fn a_passphrase_never_prints_and_is_never_empty() {
         assert_eq!(format!("{:?}", passphrase("secret")), "Passphrase(..)");
         assert_eq!(Passphrase::new(Zeroizing::new(String::new())), None);
-    }
-
-    #[test]
-    fn random_bytes_are_not_the_same_twice() {
-        let all: std::collections::BTreeSet<[u8; 16]> = (0..1_000).map(|_| random_bytes()).collect();
-        assert_eq!(all.len(), 1_000);
     }
 }

@@ -4,7 +4,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use clearing_certs::{Authority, CertError, IdentityError, Issued, Kind, Passphrase, PrivateKey, Revoked, ServerAddress, Tier, Validity, is_sealed, parse_identity};
+use clearing_certs::{
+    Authority, CertError, IdentityError, Issued, Kind, Passphrase, PrivateKey, Revoked, ServerAddress, Tier, Validity,
+    is_sealed, parse_identity,
+};
 use jiff::{Timestamp, ToSpan as _};
 use rcgen::{
     BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose,

@@ -95,6 +95,12 @@ impl Clock {
     }
 }
 
+/// What the machine's clock says, whatever the house's says: certificates begin and end by it.
+#[allow(clippy::disallowed_methods, reason = "the one place that reads the time")]
+pub fn machine_time() -> Timestamp {
+    Timestamp(jiff::Timestamp::now().as_microsecond())
+}
+
 /// A new UUIDv7: its first bits are the machine's time, so that rows with such keys are appended.
 #[allow(clippy::disallowed_methods, reason = "the one place that makes ids")]
 pub fn fresh_uuid() -> u128 {

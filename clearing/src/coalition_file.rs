@@ -12,6 +12,7 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 use clearing_core::facts::coalition::{Calendar, Coalition, House, NoticeDays, Recovery, SCALE_MAX};
+use clearing_core::facts::credential::Revoked;
 use clearing_core::facts::limits::Limits;
 use clearing_core::facts::partner::{Partner, PartnerState};
 use clearing_core::facts::terms::{Breakage, ExpiryPolicy, FeeBearer, Funding, Price, Terms, TermsDraft};
@@ -222,7 +223,8 @@ impl CoalitionFile {
                 }
             },
         };
-        let mut house = House { coalition, partners: BTreeMap::new(), calendar: Calendar::default() };
+        let mut house =
+            House { coalition, partners: BTreeMap::new(), calendar: Calendar::default(), revoked: Revoked::default() };
         let named = self.partners.iter().any(|partner| partner.id == operator);
         if !named {
             let draft = TermsDraft::default();

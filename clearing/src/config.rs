@@ -207,6 +207,7 @@ impl Config {
             key: self.needed("tls.key", &mut missing, path),
             crl: self.found.get("tls.crl").and_then(|found| path(&found.value)),
             partner_authorities: self.found.get("tls.partner_authorities").and_then(|found| path(&found.value)),
+            enrolment: self.enrolment(&mut missing),
             identifier_key: self.needed("keys.identifier_key", &mut missing, path),
             jump_max: Duration::from_secs(self.needed("clock.jump_max", &mut missing, whole) * 86_400),
             writes: WriteShares {
@@ -238,6 +239,39 @@ impl Config {
             },
         };
         if missing.is_empty() { Ok(settings) } else { Err(Problems(missing)) }
+    }
+
+    /// How certificates are issued, if they are.
+    fn enrolment(&self, missing: &mut Vec<Problem>) -> Option<EnrolmentSettings> {
+        let found = |name: &str| self.found.get(name).map(|found| &found.value);
+        let listen = address(found("enrolment.listen")?)?;
+        // What is bound to every network tells nobody where to go.
+        let own = |name: &'static str, listen: SocketAddr, missing: &mut Vec<Problem>| {
+            if listen.ip().is_unspecified() {
+                Some(self.needed(name, missing, text))
+            } else {
+                found(name).and_then(text)
+            }
+        };
+        let house = found("house.listen").and_then(address).unwrap_or(listen);
+        Some(EnrolmentSettings {
+            listen,
+            endpoint: own("enrolment.endpoint", listen, missing),
+            house_endpoint: own("enrolment.house_endpoint", house, missing),
+            authority_cert: self.needed("authority.cert", missing, path),
+            authority_key: self.needed("authority.key", missing, path),
+            passphrase: self.authority_passphrase(),
+            certificate_days: i64::try_from(self.needed("enrolment.certificate_days", missing, whole)).unwrap_or(1),
+        })
+    }
+
+    /// What opens the key of the authority that issues.
+    pub fn authority_passphrase(&self) -> PassphraseSettings {
+        let found = |name: &str| self.found.get(name).map(|found| &found.value);
+        PassphraseSettings {
+            file: found("authority.passphrase_file").and_then(path),
+            command: found("authority.passphrase_command").and_then(text),
+        }
     }
 
     /// What a command needs that talks to a house.
@@ -320,6 +354,8 @@ pub struct ServerSettings {
     pub crl: Option<PathBuf>,
     /// The folder of partners' own authorities.
     pub partner_authorities: Option<PathBuf>,
+    /// How certificates are issued, if they are.
+    pub enrolment: Option<EnrolmentSettings>,
     /// The file of the identifier key.
     pub identifier_key: PathBuf,
     /// How far ahead of when the house was last alive the clock may be at start.
@@ -336,6 +372,32 @@ impl fmt::Debug for ServerSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("ServerSettings(..)")
     }
+}
+
+/// What a server needs to issue certificates.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EnrolmentSettings {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// Where that is reached, `host:port`, if somebody says so.
+    pub endpoint: Option<String>,
+    /// Where the house is reached, `https://host:port`, if somebody says so.
+    pub house_endpoint: Option<String>,
+    /// The file of the issuing authority's certificate.
+    pub authority_cert: PathBuf,
+    /// The file of its private key.
+    pub authority_key: PathBuf,
+    /// What opens that key.
+    pub passphrase: PassphraseSettings,
+    /// How long a certificate is valid, in days.
+    pub certificate_days: i64,
+}
+
+/// Where the passphrase of a key is, if somebody said so: the first line of the file, or else of what the command prints.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PassphraseSettings {
+    pub file: Option<PathBuf>,
+    pub command: Option<String>,
 }
 
 /// What a command needs that talks to a house.

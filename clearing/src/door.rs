@@ -28,15 +28,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Context;
 use std::time::{Duration, Instant};
 
+use clearing_core::facts::credential::{Revoked, Serial};
+use clearing_core::units::Timestamp;
 use futures::task::AtomicWaker;
 use tokio_util::sync::CancellationToken;
 
 use self::budget::Budget;
-pub use self::connection::Connection;
+pub use self::connection::{Connection, Held};
 pub(crate) use self::guard::Guard;
 use self::sample::Sample;
 pub(crate) use self::waiting::Seat;
 use self::waiting::Waiting;
+use crate::clock;
 
 /// Everything that the door limits. Each number is at least 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -207,12 +210,33 @@ impl Door {
         }
     }
 
-    /// Looks after connections on which an answer stands still. Never ends; to be run beside the server.
+    /// Closes the connections whose certificates were revoked or have ended, idle ones too.
+    pub fn close_over(&self, revoked: Option<&Revoked>, now: Timestamp) {
+        let open: Vec<_> = lock(&self.0.open).of.values().flatten().cloned().collect();
+        for connection in open {
+            let Some(why) = connection.is_over(revoked, now) else { continue };
+            connection.cut();
+            if let Some(left_out) = self.0.cut.turn() {
+                let serial = connection.held().map(|held| held.serial);
+                tracing::info!(caller = &**connection.name(), ?serial, left_out, "connection closed: {why}");
+            }
+        }
+    }
+
+    /// How many connections are open that showed a certificate.
+    pub fn connections_of(&self, name: &str, serial: Serial) -> usize {
+        let open = lock(&self.0.open);
+        let held = open.of.get(name).map_or(&[][..], |held| held);
+        held.iter().filter(|connection| connection.held().is_some_and(|held| held.serial == serial)).count()
+    }
+
+    /// Looks after connections whose certificates end, and on which an answer stands still. Never ends; to be run beside the server.
     pub async fn watch(self) {
         let still = self.0.limits.still;
         let pause = (still / 8).clamp(Duration::from_millis(10), Duration::from_secs(1));
         loop {
             tokio::time::sleep(pause).await;
+            self.close_over(None, clock::machine_time());
             let open: Vec<_> = lock(&self.0.open).of.values().flatten().cloned().collect();
             for connection in open.iter().filter(|connection| connection.stands_still(still)) {
                 connection.cut();

@@ -12,6 +12,8 @@ pub mod bounds;
 pub(crate) mod care;
 pub mod complete;
 pub mod convert;
+pub(crate) mod credential;
+pub(crate) mod enrolment;
 pub(crate) mod entry;
 pub mod errors;
 pub(crate) mod hold;
@@ -40,12 +42,16 @@ use std::sync::Arc;
 use arc_swap::ArcSwapOption;
 use clearing_core::command::{Command, Request};
 use clearing_core::facts::coalition::House;
+use clearing_core::facts::credential::Badge;
 use clearing_core::facts::origin::Origin;
 use clearing_core::units::{PartnerId, RequestId};
 use tonic::Status;
 
 use self::action::Action;
+use crate::badges::{Devices, SHOWN};
 use crate::clock::{self, Clock};
+use crate::door::Door;
+use crate::enrolment::Issuer;
 use crate::identifier::IdentifierKey;
 use crate::rpc::opaque::Opaque;
 use crate::scheduler::Scheduler;
@@ -59,6 +65,8 @@ pub const PAGE_SIZE_MAX: usize = 1000;
 pub const PAGE_SIZE_DEFAULT: usize = 100;
 /// A unary message at the most, in bytes.
 pub const MESSAGE_BYTES_MAX: usize = 64 * 1024;
+/// A request for invites at the most, in bytes.
+pub const INVITES_BYTES_MAX: usize = 512 * 1024;
 /// A batch at the most, in bytes.
 pub const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
 
@@ -75,6 +83,11 @@ pub struct Context {
     /// house as the writer finds it behind the gate.
     pub house: Arc<ArcSwapOption<House>>,
     pub scheduler: Scheduler,
+    /// The connections to this node.
+    pub door: Door,
+    pub devices: Devices,
+    /// Who makes certificates; none: the house issues none.
+    pub issuer: Option<Arc<Issuer>>,
 }
 
 impl Context {
@@ -89,6 +102,7 @@ impl Context {
         request_id: RequestId,
         command: Command,
     ) -> Result<Written, Status> {
+        let badge = Some(self.badge()?);
         let request = Request {
             caller,
             request_id: Some(request_id),
@@ -97,10 +111,19 @@ impl Context {
             fresh_member: clock::fresh_member_id(),
             fresh_salt: clock::random_bytes(),
             attachment: None,
+            badge,
         };
         let written = self.carry_out(request).await?;
         self.refresh_house().await?;
         Ok(written)
+    }
+
+    /// The certificate with which the call was made that is being answered.
+    ///
+    /// # Errors
+    /// `INTERNAL` if nobody said: nothing is written for whoever is unknown.
+    pub(crate) fn badge(&self) -> Result<Badge, Status> {
+        SHOWN.try_with(|shown| shown.badge()).map_err(|_| errors::internal())
     }
 
     /// Asks the writer, and logs what became of it if it is an action of the operator.
@@ -113,6 +136,12 @@ impl Context {
         outcome.map_err(|error| errors::of_write(&error))
     }
 
+    /// Takes a house for the one that there is, and closes connections that it does not trust any more.
+    pub(crate) fn see(&self, house: House) {
+        self.door.close_over(Some(&house.revoked), clock::machine_time());
+        self.house.store(Some(Arc::new(house)));
+    }
+
     /// Reads the house anew.
     pub async fn refresh_house(&self) -> Result<(), Status> {
         self.look_at_house().await.map_err(|error| errors::of_store(&error))
@@ -121,7 +150,7 @@ impl Context {
     /// The same for the house itself, which logs what is wrong as often as is of use.
     pub async fn look_at_house(&self) -> Result<(), StoreError> {
         let row = self.store.load_house().await?;
-        self.house.store(Some(Arc::new(row.house)));
+        self.see(row.house);
         Ok(())
     }
 }

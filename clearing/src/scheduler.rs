@@ -112,6 +112,7 @@ pub(crate) fn own_work(command: Command) -> Request {
         fresh_member: MemberId(clock::fresh_uuid()),
         fresh_salt: clock::random_bytes(),
         attachment: None,
+        badge: None,
     }
 }
 

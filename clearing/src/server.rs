@@ -24,6 +24,8 @@ use arc_swap::ArcSwapOption;
 use clearing_core::units::Timestamp;
 use clearing_proto::v1::admin_service_server::AdminServiceServer;
 use clearing_proto::v1::care_service_server::CareServiceServer;
+use clearing_proto::v1::credential_service_server::CredentialServiceServer;
+use clearing_proto::v1::enrolment_service_server::EnrolmentServiceServer;
 use clearing_proto::v1::entry_service_server::EntryServiceServer;
 use clearing_proto::v1::hold_service_server::HoldServiceServer;
 use clearing_proto::v1::info_service_server::InfoServiceServer;
@@ -53,9 +55,11 @@ use tower::Service;
 use tracing::{error, info, warn};
 
 use crate::backroom::Backroom;
+use crate::badges::Devices;
 use crate::clock::Clock;
 use crate::door::body::Asked;
 use crate::door::{Door, DoorCounts, DoorLimits};
+use crate::enrolment::{EnrolmentOptions, Issuer, IssuerError, Limits, REQUEST_BYTES_MAX, Reception};
 use crate::health::Health;
 use crate::identifier::{IdentifierKey, OtherBooks};
 use crate::projector;
@@ -64,13 +68,13 @@ use crate::rpc::auth::{AuthLayer, Caller, SERVICES};
 use crate::rpc::bounds::ANSWER_BYTES_MAX;
 use crate::rpc::complete::CompleteLayer;
 use crate::rpc::opaque::Opaque;
-use crate::rpc::{self, BATCH_BYTES_MAX, Context, MESSAGE_BYTES_MAX, errors, issue};
+use crate::rpc::{self, BATCH_BYTES_MAX, Context, INVITES_BYTES_MAX, MESSAGE_BYTES_MAX, errors, issue};
 use crate::scheduler::{ScheduleError, Scheduler};
 use crate::shares::{ReadShares, WriteShares};
 use crate::store::{Backend, GateError, Occupancy, OccupyError, Store, StoreError};
 use crate::timekeeper::Timekeeper;
 use crate::tls::ending::{self, Ending, Whose};
-use crate::tls::{Acceptor, Peer, TlsError, TlsMaterial, server_config};
+use crate::tls::{Acceptor, Peer, TlsError, TlsMaterial, guests_config, server_config};
 use crate::writer::{Writer, WriterCounts};
 
 /// How often an unfinished start is tried again, and how old this node's view of the house may be.
@@ -97,6 +101,10 @@ const RESETS_UNSEEN_MAX: usize = 1024;
 const STOP_LOOK: Duration = Duration::from_millis(10);
 const STOP_QUIET: Duration = Duration::from_millis(500);
 
+/// Calls in flight on one connection of somebody who has no certificate, and how long one may take.
+const GUEST_STREAMS_MAX: u32 = 4;
+const GUEST_WAIT: Duration = Duration::from_secs(10);
+
 /// How long a silent connection may stay silent.
 const KEEPALIVE: Duration = Duration::from_secs(30);
 
@@ -111,6 +119,8 @@ pub struct ServerOptions {
     pub database_url: String,
     pub clock: Clock,
     pub identifier_key: IdentifierKey,
+    /// How certificates are issued; none: the house issues none.
+    pub enrolment: Option<EnrolmentOptions>,
     /// Whether callers may move the clock. Only with a manual one.
     pub sandbox: bool,
     pub limits: ServerLimits,
@@ -148,6 +158,8 @@ pub enum StartError {
     Threads(#[source] std::io::Error),
     #[error("the TLS material cannot be used")]
     Tls(#[from] TlsError),
+    #[error(transparent)]
+    Issuer(#[from] IssuerError),
     #[error("the database cannot be used")]
     Store(#[from] StoreError),
     #[error(transparent)]
@@ -156,6 +168,15 @@ pub enum StartError {
     OtherBooks(#[from] OtherBooks),
     #[error(transparent)]
     Gate(GateError),
+}
+
+/// Why nothing was reloaded.
+#[derive(Debug, thiserror::Error)]
+pub enum ReloadError {
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    #[error(transparent)]
+    Issuer(#[from] IssuerError),
 }
 
 /// How far a house has come with opening.
@@ -187,12 +208,20 @@ pub struct RunningServer {
     context: Context,
     acceptor: Acceptor,
     ending: ending::Watch,
+    enrolment: Option<Enrolment>,
     progress: watch::Receiver<Opening>,
     serving: JoinHandle<Result<(), tonic::transport::Error>>,
     watching: JoinHandle<()>,
     /// Gives the file of the books, if they are one, to be kept until nothing is written any more.
     opening: JoinHandle<Option<Occupancy>>,
     writing: JoinHandle<()>,
+}
+
+/// The listener for those who have no certificate yet.
+struct Enrolment {
+    address: SocketAddr,
+    reception: Reception,
+    serving: JoinHandle<Result<(), tonic::transport::Error>>,
 }
 
 /// HTTP/2 as the house speaks it. What is measured beside the house is served with the same settings.
@@ -233,6 +262,17 @@ pub async fn start(options: ServerOptions) -> Result<RunningServer, StartError> 
     }
     let listener = TcpListener::bind(options.listen).await.map_err(listen)?;
     let address = listener.local_addr().map_err(listen)?;
+    let desk = match &options.enrolment {
+        None => None,
+        Some(enrolment) => {
+            let listen = |source| StartError::Listen { address: enrolment.listen, source };
+            let reception = Reception::new(guests_config(&options.tls)?);
+            let listener = TcpListener::bind(enrolment.listen).await.map_err(listen)?;
+            let at = listener.local_addr().map_err(listen)?;
+            let issuer = Issuer::new(enrolment, (&options.domain, &options.tls.ca_pem), (address, at))?;
+            Some((Arc::new(issuer), reception, listener, at))
+        }
+    };
     let (writer, writing) = Writer::start(store.clone(), options.clock.clone(), options.limits.writes);
     let scheduler = Scheduler::new(store.clone(), writer.clone(), options.clock.clone());
     let context = Context {
@@ -243,6 +283,9 @@ pub async fn start(options: ServerOptions) -> Result<RunningServer, StartError> 
         identifier_key: Arc::new(options.identifier_key),
         house: Arc::new(ArcSwapOption::empty()),
         scheduler,
+        door: door.clone(),
+        devices: Devices::default(),
+        issuer: desk.as_ref().map(|(issuer, ..)| Arc::clone(issuer)),
     };
     let backroom = Backroom::open().map_err(StartError::Threads)?;
     let stop = CancellationToken::new();
@@ -281,6 +324,7 @@ pub async fn start(options: ServerOptions) -> Result<RunningServer, StartError> 
         partner: small!(PartnerServiceServer, partner),
         care: small!(CareServiceServer, care),
         settlement: small!(SettlementServiceServer, settlement),
+        credential: small!(CredentialServiceServer, credential).max_decoding_message_size(INVITES_BYTES_MAX),
         report: small!(ReportServiceServer, report),
         admin: small!(AdminServiceServer, admin),
         info: small!(InfoServiceServer, info),
@@ -309,7 +353,44 @@ pub async fn start(options: ServerOptions) -> Result<RunningServer, StartError> 
     };
     #[allow(clippy::disallowed_methods, reason = "the house's three tasks; shutdown waits for them or ends them")]
     let (serving, opening, watching) = (tokio::spawn(serve), tokio::spawn(open), tokio::spawn(watch));
-    Ok(RunningServer { address, stop, health, door, context, acceptor, ending, progress, serving, watching, opening, writing })
+    let enrolment = desk.map(|(_, reception, listener, address)| {
+        let serving = serve_guests(&context, &reception, listener, stop.clone());
+        Enrolment { address, reception, serving }
+    });
+    Ok(RunningServer {
+        address,
+        stop,
+        health,
+        door,
+        context,
+        acceptor,
+        ending,
+        enrolment,
+        progress,
+        serving,
+        watching,
+        opening,
+        writing,
+    })
+}
+
+/// Serves those who have no certificate yet.
+fn serve_guests(
+    context: &Context,
+    reception: &Reception,
+    listener: TcpListener,
+    stop: CancellationToken,
+) -> JoinHandle<Result<(), tonic::transport::Error>> {
+    let service = rpc::enrolment::Service { context: context.clone(), limits: Limits::default() };
+    let service = EnrolmentServiceServer::new(service)
+        .max_decoding_message_size(REQUEST_BYTES_MAX)
+        .max_encoding_message_size(ANSWER_BYTES_MAX);
+    let mut server = transport().max_concurrent_streams(GUEST_STREAMS_MAX).timeout(GUEST_WAIT).layer(CompleteLayer);
+    let serve = server.add_service(service).serve_with_incoming_shutdown(reception.incoming(listener), async move {
+        stop.cancelled().await;
+    });
+    #[allow(clippy::disallowed_methods, reason = "ended with the house's other tasks at shutdown")]
+    tokio::spawn(serve)
 }
 
 impl RunningServer {
@@ -318,14 +399,26 @@ impl RunningServer {
         self.address
     }
 
-    /// Shows other certificates, and trusts other authorities and lists, in the handshakes that begin from now on. Connections
-    /// that are open stay, and their calls are answered.
+    /// Where invites are used, if they are.
+    pub fn enrolment_addr(&self) -> Option<SocketAddr> {
+        self.enrolment.as_ref().map(|enrolment| enrolment.address)
+    }
+
+    /// Shows other certificates, and trusts other authorities and lists, in the handshakes that begin from now on, on all
+    /// listeners; and lets another authority issue, where this house issues. Connections that are open stay, and their calls are
+    /// answered.
     ///
     /// # Errors
-    /// [`TlsError`] says what cannot be used; all stays as it was then.
-    pub fn reload(&self, tls: &TlsMaterial) -> Result<(), TlsError> {
-        let (config, endings) = (server_config(tls)?, ending::of_material(tls)?);
+    /// [`ReloadError`] says what cannot be used; all stays as it was then.
+    pub fn reload(&self, tls: &TlsMaterial, issuing: Option<&EnrolmentOptions>) -> Result<(), ReloadError> {
+        let (config, guests, endings) = (server_config(tls)?, guests_config(tls)?, ending::of_material(tls)?);
+        if let (Some(issuer), Some(options)) = (&self.context.issuer, issuing) {
+            issuer.reload(options, &tls.ca_pem)?;
+        }
         self.acceptor.reload(config);
+        if let Some(enrolment) = &self.enrolment {
+            enrolment.reception.reload(guests);
+        }
         self.ending.set(Whose::House, endings);
         Ok(())
     }
@@ -389,7 +482,7 @@ impl RunningServer {
         let end = Instant::now() + drain;
         // Answers must still be written after the last was decided.
         let cut = end - (drain / 4).min(STOP_QUIET);
-        let Self { stop, health, door, context, mut serving, watching, opening, writing, .. } = self;
+        let Self { stop, health, door, context, enrolment, mut serving, watching, opening, writing, .. } = self;
         health.set_ready(false).await;
         stop.cancel();
         door.stop();
@@ -400,10 +493,16 @@ impl RunningServer {
         }
         let unanswered = door.counts().working;
         door.close_all();
+        if let Some(Enrolment { reception, .. }) = &enrolment {
+            reception.close();
+        }
         // Gone with their connections, calls let go of the writer; it answers what it has taken, and ends.
         let ended = async {
             if !serving.is_finished() {
                 let _ = (&mut serving).await;
+            }
+            if let Some(Enrolment { serving, .. }) = enrolment {
+                let _ = serving.await;
             }
             let _ = opening.await;
             context.scheduler.stop().await;
@@ -635,7 +734,7 @@ async fn try_open(context: &Context, books: &mut Books, timekeeper: &mut Timekee
             }
         })?;
     }
-    context.house.store(Some(Arc::new(row.house)));
+    context.see(row.house);
     Ok(())
 }
 
@@ -723,6 +822,7 @@ own! {
     partner: PartnerServiceServer<rpc::partner::Service>,
     care: CareServiceServer<rpc::care::Service>,
     settlement: SettlementServiceServer<rpc::settlement::Service>,
+    credential: CredentialServiceServer<rpc::credential::Service>,
     report: ReportServiceServer<rpc::report::Service>,
     admin: AdminServiceServer<rpc::admin::Service>,
     info: InfoServiceServer<rpc::info::Service>,

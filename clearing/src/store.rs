@@ -8,6 +8,7 @@
 //! | room | what is in it |
 //! |---|---|
 //! | `parties`, `terms`, `limits`, `consents`, `coalition`, `calendar` | the house: partners, their terms and limits, what funders consent to, the coalition, the calendar |
+//! | `credentials` | invites, the credentials that came of them, and what was revoked |
 //! | `members`, `identifiers`, `lots`, `lot_row`, `waiting`, `holds`, `returns`, `receipts` | members, the identifiers that name them, what they own in their row and beside it, which lots wait for a payment, what they spent on |
 //! | `requests`, `journal`, `packed`, `attachments` | the recorded answers; entries, batches and where the journal ends; the bytes of an entry as a row has them; what entries commit to |
 //! | `balances`, `gross`, `funding`, `windows` | the accounts of the house, gross obligations, points that wait for a payment, windows and settlements |
@@ -48,6 +49,7 @@ mod checkpoint;
 mod coalition;
 mod connect;
 mod consents;
+mod credentials;
 mod direct;
 mod durability;
 mod error;
@@ -115,6 +117,7 @@ pub use self::balances::Balances;
 pub use self::books::{MemberClass, MemberPage, TrialBalance};
 pub use self::calendar::Schedule;
 pub use self::cause::{Cause, Sort};
+pub use self::credentials::Part as CredentialsPart;
 pub use self::direct::Interrupter;
 pub use self::durability::Durability;
 pub use self::error::{ErrorKind, StoreError};
@@ -159,6 +162,7 @@ pub static STATEMENTS: &[&[&Sql]] = &[
     calendar::STATEMENTS,
     coalition::STATEMENTS,
     consents::STATEMENTS,
+    credentials::STATEMENTS,
     funding::STATEMENTS,
     gate::STATEMENTS,
     gross::STATEMENTS,

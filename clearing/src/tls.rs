@@ -2,8 +2,8 @@
 //!
 //! Every connection is TLS 1.3 with certificates on both sides. The client's must come from the coalition's authority and
 //! name, in one URI, a partner or auditor of this coalition; it is read once per connection and given to every request on
-//! it as [`Peer`]. What a peer may *do* is not decided here but at each call, against a live table: a connection that
-//! is open when a certificate is revoked stays open.
+//! it as [`Peer`]. What a peer may *do* is not decided here but at each call, against a live table. A connection is closed when its
+//! certificate is revoked or ends ([`Door::close_over`]).
 //!
 //! | choice | why |
 //! |---|---|
@@ -29,7 +29,8 @@ use std::{fmt, io};
 
 use arc_swap::ArcSwap;
 use clearing_certs::{Identity, IdentityError, Kind, parse_identity};
-use clearing_core::units::Timestamp;
+use clearing_core::facts::credential::{Holder, HolderKind};
+use clearing_core::units::{Malformed, Timestamp};
 use futures::stream::{self, Stream};
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::CryptoProvider;
@@ -42,13 +43,15 @@ use rustls::{DigitallySignedStruct, DistinguishedName, RootCertStore, ServerConf
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::OnceCell;
 use tokio::task::{JoinError, JoinSet};
 use tokio_rustls::TlsAcceptor;
 use tonic::transport::server::Connected;
 use x509_parser::prelude::{CertificateRevocationList, FromDer, X509Certificate};
 use zeroize::Zeroizing;
 
-use crate::door::{Connection, Door, Full, Guard};
+use crate::badges::Shown;
+use crate::door::{Connection, Door, Full, Guard, Held};
 
 /// How long the acceptor waits after the machine refused it a connection for want of memory or file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -205,6 +208,43 @@ pub fn server_config(material: &TlsMaterial) -> Result<ServerConfig, TlsError> {
     Ok(config)
 }
 
+/// The server's side of TLS for those who have no certificate yet: version 1.3, no resumption, HTTP/2. Behind the server's
+/// certificate the authority's is shown, so that whoever knows its key believes it.
+///
+/// # Errors
+///
+/// [`TlsError`] says which part of the material cannot be used.
+pub fn guests_config(material: &TlsMaterial) -> Result<ServerConfig, TlsError> {
+    let mut chain: Vec<CertificateDer<'static>> = read_all("server certificate", &material.cert_pem)?;
+    let authorities: Vec<CertificateDer<'static>> = read_all("authority certificate", &material.ca_pem)?;
+    let issuer_of_last = chain.last().map(|last| names_of(last)).transpose()?.map(|(issuer, _)| issuer);
+    for authority in authorities {
+        let (_, subject) = names_of(&authority)?;
+        if Some(&subject) == issuer_of_last.as_ref() && !chain.contains(&authority) {
+            chain.push(authority);
+            break;
+        }
+    }
+    let mut keys: Vec<PrivateKeyDer<'static>> = read_all("server private key", &material.key_pem)?;
+    let mut config = ServerConfig::builder_with_provider(Arc::new(provider()))
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .map_err(|source| TlsError::Unusable { what: "server certificate", source })?
+        .with_no_client_auth()
+        .with_single_cert(chain, keys.swap_remove(0))
+        .map_err(|error| credentials::of_key("server certificate", error))?;
+    config.send_tls13_tickets = 0;
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    Ok(config)
+}
+
+/// Whose a certificate is: who has signed it, and whom it names, as their names are encoded.
+fn names_of(certificate: &CertificateDer<'_>) -> Result<(Vec<u8>, Vec<u8>), TlsError> {
+    let (_, read) = X509Certificate::from_der(certificate)
+        .map_err(|error| TlsError::Malformed { what: "server certificate", why: error.to_string() })?;
+    Ok((read.issuer().as_raw().to_vec(), read.subject().as_raw().to_vec()))
+}
+
 /// Checks clients' certificates as webpki does, and also how long the chain of certificates may be below an authority:
 /// webpki holds that of authorities between, and not that of those it is told to trust.
 #[derive(Debug)]
@@ -331,6 +371,8 @@ pub struct Peer {
     pub remote: SocketAddr,
     /// What is under way on its connection.
     pub connection: Arc<Connection>,
+    /// What the house has on its certificate, once somebody has looked.
+    pub shown: Arc<OnceCell<Arc<Shown>>>,
 }
 
 /// Turns TCP connections into connections of known peers.
@@ -419,10 +461,29 @@ impl Acceptor {
         if *identity.domain != *self.domain {
             return Err(Refusal::WrongDomain { peer: identity.domain, ours: self.domain });
         }
-        let connection = self.door.enter(&format!("{}/{}", identity.kind, identity.id))?;
+        let held = held(&identity)?;
+        let connection = self.door.enter(&held.holder.to_string())?;
+        connection.hold(held);
         let guard = Guard::new(Arc::clone(&connection), seat);
-        Ok(TlsStream { tls, peer: Peer { identity: Arc::new(identity), remote, connection }, guard })
+        let peer = Peer { identity: Arc::new(identity), remote, connection, shown: Arc::default() };
+        Ok(TlsStream { tls, peer, guard })
     }
+}
+
+/// What the house compares of a certificate.
+pub(crate) fn held(identity: &Identity) -> Result<Held, Malformed> {
+    let kind = match identity.kind {
+        Kind::Partner => HolderKind::Partner,
+        Kind::Operator => HolderKind::Operator,
+        Kind::Auditor => HolderKind::Auditor,
+    };
+    let time = |time: jiff::Timestamp| Timestamp(time.as_microsecond());
+    Ok(Held {
+        serial: identity.serial_hex.parse()?,
+        holder: Holder::new(kind, &identity.id)?,
+        begins: time(identity.not_before),
+        ends: time(identity.not_after),
+    })
 }
 
 /// A connection of a known peer.
@@ -561,7 +622,7 @@ fn opened(done: Result<Option<TlsStream>, JoinError>) -> Option<TlsStream> {
 
 /// What the peer did wrong before it was accepted concerns that peer alone. Everything else (no memory, no file
 /// descriptors) passes only when connections end, so trying again at once would only burn the processor.
-async fn recover(error: &io::Error) {
+pub(crate) async fn recover(error: &io::Error) {
     let of_the_peer = [
         io::ErrorKind::ConnectionAborted,
         io::ErrorKind::ConnectionRefused,
@@ -589,6 +650,8 @@ enum Refusal {
     Full(#[from] Full),
     #[error("{0}")]
     Identity(#[from] IdentityError),
+    #[error("its certificate: {0}")]
+    Certificate(#[from] Malformed),
     #[error("its certificate is of the coalition {peer:?}, and this is {ours:?}")]
     WrongDomain { peer: String, ours: Arc<str> },
 }

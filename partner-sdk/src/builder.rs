@@ -2,15 +2,20 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Mutex, RwLock};
 use std::time::{Duration, SystemTime};
 
+use rustls_pki_types::CertificateDer;
+use tokio::task::JoinSet;
 use zeroize::Zeroizing;
 
 use crate::call::{Policy, connect_error};
 use crate::client::{Client, Clock, Shared};
+#[cfg(feature = "enrolment")]
+use crate::enrolment::{CredentialFolder, Renewal};
 use crate::error::Error;
+use crate::invite::Pin;
 use crate::retry::Retries;
 use crate::tls::{self, Address, Connector};
 
@@ -19,7 +24,7 @@ const DEADLINE: Duration = Duration::from_secs(10);
 /// The same for batches.
 const BATCH_DEADLINE: Duration = Duration::from_secs(60);
 /// A house that does not answer a connection in this time will not answer it later.
-const CONNECT_TIME_MAX: Duration = Duration::from_secs(5);
+pub(crate) const CONNECT_TIME_MAX: Duration = Duration::from_secs(5);
 
 /// Text or file. What is in it may be a private key, and is wiped from memory when it was used.
 #[derive(Clone)]
@@ -58,6 +63,9 @@ pub struct ClientBuilder {
     retries: Retries,
     connections: usize,
     clock: Clock,
+    /// The credential that is renewed when it is due.
+    #[cfg(feature = "enrolment")]
+    folder: Option<CredentialFolder>,
 }
 
 impl ClientBuilder {
@@ -73,7 +81,24 @@ impl ClientBuilder {
             retries: Retries::standard(),
             connections: 1,
             clock: Arc::new(system_time),
+            #[cfg(feature = "enrolment")]
+            folder: None,
         }
+    }
+
+    /// The identity of a credential, which is renewed when it is due.
+    #[cfg(feature = "enrolment")]
+    pub(crate) fn folder(mut self, folder: CredentialFolder) -> Self {
+        self = self.folder_as_it_is(&folder);
+        self.folder = Some(folder);
+        self
+    }
+
+    /// The same, which is not renewed.
+    #[cfg(feature = "enrolment")]
+    pub(crate) fn folder_as_it_is(self, folder: &CredentialFolder) -> Self {
+        let [authorities, certificate, key] = folder.identity();
+        self.ca_file(authorities).identity_files(certificate, key)
     }
 
     /// The coalition's certificate, by which the house is recognised. Required. No other authority is trusted.
@@ -143,9 +168,20 @@ impl ClientBuilder {
     /// Connects, so that a wrong address shows at once, and a lack of trust on either side too.
     ///
     /// # Errors
-    /// [`Error::Config`] and [`Error::File`]: what was given cannot be used. [`Error::Tls`]: the house is not the one that
-    /// was meant, or does not accept this brand's certificate. [`Error::Unavailable`]: it cannot be reached.
-    pub async fn connect(self) -> Result<Client, Error> {
+    /// [`Error::Config`] and [`Error::File`]: what was given cannot be used, or a credential that has ended is not renewed any
+    /// more. [`Error::Tls`]: the house is not the one that was meant, or does not accept this brand's certificate.
+    /// [`Error::Unavailable`]: it cannot be reached.
+    #[cfg_attr(not(feature = "enrolment"), allow(unused_mut, reason = "a credential that has ended changes it"))]
+    pub async fn connect(mut self) -> Result<Client, Error> {
+        #[cfg(feature = "enrolment")]
+        if let Some(folder) = self.folder.take_if(|folder| folder.has_ended()) {
+            self.folder = Some(folder.renew().await?);
+        }
+        self.connect_as_it_is().await
+    }
+
+    /// The same with the identity that there is, be it one that has ended.
+    pub(crate) async fn connect_as_it_is(self) -> Result<Client, Error> {
         let connector = self.connector()?;
         let mut channels = Vec::with_capacity(self.connections);
         for _ in 0..self.connections {
@@ -167,30 +203,64 @@ impl ClientBuilder {
         Ok(self.client(channels))
     }
 
-    fn connector(&self) -> Result<Connector, Error> {
+    /// The pin of the authority by which the house is recognised, as invites have it. Where several are trusted, as while one
+    /// replaces the other, it is found out by connecting.
+    ///
+    /// # Errors
+    /// As of [`Self::connect`].
+    pub async fn pin(&self) -> Result<Pin, Error> {
+        let mut authorities = tls::authorities(&given(&self.ca, CA)?)?;
+        let mut last = authorities.pop().expect("a text without one was refused");
+        for authority in authorities.into_iter().rev() {
+            if self.connector_trusting(vec![last.clone()])?.connected().await.is_ok() {
+                break;
+            }
+            last = authority;
+        }
+        Pin::of_der(&last)
+    }
+
+    pub(crate) fn connector(&self) -> Result<Connector, Error> {
+        self.connector_trusting(tls::authorities(&given(&self.ca, CA)?)?)
+    }
+
+    fn connector_trusting(&self, authorities: Vec<CertificateDer<'static>>) -> Result<Connector, Error> {
         let address = Address::parse(&self.endpoint, self.server_name.as_deref())?;
-        let given = |pem: &Option<Pem>, what| match pem {
-            Some(pem) => pem.clone().read(),
-            None => Err(Error::Config { what, problem: "it was not given".to_owned() }),
-        };
-        let ca = given(&self.ca, "the coalition's certificate")?;
         let cert = given(&self.cert, "the client certificate")?;
         let key = given(&self.key, "the private key")?;
-        Connector::new(address, tls::client_config(&ca, &cert, &key)?, CONNECT_TIME_MAX)
+        Connector::new(address, tls::client_config(authorities, &cert, &key)?, CONNECT_TIME_MAX)
     }
 
     fn client(self, channels: Vec<tonic::transport::Channel>) -> Client {
         let budget = self.retries.new_budget();
-        Client {
-            shared: Arc::new(Shared {
-                policy: Policy { endpoint: self.endpoint, retries: self.retries, budget },
-                channels,
-                next_channel: AtomicUsize::new(0),
-                clock: self.clock,
-            }),
-            deadline: self.deadline,
-            batch_deadline: self.batch_deadline,
+        let shared = Arc::new(Shared {
+            policy: Policy { endpoint: self.endpoint.clone(), retries: self.retries.clone(), budget },
+            channels: RwLock::new(channels),
+            next_channel: AtomicUsize::new(0),
+            clock: Arc::clone(&self.clock),
+            tasks: Mutex::new(JoinSet::new()),
+        });
+        #[cfg(feature = "enrolment")]
+        if let Some(folder) = self.folder.clone() {
+            let renewal = Renewal::new(folder, self.clone());
+            let weak = Arc::downgrade(&shared);
+            shared.tasks.lock().expect("nobody panics with the lock").spawn(renewal.run(weak));
         }
+        self.client_of(shared)
+    }
+
+    /// A client of these connections, with the deadlines of this builder.
+    pub(crate) fn client_of(&self, shared: Arc<Shared>) -> Client {
+        Client { shared, deadline: self.deadline, batch_deadline: self.batch_deadline }
+    }
+}
+
+const CA: &str = "the coalition's certificate";
+
+fn given(pem: &Option<Pem>, what: &'static str) -> Result<Zeroizing<Vec<u8>>, Error> {
+    match pem {
+        Some(pem) => pem.clone().read(),
+        None => Err(Error::Config { what, problem: "it was not given".to_owned() }),
     }
 }
 
@@ -206,6 +276,6 @@ impl fmt::Debug for ClientBuilder {
 }
 
 #[allow(clippy::disallowed_methods, reason = "the SDK's one clock: a till has no other than its own")]
-fn system_time() -> SystemTime {
+pub(crate) fn system_time() -> SystemTime {
     SystemTime::now()
 }

@@ -303,12 +303,17 @@ pub(crate) fn connect_error(endpoint: &str, error: tonic::transport::Error) -> E
     }
 }
 
+/// What TLS says, if it is TLS that says it.
+pub(crate) fn tls_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a rustls::Error> {
+    match error.downcast_ref::<std::io::Error>() {
+        Some(io) => io.get_ref()?.downcast_ref::<rustls::Error>(),
+        None => error.downcast_ref::<rustls::Error>(),
+    }
+}
+
 /// What is wrong with a certificate, if that is what the error says.
 fn lack_of_trust(error: &(dyn StdError + 'static)) -> Option<String> {
-    let error = match error.downcast_ref::<std::io::Error>() {
-        Some(io) => io.get_ref()?.downcast_ref::<rustls::Error>()?,
-        None => error.downcast_ref::<rustls::Error>()?,
-    };
+    let error = tls_error(error)?;
     // Other alerts, and other errors, come from a connection that broke.
     if let rustls::Error::AlertReceived(alert) = error {
         return is_about_certificates(*alert)

@@ -4,8 +4,8 @@ mod till;
 
 use std::fmt;
 use std::future::Future;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, RwLock};
 use std::time::{Duration, SystemTime};
 
 use clearing_proto::v1;
@@ -16,6 +16,7 @@ use clearing_proto::v1::member_service_client::MemberServiceClient;
 use clearing_proto::v1::position_service_client::PositionServiceClient;
 use clearing_proto::v1::redemption_service_client::RedemptionServiceClient;
 use clearing_proto::v1::request_service_client::RequestServiceClient;
+use tokio::task::JoinSet;
 use tonic::transport::Channel;
 use tonic::{Request, Response, Status};
 
@@ -34,6 +35,8 @@ use crate::pages::Pages;
 use crate::points::{Abandon, EntryFilter, Issue, Keyed, QuoteRequest, Redeem, ReturnRedemption};
 use crate::request_id::RequestId;
 use crate::stream::IssueStream;
+#[cfg(feature = "enrolment")]
+use crate::tls::Connector;
 use crate::wire::{self, FromWire, each, there};
 
 /// A call of a service, on whatever connection has its turn.
@@ -68,19 +71,33 @@ pub struct Client {
 /// What all clones of a client share.
 pub(crate) struct Shared {
     pub policy: Policy,
-    pub channels: Vec<Channel>,
+    pub channels: RwLock<Vec<Channel>>,
     pub next_channel: AtomicUsize,
     pub clock: Clock,
+    /// What goes on beside the calls, and ends with the client.
+    pub tasks: Mutex<JoinSet<()>>,
 }
 
 impl Shared {
     /// The connection whose turn it is, for one request.
     pub(crate) fn line(&self, departure: Departure) -> Line {
-        let turn = match self.channels.len() {
+        let channels = self.channels.read().expect("nobody panics with the lock");
+        let turn = match channels.len() {
             1 => 0,
             connections => self.next_channel.fetch_add(1, Ordering::Relaxed) % connections,
         };
-        Line::new(self.channels[turn].clone(), departure)
+        Line::new(channels[turn].clone(), departure)
+    }
+
+    /// Puts other connections in the place of those that there are. Calls under way end on the old ones.
+    #[cfg(feature = "enrolment")]
+    pub(crate) async fn reconnect(&self, connector: &Connector) {
+        let count = self.channels.read().expect("nobody panics with the lock").len();
+        for turn in 0..count {
+            // One that is not to be had now, as a house may allow no more at a time, is made when it is needed.
+            let channel = connector.connected().await.unwrap_or_else(|_| connector.lazy());
+            self.channels.write().expect("nobody panics with the lock")[turn] = channel;
+        }
     }
 }
 
@@ -99,7 +116,12 @@ impl Client {
     /// A key for a request, to be stored before the request is sent.
     #[must_use]
     pub fn new_request_id(&self) -> RequestId {
-        RequestId::at((self.shared.clock)())
+        RequestId::at(self.now())
+    }
+
+    /// The time that request ids carry.
+    pub(crate) fn now(&self) -> SystemTime {
+        (self.shared.clock)()
     }
 
     /// The calls of the operator and of auditors.

@@ -15,6 +15,7 @@
 //! | for | types |
 //! |---|---|
 //! | connecting | [`Client`], [`ClientBuilder`], [`Retries`] |
+//! | joining, and looking after one's keys | [`InviteString`], [`Enrolment`] -> [`CredentialFolder`]; [`CreateInvites`], [`RevokeCredentials`], [`Credential`] |
 //! | who and where | [`MemberRef`], [`Origin`], [`Money`], [`Decimal`] |
 //! | earning | [`Issue`] -> [`Issued`]; many at once: [`Client::batch_issue`], [`IssueStream`] -> [`BatchAnswer`] |
 //! | spending | [`QuoteRequest`] -> [`Quote`]; [`Redeem`] -> [`Redeemed`] |
@@ -30,8 +31,24 @@
 //!
 //! # 1. Connect
 //!
-//! A brand is who its certificate names; no request says who is asking. The operator sends three files: the coalition's
-//! certificate, the brand's own, and its key, unless the key was made here.
+//! A brand is who its certificate names; no request says who is asking. The operator sends one string, an invite. Used once, it
+//! gives a folder with the certificate; its key is made here and never leaves. [`Enrolment`] does that, or `partner enroll`.
+//!
+//! ```no_run
+//! use partner_sdk::{CredentialFolder, Enrolment};
+//!
+//! # async fn example(string_of_the_operator: &str) -> Result<(), Box<dyn std::error::Error>> {
+//! // Once:
+//! Enrolment::new(string_of_the_operator.parse()?).folder("credentials").enroll().await?;
+//! // From then on:
+//! let client = CredentialFolder::open("credentials")?.client().connect().await?;
+//! println!("connected as {}", client.server_info().await?.caller_id);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Such a client renews its certificate by itself, at half of its life. Certificates that were made by hand, those of a sandbox
+//! say, are three files:
 //!
 //! ```no_run
 //! use partner_sdk::Client;
@@ -255,8 +272,12 @@ mod builder;
 mod call;
 mod care;
 mod client;
+mod credential;
+#[cfg(feature = "enrolment")]
+mod enrolment;
 mod error;
 mod hold;
+mod invite;
 mod limits;
 mod line;
 mod member;
@@ -286,17 +307,25 @@ mod written;
 pub use rust_decimal::Decimal;
 
 pub use answers::{
-    AbandonOutcome, Abandoned, AccountChange, Authorized, Balance, Calendar, Captured, ComingExpiry, DayDifference,
-    DayTotals, Deprecation, EarnPreview, Entry, EntryKind, ExpiryNotice, Hold, HoldState, InFlight, Issued, Leg,
-    LegState, LimitUse, Limits, LotChange, LotPart, MemberFigures, Obligation, ParticipantAmount, Position, Posting,
-    PurchaseReturned, Purchased, Purpose, Quantity, Quote, ReconcileState, Reconciliation, Redeemed, Returned,
-    Reversed, ServerInfo, Settlement, SettlementProof, SettlementState, Statement, StatementBridge, StatementLine,
-    StatementSection, StatementTotal, Tally, Transferred, Voided, Window, WindowState, Written,
+    AbandonOutcome, Abandoned, AccountChange, Authorized, Balance, Calendar, Captured, ComingExpiry, Credential,
+    CredentialScope, CredentialState, CredentialsRevoked, DayDifference, DayTotals, Deprecation, EarnPreview, Entry,
+    EntryKind, ExpiryNotice, Hold, HoldState, InFlight, Invite, InviteState, InvitesCreated, InvitesWithdrawn, Issued,
+    IssuedCertificate, Leg, LegState, LimitUse, Limits, LotChange, LotPart, MemberFigures, Obligation,
+    ParticipantAmount, Position, Posting, PurchaseReturned, Purchased, Purpose, Quantity, Quote, ReconcileState,
+    Reconciliation, Redeemed, Returned, Reversed, ServerInfo, Settlement, SettlementProof, SettlementState, Statement,
+    StatementBridge, StatementLine, StatementSection, StatementTotal, Tally, Transferred, Voided, Window, WindowState,
+    Written,
 };
 pub use builder::ClientBuilder;
 pub use client::Client;
+pub use credential::{
+    CreateInvites, CredentialFilter, Device, Holder, InviteFilter, RevokeCredentials, WithdrawInvites,
+};
+#[cfg(feature = "enrolment")]
+pub use enrolment::{CredentialFolder, Enrolment, EnrolmentError};
 pub use error::Error;
 pub use hold::{Authorize, Capture, Void};
+pub use invite::{InviteError, InviteString, NewInvite, Pin};
 pub use member::MemberRef;
 pub use money::Money;
 pub use operator::{OrderMode, PaymentOrder};

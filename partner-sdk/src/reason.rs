@@ -7,6 +7,8 @@ use std::fmt;
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Reason {
+    /// The certificate that the call was made with is trusted no more. The same request is taken under another one.
+    CredentialRevoked,
     /// The key is older than keys are kept.
     RequestTooOld,
     /// The key was made ahead of the house's time: this machine's clock is fast. The same request under the same key is
@@ -28,6 +30,10 @@ pub enum Reason {
     PartnerSuspended,
     /// Unknown, or somebody else's.
     NotFound,
+    /// An id of the request names an invite that there is already.
+    InviteExists,
+    /// More than the caller's own credential may do.
+    ScopeExceeded,
     /// There is a partner of that id.
     PartnerExists,
     /// The member is frozen: nothing of it is redeemed, reserved or transferred. It earns, and holds that are open are captured
@@ -53,7 +59,8 @@ pub enum Reason {
     ReversalShortfall,
     /// A funder has given no consent, or not for so many points.
     ConsentExceeded,
-    /// A limit of the issuer, or of the partner that asks, would be exceeded; what is used counted before.
+    /// A limit of the issuer, or of the partner that asks, would be exceeded; what is used counted before. Of what it redeems of
+    /// other issuers it is looked for behind `NET_DEBIT_CAP`, when the lots are chosen.
     LimitExceeded,
     /// Points may pay a smaller share of the receipt.
     ReceiptShareExceeded,
@@ -105,6 +112,7 @@ impl Reason {
     #[must_use]
     pub fn as_str(&self) -> &str {
         match self {
+            Self::CredentialRevoked => "CREDENTIAL_REVOKED",
             Self::RequestTooOld => "REQUEST_TOO_OLD",
             Self::RequestTooNew => "REQUEST_TOO_NEW",
             Self::RequestAbandoned => "REQUEST_ABANDONED",
@@ -114,6 +122,8 @@ impl Reason {
             Self::PartnerRestricted => "PARTNER_RESTRICTED",
             Self::PartnerSuspended => "PARTNER_SUSPENDED",
             Self::NotFound => "NOT_FOUND",
+            Self::InviteExists => "INVITE_EXISTS",
+            Self::ScopeExceeded => "SCOPE_EXCEEDED",
             Self::PartnerExists => "PARTNER_EXISTS",
             Self::MemberBlocked => "MEMBER_BLOCKED",
             Self::SameMember => "SAME_MEMBER",
@@ -153,6 +163,7 @@ impl Reason {
 
     pub(crate) fn parse(text: &str) -> Self {
         match text {
+            "CREDENTIAL_REVOKED" => Self::CredentialRevoked,
             "REQUEST_TOO_OLD" => Self::RequestTooOld,
             "REQUEST_TOO_NEW" => Self::RequestTooNew,
             "REQUEST_ABANDONED" => Self::RequestAbandoned,
@@ -162,6 +173,8 @@ impl Reason {
             "PARTNER_RESTRICTED" => Self::PartnerRestricted,
             "PARTNER_SUSPENDED" => Self::PartnerSuspended,
             "NOT_FOUND" => Self::NotFound,
+            "INVITE_EXISTS" => Self::InviteExists,
+            "SCOPE_EXCEEDED" => Self::ScopeExceeded,
             "PARTNER_EXISTS" => Self::PartnerExists,
             "MEMBER_BLOCKED" => Self::MemberBlocked,
             "SAME_MEMBER" => Self::SameMember,

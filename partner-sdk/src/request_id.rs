@@ -22,6 +22,10 @@ impl RequestId {
         let since_1970 = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
         Self(Uuid::new_v7(Timestamp::from_unix(NoContext, since_1970.as_secs(), since_1970.subsec_nanos())))
     }
+
+    pub(crate) fn uuid(self) -> Uuid {
+        self.0
+    }
 }
 
 impl fmt::Display for RequestId {

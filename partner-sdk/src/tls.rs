@@ -8,7 +8,10 @@ use std::time::Duration;
 
 use hyper_util::rt::TokioIo;
 use rustls::client::Resumption;
-use rustls::{ClientConfig, RootCertStore};
+#[cfg(feature = "enrolment")]
+use rustls::client::danger::ServerCertVerifier;
+use rustls::crypto::CryptoProvider;
+use rustls::{ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tokio::io::AsyncBufReadExt;
@@ -58,35 +61,77 @@ impl Address {
     }
 }
 
-/// TLS 1.3 only, post-quantum key exchange first, the coalition's authority the only one trusted.
-pub(crate) fn client_config(ca_pem: &[u8], cert_pem: &[u8], key_pem: &[u8]) -> Result<Arc<ClientConfig>, Error> {
-    let config = |what, problem: String| Error::Config { what, problem };
-    let certificates = |what, pem| -> Result<Vec<CertificateDer<'static>>, Error> {
-        let all: Vec<_> = CertificateDer::pem_slice_iter(pem)
-            .collect::<Result<_, _>>()
-            .map_err(|error| config(what, error.to_string()))?;
-        if all.is_empty() { Err(config(what, "there is no certificate in it".to_owned())) } else { Ok(all) }
-    };
-
-    let mut roots = RootCertStore::empty();
-    for authority in certificates("the coalition's certificate", ca_pem)? {
-        roots.add(authority).map_err(|error| config("the coalition's certificate", error.to_string()))?;
-    }
+/// TLS 1.3 only, post-quantum key exchange first, these authorities the only ones trusted.
+pub(crate) fn client_config(
+    authorities: Vec<CertificateDer<'static>>,
+    cert_pem: &[u8],
+    key_pem: &[u8],
+) -> Result<Arc<ClientConfig>, Error> {
+    let roots = roots(authorities)?;
     let chain = certificates("the client certificate", cert_pem)?;
-    let key = PrivateKeyDer::from_pem_slice(key_pem).map_err(|error| config("the private key", error.to_string()))?;
+    let key = PrivateKeyDer::from_pem_slice(key_pem).map_err(|error| config("the private key", &error))?;
+    let tls = versions(provider())?.with_root_certificates(roots).with_client_auth_cert(chain, key);
+    Ok(http2(tls.map_err(|error| config("the client certificate with its key", &error))?))
+}
 
-    // The provider is named here and never installed for the whole process: that is the program's choice, not a library's.
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut tls = ClientConfig::builder_with_provider(provider)
+/// The same for whoever has no certificate yet: the house is verified as `verifier` does it.
+#[cfg(feature = "enrolment")]
+pub(crate) fn newcomer_config(
+    verifier: impl FnOnce(Arc<CryptoProvider>) -> Arc<dyn ServerCertVerifier>,
+) -> Result<Arc<ClientConfig>, Error> {
+    let provider = provider();
+    let verifier = verifier(Arc::clone(&provider));
+    Ok(http2(versions(provider)?.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth()))
+}
+
+/// The same for whoever has no certificate any more, and still knows the coalition's authority.
+#[cfg(feature = "enrolment")]
+pub(crate) fn trusting_config(ca_pem: &[u8]) -> Result<Arc<ClientConfig>, Error> {
+    let roots = roots(authorities(ca_pem)?)?;
+    Ok(http2(versions(provider())?.with_root_certificates(roots).with_no_client_auth()))
+}
+
+fn config(what: &'static str, problem: &impl ToString) -> Error {
+    Error::Config { what, problem: problem.to_string() }
+}
+
+fn certificates(what: &'static str, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, Error> {
+    let all: Vec<_> =
+        CertificateDer::pem_slice_iter(pem).collect::<Result<_, _>>().map_err(|error| config(what, &error))?;
+    if all.is_empty() { Err(config(what, &"there is no certificate in it")) } else { Ok(all) }
+}
+
+const AUTHORITY: &str = "the coalition's certificate";
+
+/// The authorities in a text.
+pub(crate) fn authorities(ca_pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, Error> {
+    certificates(AUTHORITY, ca_pem)
+}
+
+fn roots(authorities: Vec<CertificateDer<'static>>) -> Result<RootCertStore, Error> {
+    let mut roots = RootCertStore::empty();
+    for authority in authorities {
+        roots.add(authority).map_err(|error| config(AUTHORITY, &error))?;
+    }
+    Ok(roots)
+}
+
+/// The provider is named here and never installed for the whole process: that is the program's choice, not a library's.
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::aws_lc_rs::default_provider())
+}
+
+fn versions(provider: Arc<CryptoProvider>) -> Result<ConfigBuilder<ClientConfig, WantsVerifier>, Error> {
+    ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])
-        .map_err(|error| config("TLS 1.3", error.to_string()))?
-        .with_root_certificates(roots)
-        .with_client_auth_cert(chain, key)
-        .map_err(|error| config("the client certificate with its key", error.to_string()))?;
+        .map_err(|error| config("TLS 1.3", &error))
+}
+
+fn http2(mut tls: ClientConfig) -> Arc<ClientConfig> {
     tls.alpn_protocols = vec![b"h2".to_vec()];
     // The house does not resume sessions, since that would skip its look at the certificate.
     tls.resumption = Resumption::disabled();
-    Ok(Arc::new(tls))
+    Arc::new(tls)
 }
 
 /// Makes channels to one house. A channel connects again whenever its connection is lost.

@@ -99,6 +99,7 @@ impl Desk {
             fresh_member: clock::fresh_member_id(),
             fresh_salt: clock::random_bytes(),
             attachment,
+            badge: None,
         };
         request.validate().map_err(|rejection| errors::refused(&rejection))?;
         let now = self.clock.now();

@@ -62,8 +62,11 @@ pub async fn run(context: Context, arguments: Arguments) -> Result<Answer, Failu
     let state = store.migration_state().await?;
     if !state.pending.is_empty() {
         let place = without_password(&url);
-        return Err(Failure::usage(format!("{place}: {} pending", counted(state.pending.len(), "migration is", "migrations are")))
-            .hint("is it the right database? If it is: clearing migrate"));
+        return Err(Failure::usage(format!(
+            "{place}: {} pending",
+            counted(state.pending.len(), "migration is", "migrations are")
+        ))
+        .hint("is it the right database? If it is: clearing migrate"));
     }
     let key_checked = check_key(&context.config()?, &store).await?;
     let mut shown = Shown::new(context.output);

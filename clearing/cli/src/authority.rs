@@ -26,7 +26,7 @@ use crate::files::{Made, NewText, is_there, replace_all};
 use crate::irrevocable::confirmed;
 use crate::material::{of_tls, too_wide};
 use crate::output::{Answer, Page};
-use crate::passphrase::{NewPassphraseFlags, PassphraseFlags};
+use crate::passphrase::{NewPassphraseFlags, PassphraseFlags, configured};
 use crate::server_certificate;
 use crate::values;
 
@@ -37,7 +37,8 @@ pub const AUTHORITY_FOLDER: &str = "authority";
 pub const ROOT_DAYS: i64 = 7_305;
 pub const ISSUING_DAYS: i64 = 1_827;
 
-const CA_KEY_FILE: &str = "ca.key";
+/// The file of the issuing authority's private key.
+pub const CA_KEY_FILE: &str = "ca.key";
 const ROOT_FILE: &str = "root.pem";
 const ROOT_KEY_FILE: &str = "root.key";
 const PREVIOUS_ROOT_FILE: &str = "previous-root.pem";
@@ -56,8 +57,10 @@ pub enum Command {
                             clearing authority renew --authority /media/root --days 730")]
     Renew(Renew),
     /// Encrypts a key, or gives it another passphrase.
-    #[command(after_help = "Examples:\n  clearing authority encrypt root --new-passphrase-command 'pass show coalition/root'\n  \
-                            clearing authority encrypt issuing")]
+    #[command(
+        after_help = "Examples:\n  clearing authority encrypt root --new-passphrase-command 'pass show coalition/root'\n  \
+                            clearing authority encrypt issuing"
+    )]
     Encrypt(Encrypt),
     /// Puts another root in the place of this one, in three steps between which everybody goes on.
     ///
@@ -176,12 +179,12 @@ impl Folder {
         Self(self.at("next"))
     }
 
-    /// The authority that issues. Its key may need a passphrase.
+    /// The authority that issues. Its key may need a passphrase: that of the flags, of the configuration, or one that is asked for.
     ///
     /// # Errors
     /// Files that cannot be read or belong to different authorities; a passphrase that is missing or wrong.
-    pub fn issuing(&self, context: &Context, passphrase: &PassphraseFlags) -> Result<Authority, Failure> {
-        self.open((CA_FILE, CA_KEY_FILE), "issuing authority", context, passphrase)
+    pub fn issuing(&self, context: &Context, flags: &PassphraseFlags) -> Result<Authority, Failure> {
+        self.open((CA_FILE, CA_KEY_FILE), || issuing_passphrase(context, flags))
     }
 
     fn root(&self, context: &Context, passphrase: &PassphraseFlags) -> Result<Authority, Failure> {
@@ -189,15 +192,13 @@ impl Folder {
             return Err(Failure::usage(format!("{} has no root: its authority is alone", self.0.display()))
                 .hint("clearing authority replace begin makes a root that takes over"));
         }
-        self.open((ROOT_FILE, ROOT_KEY_FILE), "root", context, passphrase)
+        self.open((ROOT_FILE, ROOT_KEY_FILE), || passphrase.read(context.output, "root"))
     }
 
     fn open(
         &self,
         (cert, key): (&str, &str),
-        whose: &str,
-        context: &Context,
-        passphrase: &PassphraseFlags,
+        passphrase: impl FnOnce() -> Result<Option<Passphrase>, Failure>,
     ) -> Result<Authority, Failure> {
         let cert = self.read(cert)?;
         let path = self.at(key);
@@ -205,7 +206,7 @@ impl Folder {
             SecretError::Unreadable { .. } => Failure::usage(&error).hint(HINT),
             SecretError::Wide { .. } => too_wide("", &error, &path),
         })?;
-        let passphrase = if is_sealed(&key) { passphrase.read(context.output, whose)? } else { None };
+        let passphrase = if is_sealed(&key) { passphrase()? } else { None };
         Ok(Authority::from_sealed_pem(&cert, &key, passphrase.as_ref())?)
     }
 
@@ -230,6 +231,12 @@ impl Folder {
     }
 }
 
+/// What opens the key of the authority that issues.
+fn issuing_passphrase(context: &Context, flags: &PassphraseFlags) -> Result<Option<Passphrase>, Failure> {
+    let configured = if flags.is_given() { None } else { configured(&context.config()?.authority_passphrase())? };
+    configured.map_or_else(|| flags.read(context.output, "issuing authority"), |passphrase| Ok(Some(passphrase)))
+}
+
 /// The two that a coalition begins with.
 pub struct Authorities {
     pub root: Authority,
@@ -250,16 +257,16 @@ impl Authorities {
     pub fn make(
         folder: &Path,
         domain: &str,
-        passphrase: Option<&Passphrase>,
+        (root, issuing): (Option<&Passphrase>, Option<&Passphrase>),
         made: &mut Made,
     ) -> Result<Self, Failure> {
         let authorities = Self::generate(domain)?;
         made.folder(folder)?;
         let folder = Folder(folder.to_owned());
         let files = [
-            (ROOT_KEY_FILE, kept(&authorities.root.private_key(), passphrase)?, true),
+            (ROOT_KEY_FILE, kept(&authorities.root.private_key(), root)?, true),
             (ROOT_FILE, authorities.root.cert_pem().to_owned(), false),
-            (CA_KEY_FILE, kept(&authorities.issuing.private_key(), None)?, true),
+            (CA_KEY_FILE, kept(&authorities.issuing.private_key(), issuing)?, true),
             (CA_FILE, authorities.issuing.cert_pem().to_owned(), false),
         ];
         let files = files.map(|(name, text, secret)| NewText { path: folder.at(name), text, secret });
@@ -348,15 +355,31 @@ pub fn root_in_the_clear(key: &Path) -> String {
     )
 }
 
+/// What is said of the key of an authority that issues, when it is made.
+fn in_the_clear_or_not(passphrase: Option<&Passphrase>) -> &'static str {
+    match passphrase {
+        Some(_) => {
+            "Its key is encrypted under the passphrase of the configuration (authority.passphrase_file or _command)."
+        }
+        None => "Its key lies there in the clear; `clearing authority encrypt issuing` encrypts it.",
+    }
+}
+
 fn renew(context: &Context, arguments: &Renew) -> Result<Answer, Failure> {
     let folder = arguments.place.folder(context)?;
     let root = folder.root(context, &arguments.passphrase)?;
     let before = Authority::serial_of(&folder.read(CA_FILE)?)?;
     let validity = valid_for(arguments.days);
     let issuing = root.issuing(validity)?;
+    // Whoever opens the key of the former one opens this one: nodes read it at SIGHUP.
+    let passphrase = configured(&context.config()?.authority_passphrase())?;
     folder.retire(&before, &[CA_FILE, CA_KEY_FILE])?;
     replace_all(&[
-        NewText { path: folder.at(CA_KEY_FILE), text: kept(&issuing.private_key(), None)?, secret: true },
+        NewText {
+            path: folder.at(CA_KEY_FILE),
+            text: kept(&issuing.private_key(), passphrase.as_ref())?,
+            secret: true,
+        },
         NewText { path: folder.at(CA_FILE), text: issuing.cert_pem().to_owned(), secret: false },
     ])?;
     let json = json!({
@@ -365,10 +388,16 @@ fn renew(context: &Context, arguments: &Renew) -> Result<Answer, Failure> {
         "not_after": validity.not_after.to_string(),
         "cert_file": folder.at(CA_FILE),
         "key_file": folder.at(CA_KEY_FILE),
+        "encrypted": passphrase.is_some(),
     });
     let page = Page::new()
-        .text(format!("Made the authority {} below the root, valid until {}.", issuing.serial_hex(), validity.not_after))
+        .text(format!(
+            "Made the authority {} below the root, valid until {}.",
+            issuing.serial_hex(),
+            validity.not_after
+        ))
         .text(format!("What {before} issued stays valid; its files are in {}.", folder.at("former").display()))
+        .text(in_the_clear_or_not(passphrase.as_ref()))
         .next("clearing certificate server   (a server certificate of the new one)");
     Ok(Answer::new(json, page))
 }
@@ -403,7 +432,11 @@ fn encrypt(context: &Context, arguments: &Encrypt) -> Result<Answer, Failure> {
         SecretError::Unreadable { .. } => Failure::usage(&error).hint(HINT),
         SecretError::Wide { .. } => too_wide("", &error, &path),
     })?;
-    let before = if is_sealed(&text) { arguments.passphrase.read(context.output, whose)? } else { None };
+    let before = match arguments.which {
+        _ if !is_sealed(&text) => None,
+        Which::Root => arguments.passphrase.read(context.output, whose)?,
+        Which::Issuing => issuing_passphrase(context, &arguments.passphrase)?,
+    };
     let key = PrivateKey::open(&text, before.as_ref())?;
     let new = arguments.new.read(context.output, whose)?;
     let new = new.ok_or_else(|| {
@@ -415,7 +448,10 @@ fn encrypt(context: &Context, arguments: &Encrypt) -> Result<Answer, Failure> {
     let page = Page::new().text(format!("Encrypted {}.", path.display()));
     let page = match arguments.which {
         Which::Root => page.text("Copies of it that lie elsewhere, in backups say, are as they were: destroy them."),
-        Which::Issuing => page.text("A house that issues with it must be given the passphrase when it starts."),
+        Which::Issuing => page.text(
+            "A house that issues with it needs the passphrase at its start and at SIGHUP: set authority.passphrase_file or \
+             authority.passphrase_command in clearing.toml.",
+        ),
     };
     Ok(Answer::new(json, page))
 }
@@ -431,8 +467,9 @@ fn begin(context: &Context, folder: &Folder, new: &NewPassphraseFlags) -> Result
     }
     let domain = Authority::domain_of(&folder.read(CA_FILE)?)?;
     let passphrase = new.read(context.output, "next root")?;
+    let issuing = configured(&context.config()?.authority_passphrase())?;
     let mut made = Made::new();
-    Authorities::make(&next.0, &domain, passphrase.as_ref(), &mut made)?;
+    Authorities::make(&next.0, &domain, (passphrase.as_ref(), issuing.as_ref()), &mut made)?;
     made.keep();
     let files = trust(context, folder)?;
     let json = json!({ "folder": next.0, "encrypted": passphrase.is_some(), "trusted_in": files });

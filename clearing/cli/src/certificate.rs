@@ -123,7 +123,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<Answer, Failure> 
     }
     let page = match kind {
         Kind::Partner => page.next(format!("clearing partner list   (shows whether {id} is admitted)")),
-        Kind::Auditor => page,
+        Kind::Operator | Kind::Auditor => page,
     };
     Ok(Answer::new(json, page))
 }
@@ -186,12 +186,12 @@ impl From<CertError> for Failure {
             return failure.hint("give fewer --days, or renew the authority: clearing authority renew");
         }
         if matches!(error, CertError::Sealed) {
-            return failure.hint(
-                "type the passphrase at a terminal, or name it with --passphrase-file or --passphrase-command",
-            );
+            return failure
+                .hint("type the passphrase at a terminal, or name it with --passphrase-file or --passphrase-command");
         }
         if matches!(error, CertError::OfRoot) {
-            return failure.hint("name the folder of both authorities: ca.pem and ca.key are those of the one that issues");
+            return failure
+                .hint("name the folder of both authorities: ca.pem and ca.key are those of the one that issues");
         }
         failure
     }

@@ -13,17 +13,18 @@ use crate::context::{Context, Global};
 use crate::failure::{self, Failure};
 use crate::waiting::telling;
 use crate::{
-    audit, authority, calendar, check, demo, entry, fund, init, log, member, migrate, partner, report, sandbox, serve,
-    server_certificate, settlement, statement, window,
+    audit, authority, calendar, check, credential, demo, entry, fund, init, log, member, migrate, partner, report,
+    sandbox, serve, settlement, statement, window,
 };
 
 const AFTER_HELP: &str = "\
-A coalition in five commands:
+A coalition in six commands, the last three the brand's:
   clearing init --domain points.example --dir coalition
   clearing serve --config coalition/clearing.toml &
-  clearing partner create GROCER --config coalition/clearing.toml
-  clearing partner certificate GROCER --out grocer --config coalition/clearing.toml
-  clearing window close --config coalition/clearing.toml
+  clearing partner create GROCER --invite --config coalition/clearing.toml
+  partner enroll clearinginvite1...
+  partner issue card:4000123 100
+  partner redeem card:4000123 60
 
 What cannot be undone asks first. Scripts say --yes; --dry-run shows what would be done.
 
@@ -114,9 +115,9 @@ enum Command {
     /// The coalition's root, and the authority below it that issues certificates.
     #[command(subcommand)]
     Authority(authority::Command),
-    /// Certificates of the coalition.
+    /// Who may connect, and ending that; the house's own certificate.
     #[command(subcommand)]
-    Certificate(Certificates),
+    Certificate(credential::Command),
     /// What a member has, and what the operator can do for it.
     #[command(subcommand)]
     Member(member::Command),
@@ -171,16 +172,6 @@ enum Command {
         /// Which shell.
         shell: Shell,
     },
-}
-
-/// The certificate commands.
-#[derive(Debug, Subcommand)]
-enum Certificates {
-    /// Makes a new certificate for the house, in the place of the one that it shows.
-    #[command(
-        after_help = "Examples:\n  clearing certificate server\n  clearing certificate server --server-name clearing.points.example --days 90"
-    )]
-    Server(server_certificate::Arguments),
 }
 
 /// Runs the command line of this process.
@@ -244,8 +235,8 @@ async fn dispatch(context: Context, command: Command) -> Result<(), Failure> {
         Command::Init(arguments) => init::run(&context, arguments).await?,
         Command::Migrate(arguments) => migrate::run(context, arguments).await?,
         Command::Authority(command) => authority::run(&context, command)?,
-        Command::Certificate(Certificates::Server(arguments)) => server_certificate::run(&context, &arguments)?,
         Command::Partner(command) => partner::run(&context, command).await?,
+        Command::Certificate(command) => credential::run(&context, command).await?,
         Command::Member(command) => member::run(&context, command).await?,
         Command::Window(command) => window::run(&context, command).await?,
         Command::Settlement(command) => settlement::run(&context, command).await?,

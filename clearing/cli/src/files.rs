@@ -131,7 +131,8 @@ pub fn replace_all(files: &[NewText]) -> Result<(), Failure> {
         // A name that leads elsewhere goes on leading there.
         let path = if is_there(path) { path.canonicalize().map_err(|error| wrong(&error))? } else { path.clone() };
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
-        let mode = if *secret { 0o600 } else { path.metadata().map_or(0o644, |file| file.permissions().mode() & 0o777) };
+        let mode =
+            if *secret { 0o600 } else { path.metadata().map_or(0o644, |file| file.permissions().mode() & 0o777) };
         let permissions = fs::Permissions::from_mode(mode);
         let mut file = tempfile::Builder::new()
             .prefix(".clearing-")

@@ -12,6 +12,22 @@ const ANY: &[&str] = &[];
 type Row = (&'static str, &'static [&'static str], &'static str);
 
 const HINTS: &[Row] = &[
+    // An invite is a request of its own each time: its secret is made anew.
+    ("REQUEST_TOO_OLD", &["partner invite"], "run it again"),
+    ("REQUEST_TOO_NEW", &["partner invite"], "run it again"),
+    ("REQUEST_ABANDONED", &["partner invite"], "run it again"),
+    ("IDEMPOTENCY_CONFLICT", &["partner invite"], "run it again"),
+    ("INVITE_EXISTS", ANY, "run it again: each run makes an id of its own"),
+    (
+        "SCOPE_EXCEEDED",
+        ANY,
+        "nobody gives what its own certificate may not do: `clearing certificate list` shows what each may",
+    ),
+    (
+        "CREDENTIAL_REVOKED",
+        ANY,
+        "take a certificate that is valid: --set client.cert=FILE --set client.key=FILE; `clearing certificate list` shows who has which",
+    ),
     // What any command with an effect may be told.
     (
         "REQUEST_TOO_OLD",
@@ -99,6 +115,26 @@ const HINTS: &[Row] = &[
         "`clearing partner list` and `clearing window list` show what there is",
     ),
     (
+        "NOT_FOUND",
+        &["partner invite", "partner lock"],
+        "nobody of that name is known here: `clearing partner list` shows the partners",
+    ),
+    (
+        "NOT_FOUND",
+        &["certificate revoke"],
+        "`clearing certificate list --all` shows the certificates that the house has issued",
+    ),
+    (
+        "NOT_FOUND",
+        &["certificate withdraw"],
+        "`clearing certificate invites --all` shows the invites, and what became of them",
+    ),
+    (
+        "NOT_FOUND",
+        &["partner create"],
+        "`clearing partner list` shows whether it is admitted; `clearing partner invite` invites it then",
+    ),
+    (
         "PARTNER_EXISTS",
         &["partner create"],
         "it is admitted already: `clearing partner terms {partner_id}` shows its terms",
@@ -174,6 +210,8 @@ mod tests {
     /// The calls whose refusals a command can get, in words: "close-window" is CloseWindow.
     const CALLS: &[(&str, &[&str])] = &[
         ("calendar set", &["set-calendar"]),
+        ("certificate revoke", &["revoke-credentials"]),
+        ("certificate withdraw", &["withdraw-invites"]),
         ("entry find", &["find-entries"]),
         ("entry show", &["get-entry"]),
         ("fund deposit", &["deposit"]),
@@ -186,8 +224,10 @@ mod tests {
         ("member unfreeze", &["unfreeze-member"]),
         ("member write-off-debt", &["write-off-debt", "get-balance"]),
         ("partner consent", &["set-funding-consent"]),
-        ("partner create", &["create-partner"]),
+        ("partner create", &["create-partner", "create-invites"]),
+        ("partner invite", &["create-invites"]),
         ("partner limits", &["set-limits"]),
+        ("partner lock", &["revoke-credentials", "set-partner-state"]),
         ("partner rename", &["rename-partner"]),
         ("partner state", &["set-partner-state"]),
         ("partner terms", &["set-terms"]),

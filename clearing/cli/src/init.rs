@@ -1,5 +1,6 @@
 //! `clearing init`: everything a new coalition needs, in one folder.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -16,7 +17,7 @@ use jiff::tz::TimeZone;
 use partner_sdk::Decimal;
 use serde_json::{Value, json};
 
-use crate::authority::{AUTHORITY_FOLDER, Authorities, root_in_the_clear};
+use crate::authority::{AUTHORITY_FOLDER, Authorities, CA_KEY_FILE, root_in_the_clear};
 use crate::certificate::{CA_FILE, CERTIFICATE_DAYS, Identity, valid_for};
 use crate::context::Context;
 use crate::failure::{Failure, with_causes};
@@ -264,7 +265,7 @@ pub async fn make(arguments: &Arguments, now: Timestamp, waiting: &Waiting) -> R
     making.folder(dir)?;
     let key = IdentifierKey::random();
     let passphrase = arguments.root.passphrase.as_ref();
-    let authorities = Authorities::make(&files.authority, &arguments.domain, passphrase, &mut making)?;
+    let authorities = Authorities::make(&files.authority, &arguments.domain, (passphrase, None), &mut making)?;
     let authority = authorities.issuing;
     making.file(&files.ca);
     write_new(&files.ca, authorities.root.cert_pem())?;
@@ -403,7 +404,8 @@ fn config_text(arguments: &Arguments) -> String {
     // A port that the system chooses is not known before it serves.
     let port = if port == "0" { "7443" } else { port };
     let of = |name: &'static str, value: &str| (name, value.to_owned());
-    config::template(&[
+    let (enrolment, endpoints) = enrolment_of(arguments);
+    let mut values = vec![
         of("house.database", &arguments.database),
         of("house.listen", &arguments.listen),
         of("house.domain", &arguments.domain),
@@ -416,7 +418,28 @@ fn config_text(arguments: &Arguments) -> String {
         of("client.ca", CA_FILE),
         of("client.cert", "operator.pem"),
         of("client.key", "operator.key"),
-    ])
+        of("authority.cert", &format!("{AUTHORITY_FOLDER}/{CA_FILE}")),
+        of("authority.key", &format!("{AUTHORITY_FOLDER}/{CA_KEY_FILE}")),
+        of("enrolment.listen", &enrolment),
+    ];
+    values.extend(endpoints);
+    config::template(&values)
+}
+
+/// Where invites are used, beside the house; and what those who enrol are told, where the house listens on every network.
+fn enrolment_of(arguments: &Arguments) -> (String, Vec<(&'static str, String)>) {
+    let Ok(house) = arguments.listen.parse::<SocketAddr>() else { return ("127.0.0.1:7444".to_owned(), Vec::new()) };
+    let port = if house.port() == 0 { 0 } else { house.port().checked_add(1).unwrap_or(house.port() - 1) };
+    let listen = SocketAddr::new(house.ip(), port);
+    if !house.ip().is_unspecified() || port == 0 {
+        return (listen.to_string(), Vec::new());
+    }
+    let host = arguments.server_names.first().map_or("localhost", String::as_str);
+    let endpoints = vec![
+        ("enrolment.endpoint", format!("{host}:{port}")),
+        ("enrolment.house_endpoint", format!("https://{host}:{}", house.port())),
+    ];
+    (listen.to_string(), endpoints)
 }
 
 fn to_json(arguments: &Arguments, house: &House, files: &Files) -> Value {
@@ -481,8 +504,8 @@ fn page(arguments: &Arguments, house: &House, files: &Files) -> Page {
         .text(calendar_words(house))
         .text("Next:")
         .text(format!("  clearing serve --config {config}"))
-        .text(format!("  clearing partner create GROCER --name 'Green Grocer' --config {config}"))
-        .text(format!("  clearing partner certificate GROCER --out grocer --config {config}"))
+        .text(format!("  clearing partner create GROCER --name 'Green Grocer' --invite --config {config}"))
+        .text("  partner enroll clearinginvite1...   (what the brand types, with the string that this prints)")
 }
 
 /// When its days end and windows close, and when its members hear of expiries.

@@ -11,6 +11,7 @@
 //! | `partner` | brands; their `terms`, `limits` and the `certificate` of each |
 //! | `authority`, `passphrase` | the coalition's root and the authority that issues, and what opens their keys |
 //! | `server_certificate`, `partner_authority` | a new certificate for the house; brands that have a PKI of their own |
+//! | `invite`, `credential` | strings by which somebody gets a certificate; those that there are, and ending them |
 //! | `member` | members, for the operator |
 //! | `window`, `calendar`, `settlement`, `fund` | periods, and the money that settles them |
 //! | `report`, `statement`, `entry` | what the books say |
@@ -32,6 +33,7 @@ mod certificate;
 mod check;
 mod command;
 mod context;
+mod credential;
 mod database;
 mod demo;
 mod endings;
@@ -41,6 +43,7 @@ mod files;
 mod fund;
 mod hints;
 mod init;
+mod invite;
 mod irrevocable;
 mod limits;
 mod log;

@@ -1,19 +1,21 @@
 //! What a server needs besides its configuration: certificates and the identifier key, read from their files.
 
 use std::collections::BTreeMap;
-use std::{fs, io};
 use std::path::Path;
+use std::{fs, io};
 
 use clearing::clock::Clock;
 use clearing::config::ServerSettings;
+use clearing::enrolment::EnrolmentOptions;
 use clearing::identifier::{IdentifierKey, KEY_BYTES};
 use clearing::tls::credentials::{Certificate, check_key};
 use clearing::tls::{TlsError, TlsMaterial, server_config};
-use clearing_certs::{SecretError, read_private, write_private_new};
+use clearing_certs::{PrivateKey, SecretError, is_sealed, read_private, write_private_new};
 use clearing_core::units::PartnerId;
 use zeroize::Zeroizing;
 
 use crate::failure::{Failure, with_causes};
+use crate::passphrase::configured;
 
 /// Reads the certificates and makes sure that a server can be made of them, whom somebody may believe at this moment.
 pub fn tls(settings: &ServerSettings) -> Result<TlsMaterial, Failure> {
@@ -93,6 +95,26 @@ pub fn of_tls(place: &str, error: &TlsError) -> Failure {
         }
     };
     Failure::usage(format!("{place}: {}", with_causes(error))).hint(hint)
+}
+
+/// Reads the authority that issues, if there is one.
+pub fn enrolment(settings: &ServerSettings) -> Result<Option<EnrolmentOptions>, Failure> {
+    let Some(enrolment) = &settings.enrolment else { return Ok(None) };
+    let key = secret("authority.key", &enrolment.authority_key)?;
+    let passphrase = if is_sealed(&key) { configured(&enrolment.passphrase)? } else { None };
+    let key = PrivateKey::open(&key, passphrase.as_ref()).map_err(|error| {
+        let place = enrolment.authority_key.display();
+        Failure::usage(format!("authority.key ({place}): {}", with_causes(&error)))
+            .hint("say where its passphrase is: authority.passphrase_file or authority.passphrase_command")
+    })?;
+    Ok(Some(EnrolmentOptions {
+        listen: enrolment.listen,
+        endpoint: enrolment.endpoint.clone(),
+        house_endpoint: enrolment.house_endpoint.clone(),
+        authority_cert_pem: public("authority.cert", &enrolment.authority_cert)?,
+        authority_key_pem: Zeroizing::new(key.expose_pem().to_owned()),
+        certificate_days: enrolment.certificate_days,
+    }))
 }
 
 /// Reads the identifier key.

@@ -1,16 +1,17 @@
 //! `clearing partner`: admitting brands, their terms and states, and the certificates with which they join.
 
 use clap::{Args, Subcommand};
+use partner_sdk::Holder;
 use partner_sdk::operator::{
     CreatePartner, FundingConsent, Partner, PartnerLimits, PartnerState, RenamePartner, SetFundingConsent, SetLimits,
     SetPartnerState, SetTerms,
 };
 use serde_json::{Value, json};
 
-use crate::certificate;
 use crate::context::Context;
 use crate::endings;
 use crate::failure::{Exit, Failure, accepted};
+use crate::invite::{self, Terms};
 use crate::irrevocable::{Irrevocable, Plan};
 use crate::limits::{self, LimitChanges, LimitFlags};
 use crate::output::{Answer, Page};
@@ -18,7 +19,7 @@ use crate::partner_authority;
 use crate::session::{Effect, Session, moment};
 use crate::terms::{self, TermsFlags};
 use crate::times::{self, When};
-use crate::values;
+use crate::{certificate, credential, values};
 
 /// The partner commands.
 #[derive(Debug, Subcommand)]
@@ -27,12 +28,31 @@ pub enum Command {
     #[command(after_help = "Examples:\n  clearing partner create GROCER --name 'Green Grocer'\n  \
                             clearing partner create FUEL --funding at-issue --price 0.95 --value 0.90 --reimbursement 0.85\n  \
                             clearing partner create CARDS --net-debit-cap 250000     and the default for points per entry\n  \
-                            clearing partner create TRIAL --no-limits\n\n\
-                            Then give it a certificate: clearing partner certificate GROCER --out grocer/")]
+                            clearing partner create TRIAL --no-limits\n  \
+                            clearing partner create GROCER --invite     and prints the string by which it joins")]
     Create(Create),
-    /// Makes a certificate with which a partner (or an auditor) connects, from the coalition's authority.
+    /// Prints one string by which a brand gets its certificate; or a person of the operator, or an auditor.
     ///
-    /// It needs the authority's private key and no house.
+    /// It is used once, within a day unless --hours says otherwise. The brand types `partner enroll STRING`, or its program does:
+    /// the key is made there. Whoever sees the string first can use it, so send it by a way that nobody else reads.
+    #[command(
+        after_help = "Examples:\n  clearing partner invite GROCER\n  clearing partner invite GROCER --scopes issue,accept --hours 2\n  \
+                            clearing partner invite GROCER --bare > grocer.invite\n  \
+                            clearing partner invite --person anna\n  clearing partner invite --auditor kpmg --hours 72"
+    )]
+    Invite(invite::Arguments),
+    /// Shuts out whoever has the keys of a brand: one command for the day on which they are stolen.
+    ///
+    /// It revokes all its certificates and invites, suspends it, and shows its open holds and what was done. The points that it
+    /// issued stay spendable at others.
+    #[command(
+        after_help = "Examples:\n  clearing partner lock GROCER\n  clearing partner lock GROCER --yes\n  clearing partner lock GROCER --dry-run"
+    )]
+    Lock(credential::Lock),
+    /// Makes a certificate by hand with which a partner (or an auditor) connects, from the coalition's authority.
+    ///
+    /// It needs the authority's private key and no house, and the house does not know of it. Invites need neither: see
+    /// `clearing partner invite`.
     #[command(after_help = "Examples:\n  clearing partner certificate GROCER --out grocer/\n  \
                             clearing partner certificate GROCER --out grocer/ --csr grocer.csr    its key never leaves the brand\n  \
                             clearing partner certificate KPMG --auditor --out kpmg/")]
@@ -120,6 +140,9 @@ pub struct Create {
     /// What no flag limits has no limit. Left out: it has the coalition's default for new partners.
     #[arg(long, help_heading = "Limits")]
     no_limits: bool,
+    /// Prints the string by which it joins as well, as `clearing partner invite` does.
+    #[arg(long)]
+    invite: bool,
     #[command(flatten)]
     effect: Effect,
 }
@@ -171,6 +194,8 @@ pub async fn run(context: &Context, command: Command) -> Result<Answer, Failure>
     match command {
         Command::Certificate(arguments) => certificate::run(context, &arguments),
         Command::Authority(arguments) => partner_authority::run(context, &arguments),
+        Command::Invite(arguments) => invite::run(context, arguments).await,
+        Command::Lock(arguments) => credential::lock(context, arguments).await,
         Command::Create(arguments) => create(&Session::open(context).await?, arguments).await,
         Command::Terms(arguments) if arguments.terms.is_empty() => {
             show_terms(&Session::open(context).await?, &arguments).await
@@ -203,7 +228,7 @@ async fn create(session: &Session, arguments: Create) -> Result<Answer, Failure>
     let request = request.request_id(session.request_id(arguments.effect));
     let created = accepted(session.operator().create_partner(request).await)?;
     let partner = &created.partner;
-    let json = json!({
+    let mut json = json!({
         "partner": to_json(partner),
         "currency": session.info.currency_code,
         "replayed": created.written.replayed,
@@ -218,9 +243,17 @@ async fn create(session: &Session, arguments: Create) -> Result<Answer, Failure>
         .table(
             &["limit", ">most"],
             limits::rows(&partner.limits, &[]).into_iter().map(|row| row.into_iter().take(2).collect()),
-        )
-        .next(format!("clearing partner certificate {0} --out {0}/", partner.partner_id));
-    Ok(Answer::new(json, page))
+        );
+    if !arguments.invite {
+        return Ok(Answer::new(json, page.next(format!("clearing partner invite {}", partner.partner_id))));
+    }
+    let holder = Holder::Partner(partner.partner_id.clone());
+    let invited = invite::invite(session, holder, &Terms::default()).await.map_err(|failure| {
+        let hint = failure.hint.clone().unwrap_or_default();
+        failure.hint(format!("{} is admitted; `clearing partner invite {0}` invites it. {hint}", partner.partner_id))
+    })?;
+    json["invite"] = invited.to_json();
+    Ok(Answer::new(json, page.and(&invited.page(&session.zone))))
 }
 
 async fn show_terms(session: &Session, arguments: &SetTermsArguments) -> Result<Answer, Failure> {

@@ -40,13 +40,17 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<Answer, Failure> 
             .hint("set it to a folder, such as partner-authorities, and send SIGHUP to the house")
     })?;
     let partner: PartnerId = arguments.partner.parse().map_err(|error| {
-        Failure::usage(format!("{:?}: {error}", arguments.partner)).hint("name a partner by its id: clearing partner list")
+        Failure::usage(format!("{:?}: {error}", arguments.partner))
+            .hint("name a partner by its id: clearing partner list")
     })?;
     let path = folder.join(format!("{partner}.pem"));
     let next = "send SIGHUP to every node: it takes effect for connections that begin from then on";
     let Some(cert) = &arguments.cert else {
         if !is_there(&path) {
-            return Err(Failure::usage(format!("{partner} has no authority of its own: {} is not there", path.display())));
+            return Err(Failure::usage(format!(
+                "{partner} has no authority of its own: {} is not there",
+                path.display()
+            )));
         }
         let sentence = format!("ends the trust in the own authority of {partner}");
         confirmed(arguments.yes, context.output, &sentence)?;

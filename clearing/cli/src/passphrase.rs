@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use clap::Args;
+use clearing::config::PassphraseSettings;
 use clearing_certs::{Passphrase, SecretError, read_private};
 use zeroize::Zeroizing;
 
@@ -57,17 +58,29 @@ impl<'a> Source<'a> {
     /// # Errors
     /// A file that cannot be read or is not its owner's alone, a command that fails, an empty line.
     fn read(&self, output: Output, question: &str) -> Result<Option<Passphrase>, Failure> {
+        match self {
+            Self::Asked if output.is_dialogue() => Ok(Passphrase::new(output.ask_hidden(question))),
+            _ => self.read_unasked(),
+        }
+    }
+
+    /// The same, where nobody is asked.
+    ///
+    /// # Errors
+    /// See [`Self::read`].
+    fn read_unasked(&self) -> Result<Option<Passphrase>, Failure> {
         let text = match self {
             Self::File(path) => read_private(path).map_err(|error| match error {
                 SecretError::Unreadable { .. } => Failure::usage(&error).hint("name a file that is there"),
                 SecretError::Wide { .. } => too_wide("", &error, path),
             })?,
             Self::Command(command) => said_by(command)?,
-            Self::Asked if output.is_dialogue() => return Ok(Passphrase::new(output.ask_hidden(question))),
             Self::Asked => return Ok(None),
         };
         let first = Zeroizing::new(text.lines().next().unwrap_or_default().to_owned());
-        let empty = || Failure::usage("the passphrase is empty").hint("its first line is the passphrase: at least one character");
+        let empty = || {
+            Failure::usage("the passphrase is empty").hint("its first line is the passphrase: at least one character")
+        };
         Passphrase::new(first).map(Some).ok_or_else(empty)
     }
 }
@@ -81,6 +94,19 @@ impl PassphraseFlags {
         let source = Source::of(self.passphrase_file.as_deref(), self.passphrase_command.as_deref());
         source.read(output, &format!("Passphrase of the {whose}'s key:"))
     }
+
+    /// Whether somebody said where it is.
+    pub fn is_given(&self) -> bool {
+        self.passphrase_file.is_some() || self.passphrase_command.is_some()
+    }
+}
+
+/// The passphrase that the configuration tells; none if it tells none. Nobody is asked.
+///
+/// # Errors
+/// A file that cannot be read or is not its owner's alone, a command that fails, an empty line.
+pub fn configured(settings: &PassphraseSettings) -> Result<Option<Passphrase>, Failure> {
+    Source::of(settings.file.as_deref(), settings.command.as_deref()).read_unasked()
 }
 
 impl NewPassphraseFlags {

@@ -12,6 +12,7 @@ use clap::{Args, Subcommand};
 use clearing::clock::Clock;
 use clearing::coalition_file::{CoalitionFile, Variant};
 use clearing::config;
+use clearing::enrolment::EnrolmentOptions;
 use clearing::identifier::IdentifierKey;
 use clearing::server::{self, ServerLimits, ServerOptions};
 use clearing::store::{Occupancy, Store};
@@ -33,6 +34,9 @@ use crate::times::{self, When, Zone};
 use crate::values;
 
 use self::advance::{Target, advance, target};
+
+/// How long certificates are valid of those who enrol, in days.
+const ENROLLED_DAYS: i64 = 90;
 
 /// The coalition that is played when none is named.
 const COALITION: &str = include_str!("sandbox/coalition.toml");
@@ -134,6 +138,14 @@ async fn serve(context: &Context, arguments: Start) -> Result<(), Failure> {
         database_url: url,
         clock: clock.clone(),
         identifier_key: key,
+        enrolment: Some(EnrolmentOptions {
+            listen: SocketAddr::new(arguments.listen.ip(), 0),
+            endpoint: None,
+            house_endpoint: None,
+            authority_cert_pem: authority.cert_pem().to_owned(),
+            authority_key_pem: authority.private_key().expose_pem().to_owned().into(),
+            certificate_days: ENROLLED_DAYS,
+        }),
         sandbox: true,
         limits: ServerLimits::default(),
     })

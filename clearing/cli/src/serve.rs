@@ -9,7 +9,8 @@ use clap::Args;
 use clearing::clock::{Clock, StartRules};
 use clearing::config::Config;
 use clearing::door::files;
-use clearing::server::{self, Drained, RunningServer, ServerLimits, ServerOptions, StartError};
+use clearing::enrolment::IssuerError;
+use clearing::server::{self, Drained, ReloadError, RunningServer, ServerLimits, ServerOptions, StartError};
 use clearing::tls::credentials::{Certificate, count_revoked};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{error, info, warn};
@@ -56,6 +57,7 @@ pub async fn run(context: Context, arguments: Arguments) -> Result<(), Failure> 
         database_url: settings.database.clone(),
         clock: Clock::system_with(StartRules { jump_max: settings.jump_max, accept_time: arguments.accept_time }),
         identifier_key: material::identifier_key(&settings.identifier_key)?,
+        enrolment: material::enrolment(&settings)?,
         sandbox: false,
         limits: ServerLimits {
             writes: settings.writes.clone(),
@@ -71,6 +73,9 @@ pub async fn run(context: Context, arguments: Arguments) -> Result<(), Failure> 
     running.watch_also(endings::of_operator(&config));
     let address = running.local_addr();
     info!(%address, domain = settings.domain, "listening");
+    if let Some(address) = running.enrolment_addr() {
+        info!(%address, "invites are used here");
+    }
     let mut opened = false;
     let heard = loop {
         tokio::select! {
@@ -139,7 +144,8 @@ pub async fn lost_its_disk(running: RunningServer, why: &str, drain: Duration) -
 pub fn start_failure(error: &StartError) -> Failure {
     match error {
         StartError::Listen { address, source } => cannot_listen(*address, source),
-        StartError::Tls(error) => material::of_tls("tls.ca, tls.cert, tls.key, tls.crl", error),
+        StartError::Tls(error) => material::of_tls(TLS_KEYS, error),
+        StartError::Issuer(error) => of_issuer(error),
         StartError::Threads(_) => Failure::new(Exit::Internal, with_causes(error))
             .hint("raise the limits of threads and open files of this user (`ulimit -u`, `ulimit -n`)"),
         StartError::Store(error) => error.into(),
@@ -147,6 +153,13 @@ pub fn start_failure(error: &StartError) -> Failure {
         StartError::OtherBooks(error) => database::other_books(error),
         StartError::Gate(error) => database::no_gate(error),
     }
+}
+
+const TLS_KEYS: &str = "tls.ca, tls.cert, tls.key, tls.crl";
+
+fn of_issuer(error: &IssuerError) -> Failure {
+    Failure::usage(format!("authority.cert, authority.key: {error}"))
+        .hint("name the authority that signs certificates of this coalition, or leave enrolment.listen out")
 }
 
 /// Why nobody can be heard at an address.
@@ -172,11 +185,12 @@ pub fn cannot_listen(address: SocketAddr, error: &io::Error) -> Failure {
     Failure::usage(told).hint(hint)
 }
 
-/// What of the configuration is read at the start alone, by the names of the keys: all but certificates and what the operator's
-/// commands need.
+/// What of the configuration is read at the start alone, by the names of the keys: all but certificates, who issues them, and what
+/// the operator's commands need.
 fn of_the_start(config: &Config) -> BTreeMap<&'static str, String> {
+    let again = |name: &str| ["tls.", "client.", "authority."].iter().any(|section| name.starts_with(section));
     let effective = config.effective().into_iter().map(|(key, value, _)| (key.name, value));
-    effective.filter(|(name, _)| !name.starts_with("tls.") && !name.starts_with("client.")).collect()
+    effective.filter(|(name, _)| !again(name)).collect()
 }
 
 /// Certificates, authorities and lists are renewed while the house is open: the configuration is read again, and the files that it
@@ -186,10 +200,15 @@ fn reload(running: &RunningServer, context: &Context, begun_with: &BTreeMap<&'st
         let config = context.config()?;
         let settings = config.server()?;
         let material = material::tls(&settings)?;
-        running.reload(&material).map_err(|error| material::of_tls("tls.ca, tls.cert, tls.key, tls.crl", &error))?;
-        Ok::<_, Failure>((config, settings, material))
+        let issuing = material::enrolment(&settings)?;
+        running.reload(&material, issuing.as_ref()).map_err(|error| match &error {
+            ReloadError::Tls(error) => material::of_tls(TLS_KEYS, error),
+            ReloadError::Issuer(error) => of_issuer(error),
+        })?;
+        let issuing = issuing.map(|issuing| issuing.authority_cert_pem);
+        Ok::<_, Failure>((config, settings, material, issuing))
     };
-    let (config, settings, material) = match read() {
+    let (config, settings, material, issuing) = match read() {
         Ok(read) => read,
         Err(failure) => {
             let what_to_do = failure.hint.unwrap_or_default();
@@ -204,6 +223,13 @@ fn reload(running: &RunningServer, context: &Context, begun_with: &BTreeMap<&'st
         (Some(path), Some(pem)) => format!("{}: {} revoked", path.display(), count_revoked(pem).unwrap_or_default()),
         _ => "none is configured".to_owned(),
     };
+    let issuing = match (&settings.enrolment, &issuing) {
+        // One that was not configured at the start issues nothing before the next.
+        (Some(enrolment), Some(pem)) if running.enrolment_addr().is_some() => {
+            format!("{}: {}", enrolment.authority_cert.display(), serials(pem))
+        }
+        _ => "none: the house issues no certificates".to_owned(),
+    };
     let partners = match &settings.partner_authorities {
         Some(path) => format!("{}: {}", path.display(), listed(material.partner_ca_pems.keys())),
         None => "none are configured".to_owned(),
@@ -212,6 +238,7 @@ fn reload(running: &RunningServer, context: &Context, begun_with: &BTreeMap<&'st
         authorities = format!("{}: {}", settings.ca.display(), serials(&material.ca_pem)),
         certificate = format!("{}: {}", settings.cert.display(), serials(&material.cert_pem)),
         key = %settings.key.display(),
+        issuing_authority = issuing,
         revocation_lists = lists,
         partners_authorities = partners,
         "read again; new connections use them"

@@ -9,7 +9,7 @@ use clearing::clock::Clock;
 use clearing::config::ClientSettings;
 use clearing_core::units::Timestamp;
 use partner_sdk::operator::Operator;
-use partner_sdk::{Client, Decimal, Money, RequestId, ServerInfo};
+use partner_sdk::{Client, ClientBuilder, Decimal, Money, Pin, RequestId, ServerInfo};
 
 use crate::context::Context;
 use crate::failure::Failure;
@@ -39,6 +39,7 @@ pub struct Session {
     pub info: ServerInfo,
     /// In which its people read times.
     pub zone: Zone,
+    builder: ClientBuilder,
     _awaited: Awaited,
 }
 
@@ -70,23 +71,27 @@ impl Session {
             settings.endpoint,
             settings.deadline.as_secs()
         ));
-        let client = Client::builder(&settings.endpoint)
+        let builder = Client::builder(&settings.endpoint)
             .ca_pem(ca)
             .identity_pem(cert, key.as_bytes())
             .deadline(settings.deadline)
-            .clock(clock)
-            .connect()
-            .await?;
+            .clock(clock);
+        let client = builder.clone().connect().await?;
         let info = client.with_deadline(settings.deadline.min(FIRST_ANSWER)).server_info().await?;
         let house = jiff::Timestamp::try_from(info.server_time).map_err(|error| Failure::internal(&error))?;
         ahead.store(house.as_microsecond().saturating_sub(machine.now().0), Ordering::Relaxed);
         let zone = Zone::named(&info.time_zone);
-        Ok(Self { client, info, zone, _awaited: awaited })
+        Ok(Self { client, info, zone, builder, _awaited: awaited })
     }
 
     /// The operator's calls.
     pub fn operator(&self) -> Operator {
         self.client.operator()
+    }
+
+    /// By what newcomers recognise the house: the pin of its authority.
+    pub async fn pin(&self) -> Result<Pin, Failure> {
+        Ok(self.builder.pin().await?)
     }
 
     /// The id of a request: the one that was given, or a fresh one.

@@ -296,7 +296,11 @@ async fn export_orders(context: &Context, export: Export) -> Result<Answer, Fail
     let plan = async {
         let orders = session.client.orders(window, Some(mode.into())).all().await?;
         let void = if replace { "; orders that were exported in the other mode are void" } else { "" };
-        let sentence = format!("exports {} of window {window}, {}{void}", counted(orders.len(), "order", "orders"), OrderMode::from(mode));
+        let sentence = format!(
+            "exports {} of window {window}, {}{void}",
+            counted(orders.len(), "order", "orders"),
+            OrderMode::from(mode)
+        );
         let json = json!({ "window": window, "orders": orders.iter().map(order_json).collect::<Vec<_>>() });
         Ok(Plan::new(sentence, json, orders_page(&orders, &session.info.currency_code)))
     };
@@ -316,7 +320,11 @@ async fn export_orders(context: &Context, export: Export) -> Result<Answer, Fail
         "replayed": orders.written.replayed,
     });
     let mut page = Page::new()
-        .text(format!("{} of window {window}, {}:", counted(orders.orders.len(), "order", "orders"), OrderMode::from(mode)))
+        .text(format!(
+            "{} of window {window}, {}:",
+            counted(orders.orders.len(), "order", "orders"),
+            OrderMode::from(mode)
+        ))
         .and(&orders_page(&orders.orders, &session.info.currency_code));
     if let Some(path) = csv {
         write(&path, &orders.csv, force)?;
@@ -471,7 +479,8 @@ async fn pay_all(context: &Context, pay: Pay) -> Result<Answer, Failure> {
         let request = request.amount(order.amount.clone()).request_id(session.client.new_request_id());
         let request = dated(request, value_date);
         let paid = accepted(session.operator().confirm_payment(request).await).map_err(|failure| {
-            let done = format!("{} of {} recorded before this one", payments.len(), counted(orders.len(), "order", "orders"));
+            let done =
+                format!("{} of {} recorded before this one", payments.len(), counted(orders.len(), "order", "orders"));
             let message = format!("{} -> {}: {} ({done})", order.payer, order.payee, failure.message);
             again(Failure { message, ..failure }, "recorded")
         })?;

@@ -22,6 +22,7 @@ use crate::book::changes::Changes;
 use crate::chart::{MoneyAccount, PointsAccount};
 use crate::facts::answer::Recorded;
 use crate::facts::coalition::House;
+use crate::facts::credential::{Credential, Invite, Serial};
 use crate::facts::entry::{Entry, EntryDraft, Unbalanced};
 use crate::facts::hold::{Hold, HoldState};
 use crate::facts::limits::{Consent, Guard};
@@ -33,7 +34,7 @@ use crate::facts::window::{FundingGroup, Gross, Window};
 
 use crate::rejection::Rejection;
 use crate::units::{
-    BatchId, EntryId, IdentifierHash, MemberId, Money, PartnerId, Points, RequestId, Timestamp, WindowNumber,
+    BatchId, EntryId, IdentifierHash, InviteId, MemberId, Money, PartnerId, Points, RequestId, Timestamp, WindowNumber,
 };
 
 /// The ledger, or the part of it that is in memory.
@@ -66,6 +67,8 @@ pub struct Book {
     pub outstanding: BTreeMap<(PartnerId, u32), Points>,
     pub gross: BTreeMap<(WindowNumber, PartnerId, PartnerId), Gross>,
     pub windows: BTreeMap<WindowNumber, Window>,
+    pub invites: BTreeMap<InviteId, Invite>,
+    pub credentials: BTreeMap<Serial, Credential>,
     /// Answers that were recorded before this may be forgotten.
     pub forgotten: Timestamp,
     /// Lots with available points, in consumption order per member but for those that end with inactivity.
@@ -106,6 +109,8 @@ impl Book {
             outstanding: BTreeMap::new(),
             gross: BTreeMap::new(),
             windows: BTreeMap::new(),
+            invites: BTreeMap::new(),
+            credentials: BTreeMap::new(),
             forgotten: Timestamp(0),
             order: BTreeSet::new(),
             pending: BTreeSet::new(),

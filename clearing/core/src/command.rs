@@ -6,6 +6,7 @@ use sha2::{Digest, Sha256};
 
 use crate::book::Book;
 use crate::facts::answer::Attachment;
+use crate::facts::credential::Badge;
 use crate::facts::origin::Origin;
 use crate::operation::{Admitted, Ask, Decision, Footprint, Gate, Operation, Subject};
 use crate::rejection::Rejection;
@@ -14,6 +15,7 @@ use crate::rules::calendar::SetCalendar;
 use crate::rules::care::{ExtendExpiry, FreezeMember, ReinstatePoints, UnfreezeMember, WriteOffDebt};
 use crate::rules::close::CloseWindow;
 use crate::rules::consent::SetFundingConsent;
+use crate::rules::credential::{CreateInvites, Enroll, Renew, RevokeCredentials, WithdrawInvites};
 use crate::rules::decay::RunDecay;
 use crate::rules::due::RunDueWork;
 use crate::rules::forget::ForgetRequests;
@@ -46,6 +48,9 @@ pub struct Request {
     pub fresh_salt: [u8; 16],
     /// What the origin commits to (see [`Origin::attachment`]); kept apart from the journal, where it can be erased.
     pub attachment: Option<Attachment>,
+    /// The certificate that the caller showed; none for the house's own work. It is no part of the wish: a caller repeats it
+    /// under another one.
+    pub badge: Option<Badge>,
 }
 
 impl Request {
@@ -77,7 +82,7 @@ impl Request {
     /// Who asks, under which key, at a time.
     pub fn ask(&self, now: Timestamp) -> Ask<'_> {
         let Self { caller, request_id, fresh_member, fresh_salt, .. } = *self;
-        Ask { caller, request_id, origin: &self.origin, fresh_member, fresh_salt, now }
+        Ask { caller, request_id, origin: &self.origin, fresh_member, fresh_salt, now, badge: self.badge.as_ref() }
     }
 }
 
@@ -248,7 +253,12 @@ operations! {
     WithdrawFunds,
     FreezeMember,
     UnfreezeMember,
-    RenamePartner;
+    RenamePartner,
+    CreateInvites,
+    WithdrawInvites,
+    RevokeCredentials;
     RunDueWork,
     ForgetRequests,
+    Enroll,
+    Renew,
 }

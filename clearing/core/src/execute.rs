@@ -24,6 +24,9 @@ impl Book {
     /// Rule: idempotency
     pub fn execute(&mut self, request: &Request, now: Timestamp) -> Answer {
         let fresh = |result| Answer { result, replayed: false };
+        if let Some(badge) = request.badge.filter(|badge| self.house.revoked.refuses(badge)) {
+            return fresh(Err(Rejection::CredentialRevoked { serial: badge.serial.to_string() }));
+        }
         if let Err(rejection) = request.validate() {
             return fresh(Err(rejection));
         }

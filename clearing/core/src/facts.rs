@@ -6,6 +6,7 @@
 pub mod answer;
 pub mod chain;
 pub mod coalition;
+pub mod credential;
 pub mod entry;
 pub mod hold;
 pub mod limits;
@@ -27,6 +28,7 @@ use borsh::{BorshDeserialize, BorshSerialize};
 
 use crate::chart::MoneyAccount;
 use crate::facts::coalition::{Calendar, Coalition};
+use crate::facts::credential::{ForeignFacts, InvitedFacts, IssuedFacts, RevokedFacts, WithdrawnFacts};
 use crate::facts::limits::{Consent, Limits};
 use crate::facts::lot::{LotId, LotPlace};
 use crate::facts::order::{OrderMode, OrderParty};
@@ -83,6 +85,12 @@ pub enum Fact {
     Renamed(RenameFacts),
     /// What an abandoned redemption or hold had counted, which counts no more.
     Uncounted(UncountedFacts),
+    Invited(InvitedFacts),
+    InvitesWithdrawn(WithdrawnFacts),
+    CredentialIssued(Box<IssuedFacts>),
+    /// A used invite was shown again, with another key.
+    ForeignAttempt(ForeignFacts),
+    Revoked(RevokedFacts),
 }
 
 /// The facts of an entry, none of a kind twice.
@@ -124,6 +132,15 @@ impl Facts {
         decayed: Decayed -> DecayedFacts,
         extended: Extended -> ExtendFacts,
         uncounted: Uncounted -> UncountedFacts,
+        invited: Invited -> InvitedFacts,
+        withdrawn: InvitesWithdrawn -> WithdrawnFacts,
+        foreign: ForeignAttempt -> ForeignFacts,
+        revoked: Revoked -> RevokedFacts,
+    }
+
+    /// The credential that was issued.
+    pub fn issued(&self) -> Option<&IssuedFacts> {
+        self.0.iter().find_map(|fact| if let Fact::CredentialIssued(issued) = fact { Some(&**issued) } else { None })
     }
 
     /// The issuers whose lots were passed over.

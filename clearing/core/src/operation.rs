@@ -10,12 +10,15 @@ use crate::book::Book;
 use crate::chart::MoneyAccount;
 use crate::facts::answer::{Abandoned, HouseReply, Reversed};
 use crate::facts::coalition::House;
+use crate::facts::credential::{Badge, Holder, Serial};
 use crate::facts::entry::{Entry, EntryDraft, EntryKind};
 use crate::facts::member::MemberRef;
 use crate::facts::origin::Origin;
 use crate::facts::receipt::{Receipt, ReceiptLine, Side};
 use crate::rejection::Rejection;
-use crate::units::{EntryId, IdentifierHash, MemberId, PartnerId, Points, Rate, RequestId, Timestamp, WindowNumber};
+use crate::units::{
+    EntryId, Hash, IdentifierHash, InviteId, MemberId, PartnerId, Points, Rate, RequestId, Timestamp, WindowNumber,
+};
 
 /// How an operation passes the gate that all batches of the house pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +40,20 @@ pub struct Ask<'a> {
     /// Of the commitment to the link of that member's identifier.
     pub fresh_salt: [u8; 16],
     pub now: Timestamp,
+    /// The certificate that was shown.
+    pub badge: Option<&'a Badge>,
+}
+
+impl Ask<'_> {
+    /// Who asks: a partner, or a person of the operator.
+    pub fn holder(&self) -> Holder {
+        self.badge.map_or(Holder::partner(self.caller), |badge| badge.holder)
+    }
+
+    /// What the machine's clock says, by which certificates begin and end.
+    pub fn machine(&self) -> Timestamp {
+        self.badge.map_or(self.now, |badge| badge.now)
+    }
 }
 
 /// One kind of wish.
@@ -266,7 +283,20 @@ pub struct Footprint<'a> {
     /// Balances that the answer or a fact tells. They are not locked: a batch at whose end they are not what they were taken
     /// for runs again.
     pub told: BTreeSet<MoneyAccount>,
+    /// Invites, and the credentials that came of them.
+    pub invites: BTreeSet<InviteId>,
+    /// Credentials that are renewed, with the keys of their successors: if one of that key is there, it is needed as well.
+    pub renewed: BTreeSet<(Serial, Hash)>,
+    /// Credentials of which all of the line is needed, with the invites that were made with these and are not used. Where
+    /// nothing else is at work only.
+    pub lines: BTreeSet<Serial>,
+    /// Holders of which the first credentials are needed that have not ended by a moment, by serial number, and the first invites
+    /// that are not used, by id, as many as [`HOLDINGS_TOLD_MAX`]. Where nothing else is at work only.
+    pub holders: BTreeSet<(Holder, Timestamp)>,
 }
+
+/// Credentials and invites of one holder that a revocation tells.
+pub const HOLDINGS_TOLD_MAX: usize = 1_000;
 
 impl<'a> Footprint<'a> {
     pub fn new(house: &'a House) -> Self {
@@ -289,6 +319,10 @@ impl<'a> Footprint<'a> {
             funding: BTreeSet::new(),
             balances: BTreeSet::new(),
             told: BTreeSet::new(),
+            invites: BTreeSet::new(),
+            renewed: BTreeSet::new(),
+            lines: BTreeSet::new(),
+            holders: BTreeSet::new(),
         }
     }
 

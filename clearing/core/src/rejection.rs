@@ -15,6 +15,8 @@ use crate::units::{Overflow, Timestamp};
 pub enum Class {
     /// The message is wrong in itself.
     Malformed,
+    /// Who asks is believed no more.
+    Disowned,
     /// What it names is not there, or is not the caller's.
     Missing,
     /// What it would make is there already.
@@ -184,6 +186,13 @@ impl<T: Figure> Figure for Option<T> {
 }
 
 rejections! {
+    /// The certificate that the call was made with is trusted no more. The same request is taken under another one.
+    CredentialRevoked = "CREDENTIAL_REVOKED", Disowned, NOT_RECORDED, LASTING { serial: String = "serial" ["5f0c6a2b9d3e4f10a1b2c3d4e5f60718"] } => |f| write!(
+        f,
+        "the certificate with the serial number {serial} was revoked; ask under another one, which whoever looks after this \
+         partner's credentials invites you to"
+    );
+
     /// The message alone is wrong, whatever the state of the house.
     InvalidArgument = "INVALID_ARGUMENT", Malformed, NOT_RECORDED, LASTING { field: String = "field" ["points"], problem: String = "problem" ["0 is not above zero"] } => |f| write!(f, "{field}: {problem}");
 
@@ -241,6 +250,12 @@ rejections! {
 
     /// Unknown, or somebody else's.
     NotFound = "NOT_FOUND", Missing, RECORDED, LASTING { what: String = "what" ["hold"], id: String = "id" ["019c1e0a-5d0e-7c3a-9f00-0123456789ab.0"] } => |f| write!(f, "there is no {what} {id} that you may see");
+
+    /// An id of the request names an invite that there is already.
+    InviteExists = "INVITE_EXISTS", Exists, RECORDED, LASTING { invite: String = "invite_id" ["019c1e0a-5d0e-7c3a-9f00-0123456789ab"] } => |f| write!(f, "there is an invite {invite} already; make a new id, and a new secret with it");
+
+    /// More than the caller's own credential may do.
+    ScopeExceeded = "SCOPE_EXCEEDED", State, RECORDED, LASTING { scope: String = "scope" ["SETTLE"] } => |f| write!(f, "your own credential has no scope {scope}, so you cannot give it to others; name the scopes of the invites");
 
     /// There is a partner of that id.
     PartnerExists = "PARTNER_EXISTS", Exists, RECORDED, LASTING { partner: String = "partner_id" ["grocer"] } => |f| write!(f, "there is a partner {partner} already");

@@ -10,6 +10,7 @@ pub(crate) mod checks;
 pub mod close;
 pub mod consent;
 mod consumption;
+pub mod credential;
 pub mod day;
 pub mod decay;
 pub mod disclosure;

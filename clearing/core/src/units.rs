@@ -774,6 +774,18 @@ uuid_id!(
     RequestId
 );
 
+uuid_id!(
+    /// An invite: made by whoever invites, a UUIDv7 as well.
+    InviteId
+);
+
+impl InviteId {
+    /// Whether it is a version 7 UUID.
+    pub fn is_version_7(self) -> bool {
+        RequestId(self.0).made_at().is_some()
+    }
+}
+
 impl RequestId {
     /// No key that was made at a moment or later is less than this.
     pub fn first_of(time: Timestamp) -> Self {

@@ -9,8 +9,9 @@ use std::path::Path;
 
 use clearing_core::audit;
 use clearing_core::chart::Fund;
-use clearing_core::command::Command;
+use clearing_core::command::{Command, Request};
 use clearing_core::facts::coalition::PARTNERS_MAX;
+use clearing_core::facts::credential::{Badge, Holder, NewInvite, Scope, Scopes};
 use clearing_core::facts::limits::Limits;
 use clearing_core::facts::order::OrderMode;
 use clearing_core::facts::origin::{Code, Origin};
@@ -20,6 +21,7 @@ use clearing_core::facts::terms::{Breakage, Funding, Price, TermsDraft};
 use clearing_core::rejection::Rejection;
 use clearing_core::rules::abandon::AbandonRequest;
 use clearing_core::rules::care::{FreezeMember, ReinstatePoints};
+use clearing_core::rules::credential::{CreateInvites, RevokeCredentials};
 use clearing_core::rules::funds::Deposit;
 use clearing_core::rules::hold::{CaptureHold, VoidHold};
 use clearing_core::rules::issue::{Earn, IssuePoints};
@@ -30,7 +32,7 @@ use clearing_core::rules::redemption::ReturnRedemption;
 use clearing_core::rules::reversal::{ReversalTarget, ReverseIssue};
 use clearing_core::rules::settlement::{AbortSettlement, ConfirmSettlement, ExportOrders};
 use clearing_core::rules::terms::SetTerms;
-use clearing_core::units::{EntryId, Money, Points};
+use clearing_core::units::{EntryId, InviteId, Money, Points};
 use house::{
     Play, START, authorize, brands, coalition, house, id, issue, member_ref, purchase, rate, redeem, request_id,
     reverse, terms, transfer,
@@ -339,6 +341,29 @@ fn every_public_reason_is_given_for_some_call() {
     ] {
         let reason = play.refused(caller, command.clone());
         assert!(given.insert(reason), "{reason} again, for {command:?}");
+    }
+    // Credentials.
+    let known = NewInvite { id: InviteId(request_id(play.now, 1 << 40).0), secret: [1; 32], device: None };
+    let create: Command =
+        CreateInvites { holder: None, scopes: Scopes::WHOLE, ends: None, invites: vec![known] }.into();
+    play.ask("A", create.clone()).unwrap();
+    given.insert(play.refused("A", create.clone()));
+    let shown = Badge {
+        serial: "40".parse().unwrap(),
+        holder: Holder::partner(id("A")),
+        scopes: [Scope::Credentials].into_iter().collect(),
+        begins: play.now,
+        now: play.now,
+    };
+    let new = NewInvite { id: InviteId(request_id(play.now, 2 << 40).0), secret: [1; 32], device: None };
+    let wider = CreateInvites { holder: None, scopes: Scopes::WHOLE, ends: None, invites: vec![new] };
+    let reason = Code::word("stolen").unwrap();
+    let revoke = RevokeCredentials { serials: vec![shown.serial], holder: None, reason };
+    for command in [Command::from(wider), revoke.into(), create] {
+        let asked = play.request(id("A"), command);
+        if let Err(rejection) = play.execute(&Request { badge: Some(shown), ..asked }).result {
+            given.insert(rejection.reason());
+        }
     }
     let _ = play.close();
     let before = [

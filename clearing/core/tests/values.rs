@@ -342,6 +342,7 @@ fn request(command: Command) -> Request {
         fresh_member: MemberId(7),
         fresh_salt: [7; 16],
         attachment: None,
+        badge: None,
     }
 }
 

@@ -66,6 +66,7 @@ impl BookStage {
             fresh_member: MemberId(self.members),
             fresh_salt: [7; 16],
             attachment: None,
+            badge: None,
         }
     }
 }
@@ -87,6 +88,7 @@ impl Stage for BookStage {
                 fresh_member: member,
                 fresh_salt: [7; 16],
                 attachment: None,
+                badge: None,
             };
             written.extend(self.execute(&request).written);
         }

@@ -116,6 +116,7 @@ pub fn options(database_url: &str, identities: &Identities, clock: Clock) -> Ser
         sandbox: clock.is_manual(),
         clock,
         identifier_key: identifier_key(),
+        enrolment: Some(identities.enrolment()),
         limits: ServerLimits::default(),
     }
 }

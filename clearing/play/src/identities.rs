@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use clearing::enrolment::EnrolmentOptions;
 use clearing::tls::TlsMaterial;
 use clearing_certs::{Authority, Kind, ServerAddress, Validity};
 use partner_sdk::{Client, ClientBuilder, Retries};
@@ -51,6 +52,18 @@ impl Identities {
         }
     }
 
+    /// How a house issues certificates of this authority.
+    pub fn enrolment(&self) -> EnrolmentOptions {
+        EnrolmentOptions {
+            listen: ([127, 0, 0, 1], 0).into(),
+            endpoint: None,
+            house_endpoint: None,
+            authority_cert_pem: self.authority.cert_pem().to_owned(),
+            authority_key_pem: self.authority.private_key().expose_pem().to_owned().into(),
+            certificate_days: 90,
+        }
+    }
+
     /// A client with the identity of a partner or auditor, which asks again as the SDK does by default.
     pub async fn client(&self, endpoint: &str, kind: Kind, id: &str) -> Client {
         self.builder(endpoint, kind, id).retries(Retries::default()).connect().await.unwrap()
@@ -69,7 +82,13 @@ impl Identities {
 
     /// What a client shows that is none of the SDK: TLS 1.3, HTTP/2, and a certificate of this authority.
     pub fn tls(&self, kind: Kind, id: &str) -> Arc<ClientConfig> {
-        let [ca, cert, key] = self.pem(kind, id);
+        let [_, cert, key] = self.pem(kind, id);
+        self.tls_of(&cert, &key)
+    }
+
+    /// The same with a certificate and key of somebody's own.
+    pub fn tls_of(&self, cert: &str, key: &str) -> Arc<ClientConfig> {
+        let ca = self.authority.cert_pem();
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_slice(ca.as_bytes()).unwrap()).unwrap();
         let chain = CertificateDer::pem_slice_iter(cert.as_bytes()).map(Result::unwrap).collect();

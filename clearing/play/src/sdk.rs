@@ -3,8 +3,10 @@
 use clearing::rpc::opaque::Opaque;
 use clearing_core::command::Command;
 use clearing_core::facts::answer::{Abandoned, Reversed};
+use clearing_core::facts::credential as core;
 use clearing_core::facts::limits::Limits;
 use clearing_core::facts::order::OrderMode;
+use clearing_core::facts::origin::Code;
 use clearing_core::facts::partner::PartnerState;
 use clearing_core::facts::receipt::Receipt;
 use clearing_core::facts::terms::{ExpiryPolicy, FeeBearer, Funding, TermsDraft};
@@ -12,6 +14,7 @@ use clearing_core::rules::abandon::AbandonRequest;
 use clearing_core::rules::calendar::SetCalendar;
 use clearing_core::rules::care::{ExtendExpiry, FreezeMember, ReinstatePoints, UnfreezeMember, WriteOffDebt};
 use clearing_core::rules::consent::SetFundingConsent;
+use clearing_core::rules::credential::{CreateInvites, RevokeCredentials, WithdrawInvites};
 use clearing_core::rules::decay::RunDecay;
 use clearing_core::rules::funds::{Deposit, WithdrawFunds};
 use clearing_core::rules::hold::{AuthorizeRedemption, CaptureHold, VoidHold};
@@ -269,6 +272,28 @@ pub async fn ask(
         Command::RenamePartner(RenamePartner { partner, display_name }) => {
             send!(house operator.rename_partner(op::RenamePartner::to(partner.as_str(), display_name)))
         }
+        // The SDK sends the hash of a secret: one that is the same whenever the operation is sent again.
+        Command::CreateInvites(CreateInvites { holder, scopes, ends, invites }) => {
+            let new = |invite: &core::NewInvite| {
+                let new = sdk::NewInvite::kept(&invite.id.to_string(), [7; 16]).expect("an id of an invite is a UUID");
+                invite.device.as_ref().map_or(new.clone(), |device| new.device(sdk_device(device)))
+            };
+            let made: Vec<sdk::NewInvite> = invites.iter().map(new).collect();
+            let create =
+                with(sdk::CreateInvites::new(&made), *holder, |create, holder| create.holder(sdk_holder(holder)));
+            let create = with(create, *ends, |create, time| create.ends(system_time(time)));
+            send!(house client.create_invites(create.scopes(scopes.iter().map(sdk_scope))))
+        }
+        Command::WithdrawInvites(WithdrawInvites { invites }) => {
+            send!(house client.withdraw_invites(sdk::WithdrawInvites::new(invites.iter().map(ToString::to_string))))
+        }
+        Command::RevokeCredentials(RevokeCredentials { serials, holder, reason }) => {
+            let revoke = match holder {
+                Some(holder) => sdk::RevokeCredentials::all_of(sdk_holder(*holder), reason.as_str()),
+                None => sdk::RevokeCredentials::serials(serials.iter().map(ToString::to_string), reason.as_str()),
+            };
+            send!(house client.revoke_credentials(revoke))
+        }
         Command::SetFundingConsent(SetFundingConsent { funder, partner, granted, budget }) => {
             let (funder, partner) = (funder.as_str(), partner.as_str());
             let set = match granted {
@@ -320,7 +345,9 @@ pub async fn ask(
             let amount = sdk_money(client, *amount).await?;
             send!(house operator.withdraw_funds(op::WithdrawFunds::account(fund.to_string(), amount)))
         }
-        Command::RunDueWork(_) | Command::ForgetRequests(_) => panic!("nobody asks for {command:?}"),
+        Command::RunDueWork(_) | Command::ForgetRequests(_) | Command::Enroll(_) | Command::Renew(_) => {
+            panic!("nobody asks for {command:?}")
+        }
     }
 }
 
@@ -372,6 +399,33 @@ async fn sdk_limits(client: &Client, limits: &Limits) -> Result<op::PartnerLimit
     wire.redeem_foreign_points_per_day = limits.redeem_foreign_points_per_day.map(|points| points.0);
     wire.cooling_seconds = limits.cooling_seconds.map(i64::from);
     Ok(wire)
+}
+
+fn sdk_holder(holder: core::Holder) -> sdk::Holder {
+    let id = holder.id.to_string();
+    match holder.kind {
+        core::HolderKind::Partner => sdk::Holder::Partner(id),
+        core::HolderKind::Operator => sdk::Holder::Operator(id),
+        core::HolderKind::Auditor => sdk::Holder::Auditor(id),
+    }
+}
+
+fn sdk_scope(scope: core::Scope) -> sdk::CredentialScope {
+    match scope {
+        core::Scope::Issue => sdk::CredentialScope::Issue,
+        core::Scope::Accept => sdk::CredentialScope::Accept,
+        core::Scope::Read => sdk::CredentialScope::Read,
+        core::Scope::Settle => sdk::CredentialScope::Settle,
+        core::Scope::App => sdk::CredentialScope::App,
+        core::Scope::Credentials => sdk::CredentialScope::Credentials,
+    }
+}
+
+fn sdk_device(device: &core::Device) -> sdk::Device {
+    let code = |code: &Option<Code>| code.as_ref().map(|code| code.as_str().to_owned());
+    let sdk = sdk::Device::named(device.name.as_str()).calls_per_second(device.calls_per_second.into());
+    let sdk = with(sdk.connections_max(device.connections_max.into()), code(&device.store), sdk::Device::store);
+    with(sdk, code(&device.till), sdk::Device::till)
 }
 
 fn sdk_terms(draft: &TermsDraft) -> op::TermsChange {

@@ -2,10 +2,12 @@
 //! as the pages of a list.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use clearing_certs::Kind;
 use clearing_proto::v1::admin_service_client::AdminServiceClient;
 use clearing_proto::v1::care_service_client::CareServiceClient;
+use clearing_proto::v1::credential_service_client::CredentialServiceClient;
 use clearing_proto::v1::entry_service_client::EntryServiceClient;
 use clearing_proto::v1::hold_service_client::HoldServiceClient;
 use clearing_proto::v1::info_service_client::InfoServiceClient;
@@ -24,6 +26,7 @@ use clearing_proto::v1::sandbox_service_client::SandboxServiceClient;
 use clearing_proto::v1::settlement_service_client::SettlementServiceClient;
 use clearing_proto::v1::transfer_service_client::TransferServiceClient;
 use hyper_util::rt::TokioIo;
+use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -50,6 +53,7 @@ pub struct Wire {
     pub position: PositionServiceClient<Channel>,
     pub partners: PartnerServiceClient<Channel>,
     pub settlement: SettlementServiceClient<Channel>,
+    pub credentials: CredentialServiceClient<Channel>,
     pub care: CareServiceClient<Channel>,
     pub admin: AdminServiceClient<Channel>,
     pub report: ReportServiceClient<Channel>,
@@ -60,20 +64,12 @@ pub struct Wire {
 impl Wire {
     /// Connects when it is first used.
     pub fn to(address: SocketAddr, identities: &Identities, kind: Kind, id: &str) -> Self {
-        let tls = TlsConnector::from(identities.tls(kind, id));
-        let connector = tower::service_fn(move |_: Uri| {
-            let tls = tls.clone();
-            async move {
-                let tcp = TcpStream::connect(address).await?;
-                tcp.set_nodelay(true)?;
-                let name = ServerName::try_from("localhost").expect("localhost is the name of a host");
-                tls.connect(name, tcp).await.map(TokioIo::new)
-            }
-        });
-        // To tonic the endpoint is plain, since the connector does TLS; the origin is what the house gets to see.
-        let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
-        let endpoint = endpoint.origin(format!("https://{address}").parse().unwrap());
-        let channel = endpoint.connect_with_connector_lazy(connector);
+        Self::with(address, identities.tls(kind, id))
+    }
+
+    /// Connects with what somebody shows when it is first used.
+    pub fn with(address: SocketAddr, tls: Arc<ClientConfig>) -> Self {
+        let channel = channel(address, tls);
         Self {
             channel: channel.clone(),
             issues: IssueServiceClient::new(channel.clone()),
@@ -90,6 +86,7 @@ impl Wire {
             position: PositionServiceClient::new(channel.clone()),
             partners: PartnerServiceClient::new(channel.clone()),
             settlement: SettlementServiceClient::new(channel.clone()),
+            credentials: CredentialServiceClient::new(channel.clone()),
             care: CareServiceClient::new(channel.clone()),
             admin: AdminServiceClient::new(channel.clone()),
             report: ReportServiceClient::new(channel.clone()),
@@ -97,4 +94,22 @@ impl Wire {
             sandbox: SandboxServiceClient::new(channel),
         }
     }
+}
+
+/// A connection that is made when it is first used.
+pub fn channel(address: SocketAddr, tls: Arc<ClientConfig>) -> Channel {
+    let tls = TlsConnector::from(tls);
+    let connector = tower::service_fn(move |_: Uri| {
+        let tls = tls.clone();
+        async move {
+            let tcp = TcpStream::connect(address).await?;
+            tcp.set_nodelay(true)?;
+            let name = ServerName::try_from("localhost").expect("localhost is the name of a host");
+            tls.connect(name, tcp).await.map(TokioIo::new)
+        }
+    });
+    // To tonic the endpoint is plain, since the connector does TLS; the origin is what the house gets to see.
+    let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
+    let endpoint = endpoint.origin(format!("https://{address}").parse().unwrap());
+    endpoint.connect_with_connector_lazy(connector)
 }

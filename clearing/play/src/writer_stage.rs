@@ -77,6 +77,7 @@ impl Stage for WriterStage {
             fresh_member: MemberId(clock::fresh_uuid()),
             fresh_salt: clock::random_bytes(),
             attachment: None,
+            badge: None,
         };
         let answer = self.writer.ask(request).await?.answer;
         let written = self.written().await?;

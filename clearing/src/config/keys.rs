@@ -56,10 +56,18 @@ pub enum Kind {
     OptionalFile,
     /// An IP address with a port.
     Address,
+    /// The same, and it may be left out for good.
+    OptionalAddress,
+    /// A host with a port, that may be left out for good.
+    OptionalPlace,
+    /// A command of a shell, that may be left out for good.
+    OptionalCommand,
     /// The URL of a database.
     Database,
     /// The URL of a server.
     Endpoint,
+    /// The same, and it may be left out for good.
+    OptionalEndpoint,
     /// The domain of a coalition.
     Domain,
     /// A filter of the log.
@@ -115,6 +123,58 @@ pub const KEYS: &[Key] = &[
         default: None,
         doc: "A folder with the authorities of partners that have a PKI of their own, PEM: what PARTNER.pem vouches for is let in \
               as that partner, and as nobody else. `clearing partner authority` writes them.",
+    },
+    Key {
+        name: "authority.cert",
+        kind: Kind::OptionalFile,
+        default: None,
+        doc: "The certificate of the authority that issues certificates to those who enrol, PEM: one of `tls.ca`, or signed by \
+              one of these, and then those between them behind it.",
+    },
+    Key {
+        name: "authority.key",
+        kind: Kind::OptionalFile,
+        default: None,
+        doc: "Its private key, PEM. Whoever has it can be anybody.",
+    },
+    Key {
+        name: "authority.passphrase_file",
+        kind: Kind::OptionalFile,
+        default: None,
+        doc: "The file whose first line opens that key, if it is encrypted (`clearing authority encrypt issuing`). It must be its \
+              owner's alone.",
+    },
+    Key {
+        name: "authority.passphrase_command",
+        kind: Kind::OptionalCommand,
+        default: None,
+        doc: "A command of a shell whose first line opens it, such as \"pass show coalition/issuing\", where there is no such file.",
+    },
+    Key {
+        name: "enrolment.listen",
+        kind: Kind::OptionalAddress,
+        default: None,
+        doc: "Where invites are used, by whoever has no certificate yet. Left out: nowhere, and certificates are made by hand. \
+              With it, `authority.cert` and `authority.key` are needed.",
+    },
+    Key {
+        name: "enrolment.endpoint",
+        kind: Kind::OptionalPlace,
+        default: None,
+        doc: "Where that is reached, as invites tell it. Left out: where it listens, unless that is every network of the machine.",
+    },
+    Key {
+        name: "enrolment.house_endpoint",
+        kind: Kind::OptionalEndpoint,
+        default: None,
+        doc: "Where the house is reached, as those who enrol are told it. Left out: where it listens, unless that is every network \
+              of the machine.",
+    },
+    Key {
+        name: "enrolment.certificate_days",
+        kind: Kind::Whole { min: 1, max: 397 },
+        default: Some("90"),
+        doc: "How long a certificate is valid that is issued to whoever enrols, in days. The SDK renews it at half of that.",
     },
     Key {
         name: "keys.identifier_key",
@@ -293,6 +353,8 @@ pub const KEYS: &[Key] = &[
 pub const SECTIONS: &[(&str, &str)] = &[
     ("house", "The house itself."),
     ("tls", "How the house proves who it is, and whom it lets in."),
+    ("authority", "Who issues certificates to those who enrol."),
+    ("enrolment", "How whoever is invited gets a certificate."),
     ("keys", "Secrets of the house that are no certificates."),
     ("clock", "When the machine's clock is not believed."),
     ("log", "What is logged, and how."),
@@ -353,13 +415,15 @@ impl Kind {
             }
             Self::Word(words) => words.iter().map(|word| format!("{word:?}")).collect::<Vec<_>>().join(" or "),
             Self::File | Self::OptionalFile => format!("the path of a file, 1 to {PATH_BYTES_MAX} bytes"),
-            Self::Address => {
+            Self::Address | Self::OptionalAddress => {
                 "an IP address and a port from 0 to 65535, such as 127.0.0.1:7443 or [::1]:7443".to_owned()
             }
             Self::Database => {
                 format!("sqlite:FILE or postgres://USER:PASSWORD@HOST:PORT/DATABASE, at most {TEXT_BYTES_MAX} bytes")
             }
-            Self::Endpoint => "https://HOST:PORT with a port from 1 to 65535".to_owned(),
+            Self::OptionalPlace => "HOST:PORT with a port from 1 to 65535".to_owned(),
+            Self::OptionalCommand => format!("a command of a shell, 1 to {TEXT_BYTES_MAX} bytes"),
+            Self::Endpoint | Self::OptionalEndpoint => "https://HOST:PORT with a port from 1 to 65535".to_owned(),
             Self::Domain => format!("1 to {DOMAIN_LENGTH_MAX} characters of a-z 0-9 . - _, such as points.example"),
             Self::Filter => {
                 format!(
@@ -395,9 +459,11 @@ impl Kind {
                 })
             }
             Self::File | Self::OptionalFile => read_file(text).map(Value::File),
-            Self::Address => read_address(text).map(Value::Address),
+            Self::Address | Self::OptionalAddress => read_address(text).map(Value::Address),
+            Self::OptionalPlace => read_place(text).map(Value::Text),
+            Self::OptionalCommand => read_command(text).map(Value::Text),
             Self::Database => read_database(text).map(Value::Text),
-            Self::Endpoint => read_endpoint(text).map(Value::Text),
+            Self::Endpoint | Self::OptionalEndpoint => read_endpoint(text).map(Value::Text),
             Self::Domain => read_domain(text).map(Value::Text),
             Self::Filter => read_filter(text).map(Value::Text),
         }
@@ -495,8 +561,16 @@ fn read_endpoint(text: &str) -> Result<String, Unfit> {
     let Some((scheme, rest)) = text.split_once("://") else {
         return malformed("not a URL");
     };
-    let rest = rest.strip_suffix('/').unwrap_or(rest);
-    let Some((host, port)) = rest.rsplit_once(':') else {
+    read_place(rest.strip_suffix('/').unwrap_or(rest))?;
+    if scheme != "https" {
+        return out_of_range(format!("the house does not speak {scheme}"));
+    }
+    Ok(text.to_owned())
+}
+
+/// A host with a port.
+fn read_place(text: &str) -> Result<String, Unfit> {
+    let Some((host, port)) = text.rsplit_once(':') else {
         return malformed("there is no port");
     };
     let inner = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
@@ -508,8 +582,18 @@ fn read_endpoint(text: &str) -> Result<String, Unfit> {
         return malformed(format!("{host:?} is no host"));
     }
     read_port(port, 1)?;
-    if scheme != "https" {
-        return out_of_range(format!("the house does not speak {scheme}"));
+    Ok(text.to_owned())
+}
+
+fn read_command(text: &str) -> Result<String, Unfit> {
+    if text.contains('\0') {
+        return malformed("a zero byte");
+    }
+    if text.trim().is_empty() {
+        return out_of_range("empty");
+    }
+    if text.len() > TEXT_BYTES_MAX {
+        return out_of_range(format!("{} bytes, above {TEXT_BYTES_MAX}", text.len()));
     }
     Ok(text.to_owned())
 }

@@ -6,13 +6,26 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::task::Context;
 use std::time::{Duration, Instant};
+
+use clearing_core::facts::credential::{Holder, Revoked, Serial};
+use clearing_core::units::Timestamp;
 
 use super::body::Call;
 use super::budget::{Account, Charge, Exhausted};
 use super::{Door, Latch, lock};
+
+/// The certificate that a connection was opened with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Held {
+    pub serial: Serial,
+    pub holder: Holder,
+    /// Its first moment, and its last second.
+    pub begins: Timestamp,
+    pub ends: Timestamp,
+}
 
 /// An open connection, as the calls on it and its guard share it.
 #[derive(Debug)]
@@ -20,6 +33,7 @@ pub struct Connection {
     id: u64,
     account: Arc<Account>,
     door: Door,
+    held: OnceLock<Held>,
     cut: Latch,
     calls: AtomicUsize,
     /// Milliseconds after the door was made.
@@ -48,6 +62,7 @@ impl Connection {
             id,
             account,
             door,
+            held: OnceLock::new(),
             cut: Latch::default(),
             calls: AtomicUsize::new(0),
             used: AtomicU64::new(0),
@@ -63,6 +78,27 @@ impl Connection {
     /// Who holds it.
     pub fn name(&self) -> &Arc<str> {
         &self.account.name
+    }
+
+    /// Notes the certificate that it was opened with.
+    pub(crate) fn hold(&self, held: Held) {
+        // It is opened once.
+        let _ = self.held.set(held);
+    }
+
+    /// The certificate that it was opened with; none of one that is only counted.
+    pub fn held(&self) -> Option<&Held> {
+        self.held.get()
+    }
+
+    /// Why it is not to stay open, if it is not: its certificate was revoked, or has ended.
+    pub(super) fn is_over(&self, revoked: Option<&Revoked>, now: Timestamp) -> Option<&'static str> {
+        let Held { serial, holder, begins, ends } = *self.held()?;
+        if revoked.is_some_and(|revoked| revoked.of(serial, holder, begins).is_some()) {
+            return Some("its certificate was revoked");
+        }
+        // It counts in whole seconds, the last of which is its own.
+        (now >= ends.plus_seconds(1)).then_some("its certificate has ended")
     }
 
     pub(super) fn id(&self) -> u64 {

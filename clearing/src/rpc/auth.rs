@@ -12,6 +12,8 @@ use std::time::Duration;
 use arc_swap::ArcSwapOption;
 use clearing_certs::{Identity, Kind};
 use clearing_core::facts::coalition::House;
+use clearing_core::facts::credential::{self, Scopes};
+use clearing_core::rejection::Rejection;
 use clearing_core::units::PartnerId;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
@@ -21,7 +23,9 @@ use tower::{Layer, Service};
 use tracing::{Instrument, info_span};
 
 use crate::backroom::Backroom;
+use crate::badges::{SHOWN, Shown, TooFast};
 use crate::clock;
+use crate::door::Held;
 use crate::door::body::{Answered, Asked};
 use crate::rpc::complete::Deadline;
 use crate::rpc::errors::Fault;
@@ -113,6 +117,8 @@ pub enum Scope {
     Care,
     /// Windows, settlements, funds, the calendar.
     Settlement,
+    /// Invites and credentials: own ones, or all for the operator.
+    Credential,
     /// The whole books.
     Report,
     /// The sandbox's clock.
@@ -123,7 +129,7 @@ pub enum Scope {
 
 /// The scopes of each role.
 pub const GRANTS: [(Role, &[Scope]); 3] = [
-    (Role::Partner, &[Scope::Points, Scope::Position, Scope::Sandbox, Scope::Info]),
+    (Role::Partner, &[Scope::Points, Scope::Position, Scope::Credential, Scope::Sandbox, Scope::Info]),
     (
         Role::Operator,
         &[
@@ -132,6 +138,7 @@ pub const GRANTS: [(Role, &[Scope]); 3] = [
             Scope::Partner,
             Scope::Care,
             Scope::Settlement,
+            Scope::Credential,
             Scope::Report,
             Scope::Sandbox,
             Scope::Info,
@@ -141,7 +148,7 @@ pub const GRANTS: [(Role, &[Scope]); 3] = [
 ];
 
 /// The scope that the operations of each service need. A method of no service here is refused to everybody.
-pub const SERVICES: [(&str, Scope); 22] = [
+pub const SERVICES: [(&str, Scope); 23] = [
     ("coalition.clearing.v1.IssueService", Scope::Points),
     ("coalition.clearing.v1.RedemptionService", Scope::Points),
     ("coalition.clearing.v1.HoldService", Scope::Points),
@@ -157,6 +164,7 @@ pub const SERVICES: [(&str, Scope); 22] = [
     ("coalition.clearing.v1.PartnerService", Scope::Partner),
     ("coalition.clearing.v1.CareService", Scope::Care),
     ("coalition.clearing.v1.SettlementService", Scope::Settlement),
+    ("coalition.clearing.v1.CredentialService", Scope::Credential),
     ("coalition.clearing.v1.ReportService", Scope::Report),
     ("coalition.clearing.v1.AdminService", Scope::Report),
     ("coalition.clearing.v1.SandboxService", Scope::Sandbox),
@@ -167,12 +175,93 @@ pub const SERVICES: [(&str, Scope); 22] = [
 ];
 
 /// The operations that need another scope than their service: they change nothing, so auditors may have them.
-pub const EXCEPTIONS: [(&str, Scope); 3] = [
+pub const EXCEPTIONS: [(&str, Scope); 6] = [
     ("/coalition.clearing.v1.SettlementService/PreviewSettlement", Scope::Report),
     ("/coalition.clearing.v1.PartnerService/ListPartners", Scope::Report),
     // Partners see those that they have a part in; the scope is one that all have.
     ("/coalition.clearing.v1.EntryService/GetEntry", Scope::Position),
+    ("/coalition.clearing.v1.CredentialService/ListInvites", Scope::Position),
+    ("/coalition.clearing.v1.CredentialService/ListCredentials", Scope::Position),
+    // Whoever has a certificate may have its successor.
+    ("/coalition.clearing.v1.CredentialService/RenewCertificate", Scope::Info),
 ];
+
+/// What a partner's credential has to be for, where it is not for all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Use {
+    /// Every credential may.
+    Any,
+    /// One of these.
+    One(&'static [credential::Scope]),
+    /// Only one that is for all: no scope is for it.
+    Whole,
+}
+
+/// What the operations of each service need of a credential.
+const USES: &[(&str, Use)] = &[
+    ("IssueService", Use::One(&[credential::Scope::Issue])),
+    ("PurchaseService", Use::One(&[credential::Scope::Issue])),
+    ("ReversalService", Use::One(&[credential::Scope::Issue])),
+    ("RedemptionService", Use::One(&[credential::Scope::Accept])),
+    ("HoldService", Use::One(&[credential::Scope::Accept])),
+    ("TransferService", Use::One(&[credential::Scope::App])),
+    // Whoever may write may give up what it wrote.
+    ("RequestService", Use::One(&[credential::Scope::Issue, credential::Scope::Accept, credential::Scope::App])),
+    ("EntryService", Use::One(&[credential::Scope::Read])),
+    ("ReceiptService", Use::One(&[credential::Scope::Read])),
+    ("MemberService", Use::One(&[credential::Scope::Read])),
+    ("NoticeService", Use::One(&[credential::Scope::Read])),
+    ("PositionService", Use::One(&[credential::Scope::Settle])),
+    ("CredentialService", Use::One(&[credential::Scope::Credentials])),
+    ("SandboxService", Use::Any),
+    ("InfoService", Use::Any),
+];
+
+/// What a credential must be for, by the path of a method.
+pub fn needed(path: &str) -> Use {
+    let Some((service, method)) = path.strip_prefix('/').and_then(|path| path.split_once('/')) else {
+        return Use::Whole;
+    };
+    if method == "RenewCertificate" {
+        return Use::Any;
+    }
+    match service.strip_prefix("coalition.clearing.v1.") {
+        Some(service) => USES.iter().find(|(name, _)| *name == service).map_or(Use::Whole, |(_, needed)| *needed),
+        // Health and reflection.
+        None => Use::Any,
+    }
+}
+
+/// Whether a credential is for a method.
+///
+/// # Errors
+/// `PERMISSION_DENIED`, naming the scope that it lacks (rule `scopes`).
+fn check_use(scopes: Scopes, path: &str) -> Result<(), Status> {
+    match needed(path) {
+        Use::Any => Ok(()),
+        Use::One(any) if any.iter().any(|scope| scopes.allows(*scope)) => Ok(()),
+        Use::One(any) => Err(out_of_scope(scopes, any[0])),
+        Use::Whole if scopes.is_whole() => Ok(()),
+        Use::Whole => Err(denied(&format!(
+            "this credential is for {scopes} alone, and this call needs one without scopes, which is for everything"
+        ))),
+    }
+}
+
+/// Whether the credential of the call that is answered is for something more than its method needs.
+///
+/// # Errors
+/// `PERMISSION_DENIED`, naming the scope.
+pub(crate) fn check_allows(scope: credential::Scope) -> Result<(), Status> {
+    let scopes = SHOWN.try_with(|shown| shown.scopes()).map_err(|_| errors::internal())?;
+    if scopes.allows(scope) { Ok(()) } else { Err(out_of_scope(scopes, scope)) }
+}
+
+fn out_of_scope(scopes: Scopes, missing: credential::Scope) -> Status {
+    let missing = missing.as_str();
+    let message = format!("this credential is for {scopes} alone; this call needs one with the scope {missing}");
+    errors::broken_at(Fault::PermissionDenied, message, None, [("scope", missing.to_owned())])
+}
 
 /// The scope that a method needs, by its path: `/SERVICE/METHOD`.
 pub fn scope(path: &str) -> Option<Scope> {
@@ -189,6 +278,7 @@ pub fn scope(path: &str) -> Option<Scope> {
 pub fn authorize(identity: &Identity, method: &str, house: &House) -> Result<Caller, Status> {
     let caller = match identity.kind {
         Kind::Auditor => Caller::Auditor(identity.id.clone()),
+        Kind::Operator => Caller::Partner(PartnerId::operator()),
         Kind::Partner => {
             let partner: PartnerId =
                 identity.id.parse().map_err(|_| unauthenticated("the certificate names no partner id"))?;
@@ -319,7 +409,34 @@ impl View {
             let message = "the house is not open yet: its database is being migrated, or cannot be reached";
             errors::broken(Fault::NotServing, message, Some(Duration::from_secs(1)))
         })?;
+        let revoked =
+            peer.connection.held().filter(|held| house.revoked.of(held.serial, held.holder, held.begins).is_some());
+        if let Some(held) = revoked {
+            return Err(errors::refused(&Rejection::CredentialRevoked { serial: held.serial.to_string() }));
+        }
         authorize(&peer.identity, method, house)
+    }
+
+    /// What the house has on the certificate of a peer. It is looked up with the first call on a connection.
+    async fn shown(&self, peer: &Peer) -> Result<Arc<Shown>, Status> {
+        let held = *peer.connection.held().ok_or_else(|| unauthenticated("no certificate was shown"))?;
+        peer.shown.get_or_try_init(|| self.look_up(peer, held)).await.cloned()
+    }
+
+    async fn look_up(&self, peer: &Peer, held: Held) -> Result<Arc<Shown>, Status> {
+        let Some(fresh) = &self.fresh else { return Ok(Arc::new(Shown::by_hand(held))) };
+        let Context { store, devices, door, .. } = &fresh.context;
+        let found = store.credential(held.serial).await.map_err(|error| errors::of_store(&error))?;
+        let Some(found) = found.filter(|found| found.holder == held.holder) else {
+            return Ok(Arc::new(Shown::by_hand(held)));
+        };
+        let most = found.device.as_ref().map_or(0, |device| usize::from(device.connections_max));
+        let open = door.connections_of(peer.connection.name(), held.serial);
+        if most > 0 && open > most {
+            let message = format!("this device has {open} connections, and {most} are the most that it may have");
+            return Err(errors::overloaded_at(message, LOOK_PAUSE, open as u64, most as u64));
+        }
+        Ok(Arc::new(Shown::of(held, found, devices)))
     }
 
     /// Whether the peer is a partner that this view does not hold.
@@ -340,6 +457,17 @@ impl View {
         }
         admitted
     }
+}
+
+/// Takes a call of those that a device may make.
+fn count_call(shown: &Shown) -> Result<(), Status> {
+    shown.count_call().map_err(|TooFast { per_second, retry_after }| {
+        let message = format!(
+            "more than {per_second} calls a second of this device came; ask again in {} ms",
+            retry_after.as_millis()
+        );
+        errors::overloaded_at(message, retry_after, u64::from(per_second) + 1, u64::from(per_second))
+    })
 }
 
 type Answer<E> = Pin<Box<dyn Future<Output = Result<http::Response<Answered>, E>> + Send>>;
@@ -397,6 +525,14 @@ where
                 Ok(caller) => caller,
                 Err(status) => return Ok(refused(status)),
             };
+            let path = request.uri().path();
+            let shown = match Box::pin(desk.view.shown(&peer)).await {
+                Ok(shown) => shown,
+                Err(status) => return Ok(refused(status)),
+            };
+            if let Err(status) = check_use(shown.scopes(), path).and_then(|()| count_call(&shown)) {
+                return Ok(refused(status));
+            }
             // Held until the answer is there.
             let _turn = if Reads::is_read(request.uri().path()) {
                 match desk.reads.turn(&caller).await {
@@ -410,7 +546,8 @@ where
                 None
             };
             request.extensions_mut().insert(caller);
-            Ok(Answered::of(inner.call(request).await?, admitted, shape).await)
+            let answer = SHOWN.sync_scope(Arc::clone(&shown), || inner.call(request));
+            Ok(Answered::of(SHOWN.scope(shown, answer).await?, admitted, shape).await)
         };
         let Some(deadline) = deadline else { return put(answer.instrument(span), backroom) };
         let end = Instant::now() + deadline;
@@ -471,10 +608,12 @@ mod tests {
             kind: Kind::Partner,
             id: "A".to_owned(),
             serial_hex: "01".to_owned(),
+            not_before: jiff::Timestamp::MIN,
             not_after: jiff::Timestamp::MAX,
         };
         let connection = door.enter("partner/A").expect("there is room");
-        let peer = Peer { identity: Arc::new(identity), remote: ([127, 0, 0, 1], 1).into(), connection };
+        let (identity, remote) = (Arc::new(identity), ([127, 0, 0, 1], 1).into());
+        let peer = Peer { identity, remote, connection, shown: Arc::default() };
         let mut service = AuthLayer::new(Arc::default()).layer(inner);
         for timeout in [None, Some("1S")] {
             let mut request = http::Request::new(Body::empty());
@@ -508,7 +647,13 @@ mod tests {
             };
             service.method.iter().map(path).collect()
         };
-        set.file.iter().flat_map(|file| file.service.iter().flat_map(|service| of(file.package(), service))).collect()
+        // Those who enrol have no certificate, and a listener of their own.
+        let served = |service: &&prost_types::ServiceDescriptorProto| service.name() != "EnrolmentService";
+        let services = set
+            .file
+            .iter()
+            .flat_map(|file| file.service.iter().filter(served).flat_map(|service| of(file.package(), service)));
+        services.collect()
     }
 
     #[test]

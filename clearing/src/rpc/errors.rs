@@ -83,7 +83,15 @@ macro_rules! faults {
 
 faults! {
     Unauthenticated = "UNAUTHENTICATED", Unauthenticated, NO_EFFECT, LASTING, [], "with a certificate of this coalition";
-    PermissionDenied = "PERMISSION_DENIED", PermissionDenied, NO_EFFECT, LASTING, [], "never: the certificate does not allow this call";
+    PermissionDenied = "PERMISSION_DENIED", PermissionDenied, NO_EFFECT, LASTING, ["scope"], "never: the certificate does not allow this call";
+    InviteUnknown = "INVITE_UNKNOWN", NotFound, NO_EFFECT, LASTING, [], "with the whole string of another invite";
+    InviteWithdrawn = "INVITE_WITHDRAWN", FailedPrecondition, NO_EFFECT, LASTING, [], "with another invite";
+    InviteEnded = "INVITE_ENDED", FailedPrecondition, NO_EFFECT, LASTING, ["end_time"], "with another invite";
+    InviteUsed = "INVITE_USED", FailedPrecondition, NO_EFFECT, LASTING, ["used_time"], "with the key that it was used with, or with another invite";
+    CsrRefused = "CSR_REFUSED", InvalidArgument, NO_EFFECT, LASTING, ["problem"], "with a signing request of an accepted key";
+    EnrolmentOff = "ENROLMENT_OFF", FailedPrecondition, NO_EFFECT, LASTING, [], "never: the operator makes certificates by hand";
+    CredentialUnknown = "CREDENTIAL_UNKNOWN", NotFound, NO_EFFECT, LASTING, [], "never: ask for an invite";
+    CredentialEnded = "CREDENTIAL_ENDED", FailedPrecondition, NO_EFFECT, LASTING, ["end_time"], "never: ask for an invite";
     Unimplemented = "UNIMPLEMENTED", Unimplemented, NO_EFFECT, LASTING, [], "never: there is no such method here, or not in this encoding";
     Undecodable = "UNDECODABLE", InvalidArgument, NO_EFFECT, LASTING, [], "never: the bytes are no message of this method";
     MessageTooLarge = "MESSAGE_TOO_LARGE", InvalidArgument, NO_EFFECT, LASTING, ["message_bytes", "maximum_bytes"], "in smaller parts";
@@ -110,6 +118,7 @@ impl Fault {
 pub fn code(class: Class) -> Code {
     match class {
         Class::Malformed => Code::InvalidArgument,
+        Class::Disowned => Code::Unauthenticated,
         Class::Missing => Code::NotFound,
         Class::Exists => Code::AlreadyExists,
         Class::UsedUp => Code::ResourceExhausted,

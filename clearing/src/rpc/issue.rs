@@ -1,6 +1,7 @@
 //! IssueService: points are given to members, one by one, in batches and over streams.
 
 use std::pin::Pin;
+use std::sync::Arc;
 
 use clearing_core::command::{self, Command};
 use clearing_core::rules::issue::{Earn, IssuePoints};
@@ -10,6 +11,7 @@ use clearing_proto::v1::issue_service_server::IssueService;
 use futures::{Stream, StreamExt};
 use tonic::{Request, Response, Status, Streaming};
 
+use crate::badges::SHOWN;
 use crate::rpc::convert::{View, id, moment_or_none};
 use crate::rpc::errors::invalid;
 use crate::rpc::written::{from_figures, from_written, member_reply};
@@ -50,12 +52,14 @@ impl IssueService for Service {
     ) -> Result<Response<IssueStream>, Status> {
         let caller = auth::caller(&request)?.partner()?;
         let service = Self(self.0.clone());
+        // What streams runs when the call itself has been answered.
+        let shown = SHOWN.try_with(Arc::clone).map_err(|_| errors::internal())?;
         // One batch at a time: a caller that does not read its answers is not read from either.
         let answers = request.into_inner().then(move |batch| {
-            let service = Self(service.0.clone());
+            let (service, shown) = (Self(service.0.clone()), Arc::clone(&shown));
             async move {
                 let v1::StreamIssuePointsRequest { batch_number, items } = batch?;
-                let results = service.issue_all(caller, items, Full::Waits).await?;
+                let results = SHOWN.scope(shown, service.issue_all(caller, items, Full::Waits)).await?;
                 Ok(v1::StreamIssuePointsResponse { batch_number, results })
             }
         });

@@ -1,6 +1,7 @@
 //! PurchaseService: what a receipt takes and gives, as one.
 
 use clearing_core::command::Command;
+use clearing_core::facts::credential::Scope;
 use clearing_core::facts::entry::EntryKind;
 use clearing_core::rules::purchase::{PostPurchase, ReturnPurchase, Spend};
 use clearing_core::units::Points;
@@ -32,6 +33,9 @@ impl PurchaseService for Service {
         let earn =
             earned.map(|earn| issue::earn("earn.", earn.points, earn.expire_time, earn.activate_time, earn.funders));
         let earn = earn.transpose()?;
+        if spend.is_some() {
+            auth::check_allows(Scope::Accept)?;
+        }
         let earned_points = earn.as_ref().map_or(0, |earn| earn.points.0);
         let command = Command::PostPurchase(PostPurchase { member, spend, earn });
         let written = self.0.ask(caller, &request_id, origin, command).await?;

@@ -1,7 +1,7 @@
 //! What a call is thought to take, before it is heard: by its method.
 
 use crate::door::body::Shape;
-use crate::rpc::{BATCH_BYTES_MAX, MESSAGE_BYTES_MAX};
+use crate::rpc::{BATCH_BYTES_MAX, INVITES_BYTES_MAX, MESSAGE_BYTES_MAX};
 
 /// A request of one operation with its answer, decoded and decided.
 const SMALL: usize = 8 << 10;
@@ -25,7 +25,12 @@ pub fn shape(method: &str) -> Shape {
     };
     // Whoever watches its health does so until it is gone.
     let awaited = !method.starts_with("/grpc.");
-    let message_bytes_max = if bytes_per_byte == OF_BATCH { BATCH_BYTES_MAX } else { MESSAGE_BYTES_MAX };
+    let message_bytes_max = match name {
+        _ if bytes_per_byte == OF_BATCH => BATCH_BYTES_MAX,
+        // A thousand of them, each with its device.
+        "CreateInvites" => INVITES_BYTES_MAX,
+        _ => MESSAGE_BYTES_MAX,
+    };
     Shape { bytes, bytes_per_byte, message_bytes_max, streams, awaited }
 }
 

@@ -1,12 +1,15 @@
 //! What every operation on points has in common: how it is asked for, and what its answer tells of what was written.
 
+use std::sync::Arc;
+
 use clearing_core::command::{self, Command};
 use clearing_core::facts::answer::{Accepted, MemberReply, Reply};
 use clearing_core::facts::entry::{Entry, EntryKind, JournalEntry};
-use clearing_core::units::PartnerId;
+use clearing_core::units::{self, PartnerId};
 use clearing_proto::v1;
 use tonic::Status;
 
+use crate::badges::SHOWN;
 use crate::clock;
 use crate::rpc::convert::{self, View};
 use crate::rpc::opaque::Opaque;
@@ -36,6 +39,7 @@ impl Context {
         let request_id = convert::request_id(request_id)?;
         let house = self.house();
         let key = &self.identifier_key;
+        let (badge, origin) = (Some(self.badge()?), of_device(origin)?);
         let (origin, attachment) = convert::origin(origin, caller, request_id, key, &house.coalition)?;
         let (fresh_member, fresh_salt) = (clock::fresh_member_id(), clock::random_bytes());
         let asked = command::Request {
@@ -46,11 +50,40 @@ impl Context {
             fresh_member,
             fresh_salt,
             attachment,
+            badge,
         };
         // What the message alone tells is told before it takes a place in the queue.
         asked.validate().map_err(|rejection| errors::refused(&rejection))?;
         Ok(asked)
     }
+}
+
+/// What a device writes names the store and the till that it is: nothing else, and where it says nothing that is filled in.
+///
+/// # Errors
+/// `INVALID_ARGUMENT`, naming both.
+fn of_device(origin: Option<v1::Origin>) -> Result<Option<v1::Origin>, Status> {
+    let shown = SHOWN.try_with(Arc::clone).ok();
+    let Some(device) = shown.as_ref().and_then(|shown| shown.device()) else { return Ok(origin) };
+    if device.store.is_none() && device.till.is_none() {
+        return Ok(origin);
+    }
+    let mut origin = origin.unwrap_or_default();
+    for (field, own, given) in
+        [("origin.store", &device.store, &mut origin.store), ("origin.till", &device.till, &mut origin.till)]
+    {
+        let Some(own) = own else { continue };
+        if !given.is_empty() && given != own.as_str() {
+            let problem = format!(
+                "is {}, and the credential of this call is for {}; leave it out, or use the credential of that one",
+                units::shown(given),
+                units::shown(own.as_str())
+            );
+            return Err(errors::invalid(field, problem));
+        }
+        own.as_str().clone_into(given);
+    }
+    Ok(Some(origin))
 }
 
 /// What an answer tells of what its request wrote: without the origin, which the caller has just sent.

@@ -46,7 +46,7 @@ static MIGRATIONS_APPLIED: Sql = Sql::both(
 macro_rules! migrations {
     ($folder:literal) => {
         migrations!($folder: 1 "house" "0001_house", 2 "journal" "0002_journal", 3 "partners" "0003_partners",
-            4 "points" "0004_points", 5 "settlement" "0005_settlement")
+            4 "points" "0004_points", 5 "settlement" "0005_settlement", 6 "credentials" "0006_credentials")
     };
     ($folder:literal: $($version:literal $name:literal $file:literal),*) => {
         [$(($version, $name, include_str!(concat!("../../../migrations/", $folder, "/", $file, ".sql")))),*]
@@ -55,7 +55,7 @@ macro_rules! migrations {
 
 /// What lays a database out. The files are part of the program, and none is ever changed once it is released.
 pub fn migrator(backend: Backend) -> Migrator {
-    let files: [(i64, &str, &str); 5] = match backend {
+    let files: [(i64, &str, &str); 6] = match backend {
         Backend::Sqlite => migrations!("sqlite"),
         Backend::Postgres => migrations!("postgres"),
     };

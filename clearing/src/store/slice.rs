@@ -10,6 +10,7 @@
 //! | members | ascending | whoever holds the row has the member's lots and returns for itself |
 //! | request keys, lines of receipts | | after the members: a duplicate that came through another node has waited, and now sees it |
 //! | guards, consents | ascending | what a limit is checked against cannot move under the check |
+//! | invites | ascending | an invite is used once |
 //! | points that wait for a payment | those that are paid for, and those that are reversed; ascending | a payment pays for what still waits then. Of the open window none is locked: nothing pays for those, and every issue adds to them behind the head of the journal |
 //! | returns, lots | | under the member's lock |
 //!
@@ -40,8 +41,8 @@ use super::save::Stored;
 use super::sql::Link;
 use super::windows::{self, Windows};
 use super::{
-    Backend, StoreError, balances, consents, funding, gate, gross, holds, journal, limits, lots, members, receipts,
-    requests, returns, terms,
+    Backend, StoreError, balances, consents, credentials, funding, gate, gross, holds, journal, limits, lots, members,
+    receipts, requests, returns, terms,
 };
 
 /// How many times as many lots are read where issuers without headroom may have to be passed over.
@@ -79,6 +80,7 @@ pub(super) async fn load(
         return Err(StoreError::transient("a request to be abandoned was accepted in the meantime"));
     }
     load_guards(link, book, &needs, &targets).await?;
+    credentials::load(link, book, &needs).await?;
     load_watched(link, book, watched).await?;
     load_told(link, book, &needs, &mut loaded).await?;
     refine(book, &mut depths);
@@ -810,6 +812,7 @@ pub(super) async fn load_all(
         book.gross.insert((window, issuer, acceptor), gross);
     }
     book.forgotten = gate::gate(link).await?.forgotten;
+    credentials::load_alone(link, book, &needs).await?;
     let mut loaded = Loaded::default();
     load_requests(link, book, requests, &needs, &mut loaded).await?;
     Ok(loaded.sequences)

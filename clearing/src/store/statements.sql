@@ -210,6 +210,179 @@
     ON CONFLICT (funder, partner) DO UPDATE SET used = consents.used + excluded.used
     RETURNING consents.funder, consents.partner, consents.used;
 
+-- store.lock_invites (SQLite)
+    SELECT i.invite_id, i.holder, i.scopes, i.device, i.store, i.till, i.calls_per_second, i.connections_max,
+        i.secret_hash, i.created_at, i.ends_at, i.created_by, i.made_with, i.withdrawn_at, i.used_at,
+        i.serial, i.foreign_attempts FROM (SELECT $1 AS invite_id) AS k CROSS JOIN invites AS i WHERE i.invite_id = k.invite_id;
+
+-- store.lock_invites (PostgreSQL)
+    SELECT i.invite_id, i.holder, i.scopes, i.device, i.store, i.till, i.calls_per_second, i.connections_max,
+        i.secret_hash, i.created_at, i.ends_at, i.created_by, i.made_with, i.withdrawn_at, i.used_at,
+        i.serial, i.foreign_attempts FROM invites AS i JOIN unnest($1::uuid[]) AS k (invite_id) ON i.invite_id = k.invite_id ORDER BY i.invite_id FOR UPDATE OF i;
+
+-- store.invite (SQLite)
+    SELECT i.invite_id, i.holder, i.scopes, i.device, i.store, i.till, i.calls_per_second, i.connections_max,
+        i.secret_hash, i.created_at, i.ends_at, i.created_by, i.made_with, i.withdrawn_at, i.used_at,
+        i.serial, i.foreign_attempts FROM (SELECT $1 AS invite_id) AS k CROSS JOIN invites AS i WHERE i.invite_id = k.invite_id;
+
+-- store.invite (PostgreSQL)
+    SELECT i.invite_id, i.holder, i.scopes, i.device, i.store, i.till, i.calls_per_second, i.connections_max,
+        i.secret_hash, i.created_at, i.ends_at, i.created_by, i.made_with, i.withdrawn_at, i.used_at,
+        i.serial, i.foreign_attempts FROM unnest($1::uuid[]) AS k (invite_id) CROSS JOIN invites AS i WHERE i.invite_id = k.invite_id;
+
+-- store.unused_invites
+    SELECT invite_id, holder, scopes, device, store, till, calls_per_second, connections_max, secret_hash,
+        created_at, ends_at, created_by, made_with, withdrawn_at, used_at, serial, foreign_attempts FROM invites WHERE holder = $1 AND used_at IS NULL ORDER BY invite_id LIMIT $2;
+
+-- store.invites_made_with (SQLite)
+    SELECT i.invite_id, i.holder, i.scopes, i.device, i.store, i.till, i.calls_per_second, i.connections_max,
+        i.secret_hash, i.created_at, i.ends_at, i.created_by, i.made_with, i.withdrawn_at, i.used_at,
+        i.serial, i.foreign_attempts FROM (SELECT $1 AS made_with) AS k CROSS JOIN invites AS i WHERE i.made_with = k.made_with AND i.used_at IS NULL;
+
+-- store.invites_made_with (PostgreSQL)
+    SELECT i.invite_id, i.holder, i.scopes, i.device, i.store, i.till, i.calls_per_second, i.connections_max,
+        i.secret_hash, i.created_at, i.ends_at, i.created_by, i.made_with, i.withdrawn_at, i.used_at,
+        i.serial, i.foreign_attempts FROM unnest($1::text[]) AS k (made_with) CROSS JOIN invites AS i WHERE i.made_with = k.made_with AND i.used_at IS NULL;
+
+-- store.all_invites
+    SELECT invite_id, holder, scopes, device, store, till, calls_per_second, connections_max, secret_hash,
+        created_at, ends_at, created_by, made_with, withdrawn_at, used_at, serial, foreign_attempts FROM invites;
+
+-- store.list_invites
+    SELECT invite_id, holder, scopes, device, store, till, calls_per_second, connections_max, secret_hash,
+        created_at, ends_at, created_by, made_with, withdrawn_at, used_at, serial, foreign_attempts FROM invites WHERE (created_at, invite_id) < ($1, $2)
+    AND ($3 = 0 OR (used_at IS NULL AND withdrawn_at IS NULL AND ends_at > $4))
+    ORDER BY created_at DESC, invite_id DESC LIMIT $5;
+
+-- store.list_invites_of
+    SELECT invite_id, holder, scopes, device, store, till, calls_per_second, connections_max, secret_hash,
+        created_at, ends_at, created_by, made_with, withdrawn_at, used_at, serial, foreign_attempts FROM invites WHERE holder = $1 AND (created_at, invite_id) < ($2, $3)
+    AND ($4 = 0 OR (used_at IS NULL AND withdrawn_at IS NULL AND ends_at > $5))
+    ORDER BY created_at DESC, invite_id DESC LIMIT $6;
+
+-- store.upsert_invites (SQLite)
+    INSERT INTO invites (invite_id, holder, scopes, device, store, till, calls_per_second, connections_max, secret_hash,
+        created_at, ends_at, created_by, made_with, withdrawn_at, used_at, serial, foreign_attempts)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+    ON CONFLICT (invite_id) DO UPDATE SET holder = excluded.holder, scopes = excluded.scopes, device = excluded.device, store = excluded.store,
+        till = excluded.till, calls_per_second = excluded.calls_per_second,
+        connections_max = excluded.connections_max, secret_hash = excluded.secret_hash,
+        created_at = excluded.created_at, ends_at = excluded.ends_at, created_by = excluded.created_by,
+        made_with = excluded.made_with, withdrawn_at = excluded.withdrawn_at, used_at = excluded.used_at,
+        serial = excluded.serial, foreign_attempts = excluded.foreign_attempts;
+
+-- store.upsert_invites (PostgreSQL)
+    INSERT INTO invites (invite_id, holder, scopes, device, store, till, calls_per_second, connections_max, secret_hash,
+        created_at, ends_at, created_by, made_with, withdrawn_at, used_at, serial, foreign_attempts)
+    SELECT k.invite_id, k.holder, k.scopes, k.device, k.store, k.till, k.calls_per_second, k.connections_max,
+        substring($18::bytea, k.secret_hash, 32) AS secret_hash, k.created_at, k.ends_at, k.created_by,
+        k.made_with, k.withdrawn_at, k.used_at, k.serial, k.foreign_attempts
+        FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::bigint[], $8::bigint[],
+        $9::int[], $10::bigint[], $11::bigint[], $12::text[], $13::text[], $14::bigint[], $15::bigint[],
+        $16::text[], $17::bigint[]) AS k (invite_id, holder, scopes, device, store, till, calls_per_second, connections_max, secret_hash,
+        created_at, ends_at, created_by, made_with, withdrawn_at, used_at, serial, foreign_attempts)
+    ON CONFLICT (invite_id) DO UPDATE SET holder = excluded.holder, scopes = excluded.scopes, device = excluded.device, store = excluded.store,
+        till = excluded.till, calls_per_second = excluded.calls_per_second,
+        connections_max = excluded.connections_max, secret_hash = excluded.secret_hash,
+        created_at = excluded.created_at, ends_at = excluded.ends_at, created_by = excluded.created_by,
+        made_with = excluded.made_with, withdrawn_at = excluded.withdrawn_at, used_at = excluded.used_at,
+        serial = excluded.serial, foreign_attempts = excluded.foreign_attempts;
+
+-- store.credentials_by_serial (SQLite)
+    SELECT c.serial, c.line, c.holder, c.scopes, c.device, c.store, c.till, c.calls_per_second,
+        c.connections_max, c.key_hash, c.created_at, c.begins_at, c.ends_at, c.invite_id, c.renews,
+        c.batch_id, c.ordinal FROM (SELECT $1 AS serial) AS k CROSS JOIN credentials AS c WHERE c.serial = k.serial;
+
+-- store.credentials_by_serial (PostgreSQL)
+    SELECT c.serial, c.line, c.holder, c.scopes, c.device, c.store, c.till, c.calls_per_second,
+        c.connections_max, c.key_hash, c.created_at, c.begins_at, c.ends_at, c.invite_id, c.renews,
+        c.batch_id, c.ordinal FROM unnest($1::text[]) AS k (serial) CROSS JOIN credentials AS c WHERE c.serial = k.serial;
+
+-- store.credentials_of_lines (SQLite)
+    SELECT c.serial, c.line, c.holder, c.scopes, c.device, c.store, c.till, c.calls_per_second,
+        c.connections_max, c.key_hash, c.created_at, c.begins_at, c.ends_at, c.invite_id, c.renews,
+        c.batch_id, c.ordinal FROM (SELECT $1 AS line) AS k CROSS JOIN credentials AS c WHERE c.line = k.line;
+
+-- store.credentials_of_lines (PostgreSQL)
+    SELECT c.serial, c.line, c.holder, c.scopes, c.device, c.store, c.till, c.calls_per_second,
+        c.connections_max, c.key_hash, c.created_at, c.begins_at, c.ends_at, c.invite_id, c.renews,
+        c.batch_id, c.ordinal FROM unnest($1::text[]) AS k (line) CROSS JOIN credentials AS c WHERE c.line = k.line;
+
+-- store.valid_credentials
+    SELECT serial, line, holder, scopes, device, store, till, calls_per_second, connections_max, key_hash,
+        created_at, begins_at, ends_at, invite_id, renews, batch_id, ordinal FROM credentials WHERE holder = $1 AND ends_at >= $2 ORDER BY serial LIMIT $3;
+
+-- store.successors (SQLite)
+    SELECT c.serial, c.line, c.holder, c.scopes, c.device, c.store, c.till, c.calls_per_second,
+        c.connections_max, c.key_hash, c.created_at, c.begins_at, c.ends_at, c.invite_id, c.renews,
+        c.batch_id, c.ordinal FROM (SELECT $1 AS renews, $2 AS key_hash) AS k CROSS JOIN credentials AS c WHERE c.renews = k.renews AND c.key_hash = k.key_hash;
+
+-- store.successors (PostgreSQL)
+    SELECT c.serial, c.line, c.holder, c.scopes, c.device, c.store, c.till, c.calls_per_second,
+        c.connections_max, c.key_hash, c.created_at, c.begins_at, c.ends_at, c.invite_id, c.renews,
+        c.batch_id, c.ordinal FROM (SELECT k.renews, substring($3::bytea, k.key_hash, 32) AS key_hash
+        FROM unnest($1::text[], $2::int[]) AS k (renews, key_hash)) AS k CROSS JOIN credentials AS c WHERE c.renews = k.renews AND c.key_hash = k.key_hash;
+
+-- store.last_successors (SQLite)
+    SELECT c.renews, c.serial, c.created_at FROM (SELECT $1 AS renews) AS k CROSS JOIN credentials AS c WHERE c.renews = k.renews
+    ORDER BY c.created_at, c.serial;
+
+-- store.last_successors (PostgreSQL)
+    SELECT c.renews, c.serial, c.created_at FROM unnest($1::text[]) AS k (renews) CROSS JOIN credentials AS c WHERE c.renews = k.renews
+    ORDER BY c.created_at, c.serial;
+
+-- store.all_credentials
+    SELECT serial, line, holder, scopes, device, store, till, calls_per_second, connections_max, key_hash,
+        created_at, begins_at, ends_at, invite_id, renews, batch_id, ordinal FROM credentials;
+
+-- store.list_credentials
+    SELECT serial, line, holder, scopes, device, store, till, calls_per_second, connections_max, key_hash,
+        created_at, begins_at, ends_at, invite_id, renews, batch_id, ordinal FROM credentials WHERE (created_at, serial) < ($1, $2)
+    AND ($3 = 0 OR ends_at >= $4) ORDER BY created_at DESC, serial DESC LIMIT $5;
+
+-- store.list_credentials_of
+    SELECT serial, line, holder, scopes, device, store, till, calls_per_second, connections_max, key_hash,
+        created_at, begins_at, ends_at, invite_id, renews, batch_id, ordinal FROM credentials WHERE holder = $1 AND (created_at, serial) < ($2, $3)
+    AND ($4 = 0 OR ends_at >= $5) ORDER BY created_at DESC, serial DESC LIMIT $6;
+
+-- store.insert_credentials (SQLite)
+    INSERT INTO credentials (serial, line, holder, scopes, device, store, till, calls_per_second, connections_max, key_hash,
+        created_at, begins_at, ends_at, invite_id, renews, batch_id, ordinal)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17);
+
+-- store.insert_credentials (PostgreSQL)
+    INSERT INTO credentials (serial, line, holder, scopes, device, store, till, calls_per_second, connections_max, key_hash,
+        created_at, begins_at, ends_at, invite_id, renews, batch_id, ordinal)
+    SELECT k.serial, k.line, k.holder, k.scopes, k.device, k.store, k.till, k.calls_per_second,
+        k.connections_max, substring($18::bytea, k.key_hash, 32) AS key_hash, k.created_at, k.begins_at,
+        k.ends_at, k.invite_id, k.renews, k.batch_id, k.ordinal
+        FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::bigint[],
+        $9::bigint[], $10::int[], $11::bigint[], $12::bigint[], $13::bigint[], $14::uuid[], $15::text[],
+        $16::uuid[], $17::bigint[]) AS k (serial, line, holder, scopes, device, store, till, calls_per_second, connections_max, key_hash,
+        created_at, begins_at, ends_at, invite_id, renews, batch_id, ordinal);
+
+-- store.revocations
+    SELECT subject, revoked_at, cut_at, ends_at, revoked_by, reason FROM revocations;
+
+-- store.upsert_revocations (SQLite)
+    INSERT INTO revocations (subject, revoked_at, cut_at, ends_at, revoked_by, reason)
+    VALUES ($1, $2, $3, $4, $5, $6)
+    ON CONFLICT (subject) DO UPDATE SET revoked_at = excluded.revoked_at, cut_at = excluded.cut_at, ends_at = excluded.ends_at,
+        revoked_by = excluded.revoked_by, reason = excluded.reason;
+
+-- store.upsert_revocations (PostgreSQL)
+    INSERT INTO revocations (subject, revoked_at, cut_at, ends_at, revoked_by, reason)
+    SELECT k.subject, k.revoked_at, k.cut_at, k.ends_at, k.revoked_by, k.reason
+        FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[], $6::text[]) AS k (subject, revoked_at, cut_at, ends_at, revoked_by, reason)
+    ON CONFLICT (subject) DO UPDATE SET revoked_at = excluded.revoked_at, cut_at = excluded.cut_at, ends_at = excluded.ends_at,
+        revoked_by = excluded.revoked_by, reason = excluded.reason;
+
+-- store.delete_revocations (SQLite)
+    DELETE FROM revocations WHERE subject = $1;
+
+-- store.delete_revocations (PostgreSQL)
+    DELETE FROM revocations USING unnest($1::text[]) AS k (subject) WHERE revocations.subject = k.subject;
+
 -- store.funded (SQLite)
     SELECT f.window_number, f.issuer, f.terms_version, f.points, f.settles_in, f.funded_at FROM (SELECT $1 AS window_number, $2 AS issuer) AS k CROSS JOIN funding AS f WHERE f.window_number = k.window_number AND f.issuer = k.issuer AND f.funded_at IS NOT NULL;
 

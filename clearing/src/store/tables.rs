@@ -810,4 +810,90 @@ tables! {
             funding_releasing: "funded_at" ["funded_at IS NOT NULL AND released = 0"],
         };
     }
+    /// Who may connect: invites, the credentials that the house issued, and what was revoked.
+    file "0006_credentials" {
+        /// One row an invite. Whoever has its secret gets a credential, once: the row is the lock for that.
+        invites INVITES {
+            invite_id: Uuid key,
+            /// KIND/ID: partner/GROCER, operator/anna, auditor/kpmg
+            holder: Text,
+            /// a bit for each; 0: all that the holder may do
+            scopes: Int2,
+            /// null: none in particular
+            device: Text null,
+            store: Text null,
+            till: Text null,
+            /// 0: no limit of its own
+            calls_per_second: Int4 ["calls_per_second BETWEEN 0 AND 10000"],
+            connections_max: Int4 ["connections_max BETWEEN 0 AND 128"],
+            /// SHA-256 of the secret, which the house does not have
+            secret_hash: Hash,
+            created_at: Int,
+            ends_at: Int,
+            /// a holder
+            created_by: Text,
+            /// the serial number of the certificate that it was made with
+            made_with: Text null,
+            withdrawn_at: Int null,
+            used_at: Int null,
+            /// of the credential that came of it
+            serial: Text null,
+            /// tries with another key after that
+            foreign_attempts: Int4 ["foreign_attempts >= 0"],
+        } must {
+            "(used_at IS NULL) = (serial IS NULL)",
+        } indexes {
+            invites_by_holder: "holder, created_at, invite_id",
+            invites_by_time: "created_at, invite_id",
+            /// What is taken back with the certificate that it was made with.
+            invites_by_maker: "made_with" ["made_with IS NOT NULL"],
+        };
+        /// The credentials that the house issued. The certificates themselves are in their entries.
+        credentials CREDENTIALS (append_only) {
+            /// lower-case hexadecimal
+            serial: Text key,
+            /// the serial number of the first of its line: it was renewed, and so were its successors
+            line: Text,
+            holder: Text,
+            scopes: Int2,
+            device: Text null,
+            store: Text null,
+            till: Text null,
+            calls_per_second: Int4,
+            connections_max: Int4,
+            /// SHA-256 of its public key
+            key_hash: Hash,
+            created_at: Int,
+            /// by the clock of machines, as all certificates
+            begins_at: Int,
+            ends_at: Int,
+            /// null: it renews another one
+            invite_id: Uuid null,
+            /// the one that it renews
+            renews: Text null,
+            /// its entry
+            batch_id: Uuid,
+            ordinal: Int4,
+        } must {
+            "(invite_id IS NULL) = (renews IS NOT NULL)",
+        } indexes {
+            credentials_by_holder: "holder, created_at, serial",
+            credentials_by_time: "created_at, serial",
+            credentials_by_line: "line",
+            /// One successor for a key, whatever number of nodes is asked for it.
+            credentials_by_renewal: unique "renews, key_hash" ["renews IS NOT NULL"],
+        };
+        /// What is trusted no more and has not ended. Part of what every node keeps of the house, and written under the gate.
+        revocations REVOCATIONS {
+            /// a serial number; of all that a holder had: KIND/ID
+            subject: Text key,
+            revoked_at: Int,
+            /// of a holder: certificates that begin by then, by the clock of machines
+            cut_at: Int,
+            /// when the certificate ends
+            ends_at: Int,
+            revoked_by: Text,
+            reason: Text,
+        };
+    }
 }

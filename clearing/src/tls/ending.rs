@@ -76,8 +76,11 @@ pub fn of_material(material: &TlsMaterial) -> Result<Vec<Ending>, TlsError> {
     let mut endings = Vec::new();
     let server = Certificate::read("server certificate", &material.cert_pem)?;
     for (at, certificate) in server.iter().enumerate() {
-        let what =
-            if at == 0 { "the server certificate".to_owned() } else { format!("the authority {}", certificate.subject) };
+        let what = if at == 0 {
+            "the server certificate".to_owned()
+        } else {
+            format!("the authority {}", certificate.subject)
+        };
         endings.push(Ending::of(what, certificate));
     }
     for certificate in Certificate::read("authority certificate", &material.ca_pem)? {

@@ -50,6 +50,7 @@ const SERVICES: &[(&str, &[Role])] = &[
     ("PartnerService", &[Operator]),
     ("CareService", &[Operator]),
     ("SettlementService", &[Operator]),
+    ("CredentialService", &[Partner, Operator]),
     ("ReportService", &[Auditor, Operator]),
     ("AdminService", &[Auditor, Operator]),
     ("InfoService", &[Partner, Auditor, Operator]),
@@ -61,6 +62,9 @@ const EXCEPTIONS: &[(&str, &[Role])] = &[
     ("PreviewSettlement", &[Auditor, Operator]),
     ("ListPartners", &[Auditor, Operator]),
     ("GetEntry", &[Partner, Auditor, Operator]),
+    ("ListInvites", &[Partner, Auditor, Operator]),
+    ("ListCredentials", &[Partner, Auditor, Operator]),
+    ("RenewCertificate", &[Partner, Auditor, Operator]),
 ];
 
 /// Whether a role may call a method at all.

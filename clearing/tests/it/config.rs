@@ -21,9 +21,13 @@ fn samples(key: &Key) -> (String, String, String) {
         }
         Kind::Word(words) => text(words.last().unwrap(), "#!", "neither".to_owned()),
         Kind::File | Kind::OptionalFile => text("a.pem", "a\0b", String::new()),
-        Kind::Address => text("[::1]:0", "localhost:1", "127.0.0.1:65536".to_owned()),
+        Kind::Address | Kind::OptionalAddress => text("[::1]:0", "localhost:1", "127.0.0.1:65536".to_owned()),
+        Kind::OptionalCommand => text("pass show coalition", "pass\0show", " ".to_owned()),
+        Kind::OptionalPlace => text("house.example:7444", "house.example", "house.example:65536".to_owned()),
         Kind::Database => text("postgres://u:p@h/d", "books", "mysql://u@h/d".to_owned()),
-        Kind::Endpoint => text("https://house.example:7443", "house.example", "http://house.example:7443".to_owned()),
+        Kind::Endpoint | Kind::OptionalEndpoint => {
+            text("https://house.example:7443", "house.example", "http://house.example:7443".to_owned())
+        }
         Kind::Domain => text("points.example", "Points Example", "x".repeat(256)),
         Kind::Filter => text("info,sqlx=warn", "inof", "info,".repeat(500) + "info"),
     }
@@ -198,8 +202,12 @@ fn a_value_of_another_type_is_malformed() {
             | Kind::File
             | Kind::OptionalFile
             | Kind::Address
+            | Kind::OptionalAddress
+            | Kind::OptionalPlace
+            | Kind::OptionalCommand
             | Kind::Database
             | Kind::Endpoint
+            | Kind::OptionalEndpoint
             | Kind::Domain
             | Kind::Filter => ["5", "true", "[\"a\"]", "{ a = 1 }"],
         };
@@ -225,7 +233,16 @@ fn a_missing_key_has_its_default_or_is_named_with_what_it_is_and_how_to_set_it()
                     |(of, _, source): &(&Key, String, &Source)| of.name == key.name && **source == Source::Default;
                 assert!(config.effective().iter().any(of_key), "{}", key.name);
             }
-            (None, Kind::OptionalFile) => assert!(named.is_none(), "{} may be left out", key.name),
+            (
+                None,
+                Kind::OptionalFile
+                | Kind::OptionalAddress
+                | Kind::OptionalPlace
+                | Kind::OptionalCommand
+                | Kind::OptionalEndpoint,
+            ) => {
+                assert!(named.is_none(), "{} may be left out", key.name)
+            }
             (None, _) => {
                 let problem = named.unwrap_or_else(|| panic!("nothing says that {} is missing", key.name));
                 assert_eq!(problem.fault, Fault::Missing);

@@ -2,6 +2,8 @@
 //! defaults is `clearing_play::Wire`.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use clearing_certs::Kind;
@@ -11,6 +13,7 @@ use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use prost::Message as _;
 use prost_reflect::{DynamicMessage, MethodDescriptor};
+use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
@@ -44,8 +47,13 @@ pub struct Ended {
 
 impl Plain {
     pub async fn connect(test: &TestHouse, kind: Kind, id: &str) -> Self {
-        let tcp = TcpStream::connect(test.server.local_addr()).await.unwrap();
-        let tls = TlsConnector::from(test.identities.tls(kind, id));
+        Self::with(test.server.local_addr(), test.identities.tls(kind, id)).await
+    }
+
+    /// With what somebody shows.
+    pub async fn with(address: SocketAddr, tls: Arc<ClientConfig>) -> Self {
+        let tcp = TcpStream::connect(address).await.unwrap();
+        let tls = TlsConnector::from(tls);
         let tls = tls.connect(ServerName::try_from("localhost").unwrap(), tcp).await.unwrap();
         let (send, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(tls)).await.unwrap();
         let mut moving = JoinSet::new();

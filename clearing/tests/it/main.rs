@@ -11,6 +11,7 @@ mod books;
 mod bounds;
 mod clock;
 mod config;
+mod credentials;
 mod decay;
 mod disclosure;
 mod doors;

@@ -78,7 +78,7 @@ async fn certificates_authorities_and_lists_are_replaced_under_load_and_no_call_
             callers.spawn(calls(Arc::clone(&test), partner, Arc::clone(&done), Arc::clone(&stop)));
         }
         for swaps in 0..SWAPS {
-            test.server.reload(&material.after(&test, swaps)).unwrap();
+            test.server.reload(&material.after(&test, swaps), None).unwrap();
             let enough = done.load(Ordering::Relaxed) + 4 * CALLS;
             while done.load(Ordering::Relaxed) < enough {
                 assert!(callers.try_join_next().is_none(), "a caller ended: a call of a good partner failed");
@@ -89,7 +89,7 @@ async fn certificates_authorities_and_lists_are_replaced_under_load_and_no_call_
         }
         // What cannot be used changes nothing.
         let broken = TlsMaterial { cert_pem: "no certificate".to_owned(), ..material.own.clone() };
-        test.server.reload(&broken).unwrap_err();
+        test.server.reload(&broken, None).unwrap_err();
         assert!(refused(thief().await).await, "{backend:?}: after what could not be used");
         stop.store(true, Ordering::Relaxed);
         while let Some(ended) = callers.join_next().await {
@@ -109,7 +109,7 @@ async fn refused(connected: Result<Client, partner_sdk::Error>) -> bool {
 }
 
 /// Connects anew each time with one certificate of B's, which has this serial number.
-fn thief(test: &Arc<TestHouse>) -> (impl AsyncFn() -> Result<Client, partner_sdk::Error>, String) {
+fn thief(test: &Arc<TestHouse>) -> (impl AsyncFn() -> Result<Client, partner_sdk::Error> + use<>, String) {
     let [ca, cert, key] = test.identities.pem(Kind::Partner, "B");
     let serial = clearing::tls::credentials::Certificate::read("certificate", &cert).unwrap().remove(0).serial_hex;
     let endpoint = test.endpoint();

@@ -7,16 +7,21 @@ use clearing_certs::Kind;
 use clearing_play::{BACKENDS, TestHouse, Wire};
 use clearing_proto::{FILE_DESCRIPTOR_SET, v1};
 use prost::Message as _;
-use prost_reflect::{DescriptorPool, DynamicMessage, MethodDescriptor, ReflectMessage as _, Value};
+use prost_reflect::{DescriptorPool, DynamicMessage, MethodDescriptor, ReflectMessage as _, ServiceDescriptor, Value};
 use prost_types::Timestamp;
 
 use crate::access::{Role, lets_in};
+use crate::credentials::{Newcomer, csr, new_key};
 use crate::foreign::{self, Plain};
 
 /// The methods of the interface.
 pub fn methods() -> Vec<MethodDescriptor> {
     let pool = DescriptorPool::decode(FILE_DESCRIPTOR_SET).unwrap();
-    let services = pool.services().filter(|service| service.package_name() == "coalition.clearing.v1");
+    // Those who enrol have no certificate, and a listener of their own (`credentials`).
+    let served = |service: &ServiceDescriptor| {
+        service.package_name() == "coalition.clearing.v1" && service.name() != "EnrolmentService"
+    };
+    let services = pool.services().filter(served);
     services.flat_map(|service| service.methods().collect::<Vec<_>>()).collect()
 }
 
@@ -35,6 +40,8 @@ pub struct Samples {
     operator: Wire,
     a: Wire,
     c: Wire,
+    /// Where new credentials are had.
+    enrolled: Newcomer,
     currency_code: String,
     /// In seconds.
     now: i64,
@@ -56,7 +63,8 @@ impl Samples {
         let info = own.info.get_server_info(v1::GetServerInfoRequest::default()).await.unwrap().into_inner();
         let now = info.server_time.unwrap().seconds;
         let (operator, a, c, currency_code) = (wire("operator"), wire("A"), wire("C"), info.currency_code);
-        let samples = Self { caller, own, operator, a, c, currency_code, now };
+        let enrolled = Newcomer::to(test);
+        let samples = Self { caller, own, operator, a, c, enrolled, currency_code, now };
         // A window that is closed, with orders.
         samples.exported().await;
         // Members who can pay what one operation may ask for, with points of the operator.
@@ -76,6 +84,7 @@ impl Samples {
     pub async fn good(&self, method: &MethodDescriptor) -> Vec<DynamicMessage> {
         let bytes = match method.parent_service().name() {
             "CareService" => self.of_care(method.name()).await,
+            "CredentialService" => self.of_credentials(method.name()).await,
             "PartnerService" => self.of_partners(method.name()).await,
             "SettlementService" => self.of_settlement(method.name()).await,
             "IssueService" | "TransferService" | "PurchaseService" | "ReversalService" | "RequestService" => {
@@ -85,6 +94,52 @@ impl Samples {
             _ => self.of_reading(method.name()).await,
         };
         bytes.into_iter().map(|bytes| DynamicMessage::decode(method.input(), bytes.as_slice()).unwrap()).collect()
+    }
+
+    async fn of_credentials(&self, method: &str) -> Vec<Vec<u8>> {
+        let device = v1::Device {
+            name: self.name("till-"),
+            store: "s1".to_owned(),
+            till: "t1".to_owned(),
+            calls_per_second: 20,
+            connections_max: 2,
+        };
+        let invite = v1::NewInvite { invite_id: foreign::key(), secret_hash: vec![7; 32], device: Some(device) };
+        let create = v1::CreateInvitesRequest {
+            request_id: foreign::key(),
+            holder: None,
+            scopes: vec![v1::CredentialScope::Issue.into(), v1::CredentialScope::Read.into()],
+            end_time: self.at(3600),
+            invites: vec![invite],
+        };
+        let message = match method {
+            "CreateInvites" => {
+                let id = if self.caller == "operator" { "A" } else { self.caller }.to_owned();
+                let holder = v1::Holder { kind: v1::HolderKind::Partner.into(), id };
+                let named = v1::CreateInvitesRequest {
+                    request_id: foreign::key(),
+                    holder: Some(holder),
+                    invites: vec![v1::NewInvite { invite_id: foreign::key(), ..create.invites[0].clone() }],
+                    ..create.clone()
+                };
+                return vec![create.encode_to_vec(), named.encode_to_vec()];
+            }
+            "WithdrawInvites" => {
+                let invite_ids = create.invites.iter().map(|invite| invite.invite_id.clone()).collect();
+                self.own.clone().credentials.create_invites(create).await.unwrap();
+                v1::WithdrawInvitesRequest { request_id: foreign::key(), invite_ids }.encode_to_vec()
+            }
+            "ListInvites" => v1::ListInvitesRequest::default().encode_to_vec(),
+            "ListCredentials" => v1::ListCredentialsRequest::default().encode_to_vec(),
+            "RevokeCredentials" => {
+                let (request_id, reason_code) = (foreign::key(), "sold".to_owned());
+                let serials = vec![self.enrolled.enroll(&self.own, None).await.serial];
+                v1::RevokeCredentialsRequest { request_id, serials, holder: None, reason_code }.encode_to_vec()
+            }
+            "RenewCertificate" => v1::RenewCertificateRequest { csr: csr(&new_key()) }.encode_to_vec(),
+            _ => return Vec::new(),
+        };
+        vec![message]
     }
 
     fn money(&self, amount: &str) -> Option<v1::Money> {

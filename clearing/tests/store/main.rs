@@ -68,6 +68,7 @@ use clearing_core::command::{Command, Request};
 use clearing_core::facts::answer::{Accepted, Answer, Reply};
 use clearing_core::facts::chain::{BatchHeader, STRIPE};
 use clearing_core::facts::coalition::{Calendar, Coalition, House, NoticeDays, Recovery};
+use clearing_core::facts::credential::Revoked;
 use clearing_core::facts::limits::Limits;
 use clearing_core::facts::member::MemberRef;
 use clearing_core::facts::origin::Origin;
@@ -183,6 +184,7 @@ fn house() -> House {
         coalition,
         partners,
         calendar: Calendar { cut_offs: vec!["0 0 * * *".to_owned()], time_zone: "UTC".to_owned() },
+        revoked: Revoked::default(),
     }
 }
 
@@ -205,6 +207,7 @@ impl Ids {
             fresh_member: MemberId(self.next()),
             fresh_salt: self.next().to_be_bytes(),
             attachment: None,
+            badge: None,
         }
     }
 }

@@ -59,6 +59,7 @@ impl Place {
             fresh_member: MemberId(self.made),
             fresh_salt: [7; 16],
             attachment: None,
+            badge: None,
         }
     }
 

@@ -149,6 +149,7 @@ fn request(caller: PartnerId, command: Command) -> Request {
         fresh_member: MemberId(clock::fresh_uuid()),
         fresh_salt: clock::random_bytes(),
         attachment: None,
+        badge: None,
     }
 }
 

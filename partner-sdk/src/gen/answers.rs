@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 use clearing_proto::v1;
 use rust_decimal::Decimal;
 
+use crate::credential::{Device, Holder};
 use crate::error::Error;
 use crate::limits::PartnerLimits;
 use crate::money::Money;
@@ -377,6 +378,28 @@ impl FromWire<v1::ConfirmSettlementResponse> for SettlementConfirmed {
     }
 }
 
+/// Answer of CreateInvites. It writes one entry, without postings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct InvitesCreated {
+    /// What was written.
+    pub written: Written,
+    /// Id of the proposal that this became, where two persons are needed.
+    pub proposal_id: String,
+    /// Until when the invites can be used.
+    pub end_time: SystemTime,
+}
+
+impl FromWire<v1::CreateInvitesResponse> for InvitesCreated {
+    fn read(wire: v1::CreateInvitesResponse) -> Result<Self, Error> {
+        Ok(Self {
+            written: FromWire::read(there(wire.written, "CreateInvitesResponse.written")?)?,
+            proposal_id: wire.proposal_id,
+            end_time: FromWire::read(there(wire.end_time, "CreateInvitesResponse.end_time")?)?,
+        })
+    }
+}
+
 /// Answer of CreatePartner. It writes one entry, without postings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -396,6 +419,94 @@ impl FromWire<v1::CreatePartnerResponse> for PartnerCreated {
             proposal_id: wire.proposal_id,
             partner: FromWire::read(there(wire.partner, "CreatePartnerResponse.partner")?)?,
         })
+    }
+}
+
+/// A credential.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Credential {
+    /// Its serial number: lower-case hexadecimal.
+    pub serial: String,
+    /// Whose it is; not set: the house did not issue it, and knows its number only.
+    pub holder: Option<Holder>,
+    /// Which device it is for; not set: none in particular.
+    pub device: Option<Device>,
+    /// What it may do. Empty: all that its holder may do.
+    pub scopes: Vec<CredentialScope>,
+    /// How it is.
+    pub state: CredentialState,
+    /// When it was issued, if the house issued it.
+    pub create_time: Option<SystemTime>,
+    /// From when on it should be renewed, if the house issued it.
+    pub renew_time: Option<SystemTime>,
+    /// When it ends, if the house issued it.
+    pub end_time: Option<SystemTime>,
+    /// When it was revoked, if it was.
+    pub revoke_time: Option<SystemTime>,
+    /// Who revoked it: a partner id, or "operator/NAME".
+    pub revoked_by: String,
+    /// Why it was revoked.
+    pub revoke_reason_code: String,
+    /// The invite that it came of; empty if it renewed another one, or was made by hand.
+    pub invite_id: String,
+    /// The serial number of the one that it renewed.
+    pub renews_serial: String,
+    /// Whether it was renewed: its successor's serial number.
+    pub renewed_by_serial: String,
+    /// SHA-256 of its public key (the DER of SubjectPublicKeyInfo).
+    pub key_hash: Vec<u8>,
+}
+
+impl FromWire<v1::Credential> for Credential {
+    fn read(wire: v1::Credential) -> Result<Self, Error> {
+        Ok(Self {
+            serial: wire.serial,
+            holder: wire.holder.map(FromWire::read).transpose()?,
+            device: wire.device.map(FromWire::read).transpose()?,
+            scopes: wire.scopes.into_iter().map(CredentialScope::from_number).collect(),
+            state: CredentialState::from_number(wire.state),
+            create_time: wire.create_time.map(FromWire::read).transpose()?,
+            renew_time: wire.renew_time.map(FromWire::read).transpose()?,
+            end_time: wire.end_time.map(FromWire::read).transpose()?,
+            revoke_time: wire.revoke_time.map(FromWire::read).transpose()?,
+            revoked_by: wire.revoked_by,
+            revoke_reason_code: wire.revoke_reason_code,
+            invite_id: wire.invite_id,
+            renews_serial: wire.renews_serial,
+            renewed_by_serial: wire.renewed_by_serial,
+            key_hash: wire.key_hash,
+        })
+    }
+}
+
+open_enum! {
+    /// What a credential may do. Each is a part of what its holder may do at all.
+    CredentialScope = CredentialScope, unspecified Unspecified {
+        /// Issue points: issues, purchases, reversals.
+        Issue = "ISSUE",
+        /// Accept points: quotes, redemptions, holds, returns.
+        Accept = "ACCEPT",
+        /// Read balances, entries, receipts, notices.
+        Read = "READ",
+        /// Positions, windows, statements, obligations.
+        Settle = "SETTLE",
+        /// Act for members: transfers.
+        App = "APP",
+        /// Invite devices, list and revoke credentials.
+        Credentials = "CREDENTIALS",
+    }
+}
+
+open_enum! {
+    /// How a credential is.
+    CredentialState = CredentialState, unspecified Unspecified {
+        /// It can be used.
+        Valid = "VALID",
+        /// It was revoked.
+        Revoked = "REVOKED",
+        /// Its time is over.
+        Ended = "ENDED",
     }
 }
 
@@ -617,7 +728,7 @@ pub struct Entry {
     /// The member whose points moved, or that was frozen; not set in other entries, nor when the caller took no part in the
     /// operation itself (an issuer learns that its points were accepted elsewhere, not from whom).
     pub member_id: Option<String>,
-    /// Why the operator did it: the `reason_code` of an EXTEND, REINSTATE, WRITE_OFF, FREEZE_MEMBER or UNFREEZE_MEMBER, the
+    /// Why the operator did it: the `reason_code` of an EXTEND, REINSTATE, WRITE_OFF, FREEZE_MEMBER, UNFREEZE_MEMBER or REVOKE_CREDENTIALS, the
     /// `period` of a DECAY. Not set in every other entry, and for whoever took no part in the operation itself.
     pub reason_code: Option<String>,
     /// Of a REDEEM or AUTHORIZE: ids of the issuers of which fewer points were taken than a lot that came first had, because
@@ -729,6 +840,18 @@ open_enum! {
         UnfreezeMember = "UNFREEZE_MEMBER",
         /// A partner got another name for people.
         RenamePartner = "RENAME_PARTNER",
+        /// Holders of new credentials were invited.
+        CreateInvites = "CREATE_INVITES",
+        /// Invites were taken back.
+        WithdrawInvites = "WITHDRAW_INVITES",
+        /// An invite was used: a credential was issued.
+        Enroll = "ENROLL",
+        /// An invite that was used was shown again, with another key.
+        RefuseEnrolment = "REFUSE_ENROLMENT",
+        /// A credential got a successor.
+        RenewCertificate = "RENEW_CERTIFICATE",
+        /// Credentials were revoked.
+        RevokeCredentials = "REVOKE_CREDENTIALS",
     }
 }
 
@@ -1007,6 +1130,8 @@ pub struct ServerInfo {
     /// How many days ahead of an expiry its notices are due (ListExpiryNotices), from the most to the fewest: 30, 7 and 1 unless
     /// the coalition was founded with others; 1 to 8 of them, each from 1 to 366.
     pub notice_days: Vec<i32>,
+    /// Where invites are used (EnrolmentService): `host:port`. Empty: this house issues no certificates.
+    pub enrolment_endpoint: String,
 }
 
 impl FromWire<v1::GetServerInfoResponse> for ServerInfo {
@@ -1026,6 +1151,7 @@ impl FromWire<v1::GetServerInfoResponse> for ServerInfo {
             deprecations: each(wire.deprecations)?,
             clock_stands_still: wire.clock_stands_still,
             notice_days: wire.notice_days,
+            enrolment_endpoint: wire.enrolment_endpoint,
         })
     }
 }
@@ -1153,6 +1279,64 @@ impl FromWire<v1::InFlight> for InFlight {
     }
 }
 
+/// An invite.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Invite {
+    /// Its id.
+    pub invite_id: String,
+    /// Whose credential comes of it.
+    pub holder: Holder,
+    /// Which device it is for; not set: none in particular.
+    pub device: Option<Device>,
+    /// What the credential may do. Empty: all that the holder may do.
+    pub scopes: Vec<CredentialScope>,
+    /// How it is.
+    pub state: InviteState,
+    /// When it was made.
+    pub create_time: SystemTime,
+    /// Until when it can be used.
+    pub end_time: SystemTime,
+    /// Who made it: a partner id, or "operator/NAME".
+    pub created_by: String,
+    /// The serial number of the credential that came of it; empty: none.
+    pub serial: String,
+    /// How often somebody tried to use it with another key after it was used; counted up to 100. Above 0 somebody else has seen the
+    /// string.
+    pub foreign_attempt_count: i64,
+}
+
+impl FromWire<v1::Invite> for Invite {
+    fn read(wire: v1::Invite) -> Result<Self, Error> {
+        Ok(Self {
+            invite_id: wire.invite_id,
+            holder: FromWire::read(there(wire.holder, "Invite.holder")?)?,
+            device: wire.device.map(FromWire::read).transpose()?,
+            scopes: wire.scopes.into_iter().map(CredentialScope::from_number).collect(),
+            state: InviteState::from_number(wire.state),
+            create_time: FromWire::read(there(wire.create_time, "Invite.create_time")?)?,
+            end_time: FromWire::read(there(wire.end_time, "Invite.end_time")?)?,
+            created_by: wire.created_by,
+            serial: wire.serial,
+            foreign_attempt_count: wire.foreign_attempt_count,
+        })
+    }
+}
+
+open_enum! {
+    /// How an invite is.
+    InviteState = InviteState, unspecified Unspecified {
+        /// It can be used.
+        Open = "OPEN",
+        /// It was used.
+        Used = "USED",
+        /// It was taken back.
+        Withdrawn = "WITHDRAWN",
+        /// Its time is over.
+        Ended = "ENDED",
+    }
+}
+
 /// Answer of IssuePoints: the points are the member's, durably.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -1168,6 +1352,40 @@ impl FromWire<v1::IssuePointsResponse> for Issued {
         Ok(Self {
             written: FromWire::read(there(wire.written, "IssuePointsResponse.written")?)?,
             member: FromWire::read(there(wire.member, "IssuePointsResponse.member")?)?,
+        })
+    }
+}
+
+/// A certificate as it is handed out, with all that its holder needs to connect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct IssuedCertificate {
+    /// The certificate, and those between it and the authority, as PEM.
+    pub certificate_pem: String,
+    /// The authorities to trust, as PEM.
+    pub ca_pem: String,
+    /// Where the house is reached: `https://host:port`.
+    pub endpoint: String,
+    /// Whose it is.
+    pub holder: Holder,
+    /// Its serial number.
+    pub serial: String,
+    /// From when on it should be renewed.
+    pub renew_time: SystemTime,
+    /// When it ends.
+    pub end_time: SystemTime,
+}
+
+impl FromWire<v1::IssuedCertificate> for IssuedCertificate {
+    fn read(wire: v1::IssuedCertificate) -> Result<Self, Error> {
+        Ok(Self {
+            certificate_pem: wire.certificate_pem,
+            ca_pem: wire.ca_pem,
+            endpoint: wire.endpoint,
+            holder: FromWire::read(there(wire.holder, "IssuedCertificate.holder")?)?,
+            serial: wire.serial,
+            renew_time: FromWire::read(there(wire.renew_time, "IssuedCertificate.renew_time")?)?,
+            end_time: FromWire::read(there(wire.end_time, "IssuedCertificate.end_time")?)?,
         })
     }
 }
@@ -1931,6 +2149,32 @@ impl FromWire<v1::ReverseIssueResponse> for Reversed {
     }
 }
 
+/// Answer of RevokeCredentials. It writes one entry, without postings; none if all of the serial
+/// numbers were revoked before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CredentialsRevoked {
+    /// What was written.
+    pub written: Written,
+    /// Id of the proposal that this became, where two persons are needed. Always empty: this never needs two.
+    pub proposal_id: String,
+    /// The serial numbers that were valid until now; of a holder the first 1,000 of them, of those that the house issued.
+    pub revoked_serials: Vec<String>,
+    /// How many invites were taken back with them; of a holder no more than 1,000 are counted.
+    pub withdrawn_count: i64,
+}
+
+impl FromWire<v1::RevokeCredentialsResponse> for CredentialsRevoked {
+    fn read(wire: v1::RevokeCredentialsResponse) -> Result<Self, Error> {
+        Ok(Self {
+            written: FromWire::read(there(wire.written, "RevokeCredentialsResponse.written")?)?,
+            proposal_id: wire.proposal_id,
+            revoked_serials: wire.revoked_serials,
+            withdrawn_count: wire.withdrawn_count,
+        })
+    }
+}
+
 /// Answer of RunDecay. It wrote one entry a lot; one without lots when there was nothing to take;
 /// none when it was done for this period before.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -2568,6 +2812,29 @@ impl FromWire<v1::WithdrawFundsResponse> for FundsWithdrawn {
             written: FromWire::read(there(wire.written, "WithdrawFundsResponse.written")?)?,
             proposal_id: wire.proposal_id,
             balance: FromWire::read(there(wire.balance, "WithdrawFundsResponse.balance")?)?,
+        })
+    }
+}
+
+/// Answer of WithdrawInvites. It writes one entry, without postings; none if nothing was left to
+/// take back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct InvitesWithdrawn {
+    /// What was written.
+    pub written: Written,
+    /// Id of the proposal that this became, where two persons are needed. Always empty: this never needs two.
+    pub proposal_id: String,
+    /// How many could be used until now.
+    pub withdrawn_count: i64,
+}
+
+impl FromWire<v1::WithdrawInvitesResponse> for InvitesWithdrawn {
+    fn read(wire: v1::WithdrawInvitesResponse) -> Result<Self, Error> {
+        Ok(Self {
+            written: FromWire::read(there(wire.written, "WithdrawInvitesResponse.written")?)?,
+            proposal_id: wire.proposal_id,
+            withdrawn_count: wire.withdrawn_count,
         })
     }
 }

@@ -48,7 +48,7 @@ pub enum Step {
 
 /// A coalition's authority, and what it issued.
 pub struct Coalition {
-    authority: Authority,
+    pub authority: Authority,
 }
 
 impl Coalition {
@@ -63,6 +63,11 @@ impl Coalition {
     pub fn partner(&self, id: &str) -> (String, String) {
         let (issued, key) = self.authority.issue_client(Kind::Partner, id, validity()).unwrap();
         (issued.cert_pem, key.expose_pem().to_owned())
+    }
+
+    /// The same authority once more.
+    pub fn authority_again(&self) -> Authority {
+        Authority::from_pem(self.ca_pem(), self.authority.private_key().expose_pem()).unwrap()
     }
 
     fn server_config(&self) -> Arc<ServerConfig> {
@@ -87,7 +92,7 @@ impl Coalition {
 }
 
 /// Valid now, whenever the test runs: tests read no clock.
-fn validity() -> Validity {
+pub fn validity() -> Validity {
     Validity { not_before: "2020-01-01T00:00:00Z".parse().unwrap(), not_after: "2120-01-01T00:00:00Z".parse().unwrap() }
 }
 
@@ -401,9 +406,9 @@ impl HoldService for Script {
 }
 
 /// A connection that can be lost.
-struct Connection {
-    tls: TlsStream<TcpStream>,
-    lost: Arc<AtomicBool>,
+pub struct Connection {
+    pub tls: TlsStream<TcpStream>,
+    pub lost: Arc<AtomicBool>,
 }
 
 impl Connection {

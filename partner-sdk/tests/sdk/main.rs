@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails, in its helpers as well")]
 
 mod batches;
+mod enrolment;
 mod house;
 mod outcomes;
 mod pages;

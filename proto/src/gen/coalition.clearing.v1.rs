@@ -581,7 +581,7 @@ pub struct Entry {
     /// operation itself (an issuer learns that its points were accepted elsewhere, not from whom).
     #[prost(string, optional, tag = "12")]
     pub member_id: ::core::option::Option<::prost::alloc::string::String>,
-    /// Why the operator did it: the `reason_code` of an EXTEND, REINSTATE, WRITE_OFF, FREEZE_MEMBER or UNFREEZE_MEMBER, the
+    /// Why the operator did it: the `reason_code` of an EXTEND, REINSTATE, WRITE_OFF, FREEZE_MEMBER, UNFREEZE_MEMBER or REVOKE_CREDENTIALS, the
     /// `period` of a DECAY. Not set in every other entry, and for whoever took no part in the operation itself.
     #[prost(string, optional, tag = "13")]
     pub reason_code: ::core::option::Option<::prost::alloc::string::String>,
@@ -745,6 +745,18 @@ pub enum EntryKind {
     UnfreezeMember = 36,
     /// A partner got another name for people.
     RenamePartner = 37,
+    /// Holders of new credentials were invited.
+    CreateInvites = 38,
+    /// Invites were taken back.
+    WithdrawInvites = 39,
+    /// An invite was used: a credential was issued.
+    Enroll = 40,
+    /// An invite that was used was shown again, with another key.
+    RefuseEnrolment = 41,
+    /// A credential got a successor.
+    RenewCertificate = 42,
+    /// Credentials were revoked.
+    RevokeCredentials = 43,
 }
 impl EntryKind {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -790,6 +802,12 @@ impl EntryKind {
             Self::FreezeMember => "ENTRY_KIND_FREEZE_MEMBER",
             Self::UnfreezeMember => "ENTRY_KIND_UNFREEZE_MEMBER",
             Self::RenamePartner => "ENTRY_KIND_RENAME_PARTNER",
+            Self::CreateInvites => "ENTRY_KIND_CREATE_INVITES",
+            Self::WithdrawInvites => "ENTRY_KIND_WITHDRAW_INVITES",
+            Self::Enroll => "ENTRY_KIND_ENROLL",
+            Self::RefuseEnrolment => "ENTRY_KIND_REFUSE_ENROLMENT",
+            Self::RenewCertificate => "ENTRY_KIND_RENEW_CERTIFICATE",
+            Self::RevokeCredentials => "ENTRY_KIND_REVOKE_CREDENTIALS",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -832,6 +850,12 @@ impl EntryKind {
             "ENTRY_KIND_FREEZE_MEMBER" => Some(Self::FreezeMember),
             "ENTRY_KIND_UNFREEZE_MEMBER" => Some(Self::UnfreezeMember),
             "ENTRY_KIND_RENAME_PARTNER" => Some(Self::RenamePartner),
+            "ENTRY_KIND_CREATE_INVITES" => Some(Self::CreateInvites),
+            "ENTRY_KIND_WITHDRAW_INVITES" => Some(Self::WithdrawInvites),
+            "ENTRY_KIND_ENROLL" => Some(Self::Enroll),
+            "ENTRY_KIND_REFUSE_ENROLMENT" => Some(Self::RefuseEnrolment),
+            "ENTRY_KIND_RENEW_CERTIFICATE" => Some(Self::RenewCertificate),
+            "ENTRY_KIND_REVOKE_CREDENTIALS" => Some(Self::RevokeCredentials),
             _ => None,
         }
     }
@@ -2850,6 +2874,1702 @@ pub mod care_service_server {
         const NAME: &'static str = SERVICE_NAME;
     }
 }
+/// Whose a credential is.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Holder {
+    /// What it is. Required.
+    #[prost(enumeration = "HolderKind", tag = "1")]
+    pub kind: i32,
+    /// The partner id, or the name of the person or auditor: 1 to 31 characters of \[A-Za-z0-9\_-\], the first of them a letter.
+    /// Required.
+    #[prost(string, tag = "2")]
+    pub id: ::prost::alloc::string::String,
+}
+/// The till or the machine that a credential is for.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Device {
+    /// Its name, by which it is found in lists: a code as those of Origin, at most 64 characters. Required.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// The store that it stands in. What it writes names this store: another one is INVALID_ARGUMENT. Empty: any.
+    #[prost(string, tag = "2")]
+    pub store: ::prost::alloc::string::String,
+    /// The till that it is. What it writes names this till: another one is INVALID_ARGUMENT. Empty: any.
+    #[prost(string, tag = "3")]
+    pub till: ::prost::alloc::string::String,
+    /// Calls that it may make in a second, from 1 to 10,000. 0: no limit but those of its partner.
+    #[prost(int32, tag = "4")]
+    pub calls_per_second: i32,
+    /// Connections that it may have at once, from 1 to 128. 0: no limit but those of its partner.
+    #[prost(int32, tag = "5")]
+    pub connections_max: i32,
+}
+/// One invite, as its maker sends it.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct NewInvite {
+    /// Its id, a UUIDv7 as text, made by the caller. Required.
+    #[prost(string, tag = "1")]
+    pub invite_id: ::prost::alloc::string::String,
+    /// SHA-256 of the secret's bytes: 32 bytes. The secret is at least 16 random bytes. Required.
+    #[prost(bytes = "vec", tag = "2")]
+    pub secret_hash: ::prost::alloc::vec::Vec<u8>,
+    /// Which device it is for; not set: none in particular.
+    #[prost(message, optional, tag = "3")]
+    pub device: ::core::option::Option<Device>,
+}
+/// Request of CreateInvites.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CreateInvitesRequest {
+    /// The caller's id of this request, a UUIDv7 as text. Required.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// Whose the credentials will be. Not set: the caller's own.
+    #[prost(message, optional, tag = "2")]
+    pub holder: ::core::option::Option<Holder>,
+    /// What the credentials may do. Empty: all that the holder may do.
+    #[prost(enumeration = "CredentialScope", repeated, tag = "3")]
+    pub scopes: ::prost::alloc::vec::Vec<i32>,
+    /// Until when the invites can be used: at most 30 days ahead. Not set: 24 hours.
+    #[prost(message, optional, tag = "4")]
+    pub end_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The invites: 1 to 1,000. Required.
+    #[prost(message, repeated, tag = "5")]
+    pub invites: ::prost::alloc::vec::Vec<NewInvite>,
+}
+/// Answer of CreateInvites (`InvitesCreated` in the SDK). It writes one entry, without postings.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CreateInvitesResponse {
+    /// What was written.
+    #[prost(message, optional, tag = "1")]
+    pub written: ::core::option::Option<Written>,
+    /// Id of the proposal that this became, where two persons are needed.
+    #[prost(string, tag = "2")]
+    pub proposal_id: ::prost::alloc::string::String,
+    /// Until when the invites can be used.
+    #[prost(message, optional, tag = "3")]
+    pub end_time: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// Request of WithdrawInvites.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct WithdrawInvitesRequest {
+    /// The caller's id of this request, a UUIDv7 as text. Required.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// Which invites: 1 to 1,000. Required.
+    #[prost(string, repeated, tag = "2")]
+    pub invite_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// Answer of WithdrawInvites (`InvitesWithdrawn` in the SDK). It writes one entry, without postings; none if nothing was left to
+/// take back.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct WithdrawInvitesResponse {
+    /// What was written.
+    #[prost(message, optional, tag = "1")]
+    pub written: ::core::option::Option<Written>,
+    /// Id of the proposal that this became, where two persons are needed. Always empty: this never needs two.
+    #[prost(string, tag = "2")]
+    pub proposal_id: ::prost::alloc::string::String,
+    /// How many could be used until now.
+    #[prost(int64, tag = "3")]
+    pub withdrawn_count: i64,
+}
+/// An invite.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Invite {
+    /// Its id.
+    #[prost(string, tag = "1")]
+    pub invite_id: ::prost::alloc::string::String,
+    /// Whose credential comes of it.
+    #[prost(message, optional, tag = "2")]
+    pub holder: ::core::option::Option<Holder>,
+    /// Which device it is for; not set: none in particular.
+    #[prost(message, optional, tag = "3")]
+    pub device: ::core::option::Option<Device>,
+    /// What the credential may do. Empty: all that the holder may do.
+    #[prost(enumeration = "CredentialScope", repeated, tag = "4")]
+    pub scopes: ::prost::alloc::vec::Vec<i32>,
+    /// How it is.
+    #[prost(enumeration = "InviteState", tag = "5")]
+    pub state: i32,
+    /// When it was made.
+    #[prost(message, optional, tag = "6")]
+    pub create_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Until when it can be used.
+    #[prost(message, optional, tag = "7")]
+    pub end_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Who made it: a partner id, or "operator/NAME".
+    #[prost(string, tag = "8")]
+    pub created_by: ::prost::alloc::string::String,
+    /// The serial number of the credential that came of it; empty: none.
+    #[prost(string, tag = "9")]
+    pub serial: ::prost::alloc::string::String,
+    /// How often somebody tried to use it with another key after it was used; counted up to 100. Above 0 somebody else has seen the
+    /// string.
+    #[prost(int64, tag = "10")]
+    pub foreign_attempt_count: i64,
+}
+/// Request of ListInvites.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListInvitesRequest {
+    /// Of one holder. Not set: of all that the caller may see.
+    #[prost(message, optional, tag = "1")]
+    pub holder: ::core::option::Option<Holder>,
+    /// Those that can be used only.
+    #[prost(bool, tag = "2")]
+    pub open_only: bool,
+    /// How many at once, 1 to 1,000; 0 means 100.
+    #[prost(int32, tag = "3")]
+    pub page_size: i32,
+    /// From the answer before.
+    #[prost(string, tag = "4")]
+    pub page_token: ::prost::alloc::string::String,
+}
+/// Answer of ListInvites.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListInvitesResponse {
+    /// The invites.
+    #[prost(message, repeated, tag = "1")]
+    pub invites: ::prost::alloc::vec::Vec<Invite>,
+    /// For the next page; empty: this is the last.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// A credential.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Credential {
+    /// Its serial number: lower-case hexadecimal.
+    #[prost(string, tag = "1")]
+    pub serial: ::prost::alloc::string::String,
+    /// Whose it is; not set: the house did not issue it, and knows its number only.
+    #[prost(message, optional, tag = "2")]
+    pub holder: ::core::option::Option<Holder>,
+    /// Which device it is for; not set: none in particular.
+    #[prost(message, optional, tag = "3")]
+    pub device: ::core::option::Option<Device>,
+    /// What it may do. Empty: all that its holder may do.
+    #[prost(enumeration = "CredentialScope", repeated, tag = "4")]
+    pub scopes: ::prost::alloc::vec::Vec<i32>,
+    /// How it is.
+    #[prost(enumeration = "CredentialState", tag = "5")]
+    pub state: i32,
+    /// When it was issued, if the house issued it.
+    #[prost(message, optional, tag = "6")]
+    pub create_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// From when on it should be renewed, if the house issued it.
+    #[prost(message, optional, tag = "7")]
+    pub renew_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When it ends, if the house issued it.
+    #[prost(message, optional, tag = "8")]
+    pub end_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When it was revoked, if it was.
+    #[prost(message, optional, tag = "9")]
+    pub revoke_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Who revoked it: a partner id, or "operator/NAME".
+    #[prost(string, tag = "10")]
+    pub revoked_by: ::prost::alloc::string::String,
+    /// Why it was revoked.
+    #[prost(string, tag = "11")]
+    pub revoke_reason_code: ::prost::alloc::string::String,
+    /// The invite that it came of; empty if it renewed another one, or was made by hand.
+    #[prost(string, tag = "12")]
+    pub invite_id: ::prost::alloc::string::String,
+    /// The serial number of the one that it renewed.
+    #[prost(string, tag = "13")]
+    pub renews_serial: ::prost::alloc::string::String,
+    /// Whether it was renewed: its successor's serial number.
+    #[prost(string, tag = "14")]
+    pub renewed_by_serial: ::prost::alloc::string::String,
+    /// SHA-256 of its public key (the DER of SubjectPublicKeyInfo).
+    #[prost(bytes = "vec", tag = "15")]
+    pub key_hash: ::prost::alloc::vec::Vec<u8>,
+}
+/// Request of ListCredentials.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListCredentialsRequest {
+    /// Of one holder. Not set: of all that the caller may see.
+    #[prost(message, optional, tag = "1")]
+    pub holder: ::core::option::Option<Holder>,
+    /// Valid ones only.
+    #[prost(bool, tag = "2")]
+    pub valid_only: bool,
+    /// One, by its serial number; empty: all.
+    #[prost(string, tag = "3")]
+    pub serial: ::prost::alloc::string::String,
+    /// How many at once, 1 to 1,000; 0 means 100.
+    #[prost(int32, tag = "4")]
+    pub page_size: i32,
+    /// From the answer before.
+    #[prost(string, tag = "5")]
+    pub page_token: ::prost::alloc::string::String,
+}
+/// Answer of ListCredentials.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListCredentialsResponse {
+    /// The credentials.
+    #[prost(message, repeated, tag = "1")]
+    pub credentials: ::prost::alloc::vec::Vec<Credential>,
+    /// For the next page; empty: this is the last.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// Request of RevokeCredentials.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RevokeCredentialsRequest {
+    /// The caller's id of this request, a UUIDv7 as text. Required.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// Which: serial numbers, up to 1,000. Either these or `holder`.
+    #[prost(string, repeated, tag = "2")]
+    pub serials: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// All of one holder: every certificate that begins before this moment, also one that was made by hand, and the invites that
+    /// it made, or could use.
+    #[prost(message, optional, tag = "3")]
+    pub holder: ::core::option::Option<Holder>,
+    /// Why: 1 to 64 characters of \[A-Za-z0-9.\_:/#-\]. Required.
+    #[prost(string, tag = "4")]
+    pub reason_code: ::prost::alloc::string::String,
+}
+/// Answer of RevokeCredentials (`CredentialsRevoked` in the SDK). It writes one entry, without postings; none if all of the serial
+/// numbers were revoked before.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RevokeCredentialsResponse {
+    /// What was written.
+    #[prost(message, optional, tag = "1")]
+    pub written: ::core::option::Option<Written>,
+    /// Id of the proposal that this became, where two persons are needed. Always empty: this never needs two.
+    #[prost(string, tag = "2")]
+    pub proposal_id: ::prost::alloc::string::String,
+    /// The serial numbers that were valid until now; of a holder the first 1,000 of them, of those that the house issued.
+    #[prost(string, repeated, tag = "3")]
+    pub revoked_serials: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// How many invites were taken back with them; of a holder no more than 1,000 are counted.
+    #[prost(int64, tag = "4")]
+    pub withdrawn_count: i64,
+}
+/// Request of RenewCertificate.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RenewCertificateRequest {
+    /// A signing request (PKCS#10) in DER, at most 4 KiB. Only its key is taken. Required.
+    #[prost(bytes = "vec", tag = "1")]
+    pub csr: ::prost::alloc::vec::Vec<u8>,
+}
+/// Answer of RenewCertificate.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RenewCertificateResponse {
+    /// The new credential.
+    #[prost(message, optional, tag = "1")]
+    pub issued: ::core::option::Option<IssuedCertificate>,
+}
+/// A certificate as it is handed out, with all that its holder needs to connect.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct IssuedCertificate {
+    /// The certificate, and those between it and the authority, as PEM.
+    #[prost(string, tag = "1")]
+    pub certificate_pem: ::prost::alloc::string::String,
+    /// The authorities to trust, as PEM.
+    #[prost(string, tag = "2")]
+    pub ca_pem: ::prost::alloc::string::String,
+    /// Where the house is reached: `<https://host:port`.>
+    #[prost(string, tag = "3")]
+    pub endpoint: ::prost::alloc::string::String,
+    /// Whose it is.
+    #[prost(message, optional, tag = "4")]
+    pub holder: ::core::option::Option<Holder>,
+    /// Its serial number.
+    #[prost(string, tag = "5")]
+    pub serial: ::prost::alloc::string::String,
+    /// From when on it should be renewed.
+    #[prost(message, optional, tag = "6")]
+    pub renew_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When it ends.
+    #[prost(message, optional, tag = "7")]
+    pub end_time: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// What a credential may do. Each is a part of what its holder may do at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum CredentialScope {
+    /// Not set.
+    Unspecified = 0,
+    /// Issue points: issues, purchases, reversals.
+    Issue = 1,
+    /// Accept points: quotes, redemptions, holds, returns.
+    Accept = 2,
+    /// Read balances, entries, receipts, notices.
+    Read = 3,
+    /// Positions, windows, statements, obligations.
+    Settle = 4,
+    /// Act for members: transfers.
+    App = 5,
+    /// Invite devices, list and revoke credentials.
+    Credentials = 6,
+}
+impl CredentialScope {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "CREDENTIAL_SCOPE_UNSPECIFIED",
+            Self::Issue => "CREDENTIAL_SCOPE_ISSUE",
+            Self::Accept => "CREDENTIAL_SCOPE_ACCEPT",
+            Self::Read => "CREDENTIAL_SCOPE_READ",
+            Self::Settle => "CREDENTIAL_SCOPE_SETTLE",
+            Self::App => "CREDENTIAL_SCOPE_APP",
+            Self::Credentials => "CREDENTIAL_SCOPE_CREDENTIALS",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "CREDENTIAL_SCOPE_UNSPECIFIED" => Some(Self::Unspecified),
+            "CREDENTIAL_SCOPE_ISSUE" => Some(Self::Issue),
+            "CREDENTIAL_SCOPE_ACCEPT" => Some(Self::Accept),
+            "CREDENTIAL_SCOPE_READ" => Some(Self::Read),
+            "CREDENTIAL_SCOPE_SETTLE" => Some(Self::Settle),
+            "CREDENTIAL_SCOPE_APP" => Some(Self::App),
+            "CREDENTIAL_SCOPE_CREDENTIALS" => Some(Self::Credentials),
+            _ => None,
+        }
+    }
+}
+/// What a holder is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum HolderKind {
+    /// Not set.
+    Unspecified = 0,
+    /// A brand, or one of its devices.
+    Partner = 1,
+    /// A person of the operator.
+    Operator = 2,
+    /// Somebody who reads the books and changes nothing.
+    Auditor = 3,
+}
+impl HolderKind {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "HOLDER_KIND_UNSPECIFIED",
+            Self::Partner => "HOLDER_KIND_PARTNER",
+            Self::Operator => "HOLDER_KIND_OPERATOR",
+            Self::Auditor => "HOLDER_KIND_AUDITOR",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "HOLDER_KIND_UNSPECIFIED" => Some(Self::Unspecified),
+            "HOLDER_KIND_PARTNER" => Some(Self::Partner),
+            "HOLDER_KIND_OPERATOR" => Some(Self::Operator),
+            "HOLDER_KIND_AUDITOR" => Some(Self::Auditor),
+            _ => None,
+        }
+    }
+}
+/// How an invite is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum InviteState {
+    /// Not set.
+    Unspecified = 0,
+    /// It can be used.
+    Open = 1,
+    /// It was used.
+    Used = 2,
+    /// It was taken back.
+    Withdrawn = 3,
+    /// Its time is over.
+    Ended = 4,
+}
+impl InviteState {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "INVITE_STATE_UNSPECIFIED",
+            Self::Open => "INVITE_STATE_OPEN",
+            Self::Used => "INVITE_STATE_USED",
+            Self::Withdrawn => "INVITE_STATE_WITHDRAWN",
+            Self::Ended => "INVITE_STATE_ENDED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "INVITE_STATE_UNSPECIFIED" => Some(Self::Unspecified),
+            "INVITE_STATE_OPEN" => Some(Self::Open),
+            "INVITE_STATE_USED" => Some(Self::Used),
+            "INVITE_STATE_WITHDRAWN" => Some(Self::Withdrawn),
+            "INVITE_STATE_ENDED" => Some(Self::Ended),
+            _ => None,
+        }
+    }
+}
+/// How a credential is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum CredentialState {
+    /// Not set.
+    Unspecified = 0,
+    /// It can be used.
+    Valid = 1,
+    /// It was revoked.
+    Revoked = 2,
+    /// Its time is over.
+    Ended = 3,
+}
+impl CredentialState {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "CREDENTIAL_STATE_UNSPECIFIED",
+            Self::Valid => "CREDENTIAL_STATE_VALID",
+            Self::Revoked => "CREDENTIAL_STATE_REVOKED",
+            Self::Ended => "CREDENTIAL_STATE_ENDED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "CREDENTIAL_STATE_UNSPECIFIED" => Some(Self::Unspecified),
+            "CREDENTIAL_STATE_VALID" => Some(Self::Valid),
+            "CREDENTIAL_STATE_REVOKED" => Some(Self::Revoked),
+            "CREDENTIAL_STATE_ENDED" => Some(Self::Ended),
+            _ => None,
+        }
+    }
+}
+/// Generated client implementations.
+pub mod credential_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Who may connect: invites, and the credentials that came of them. A partner looks after its own; the operator after
+    /// everybody's; auditors read. Request ids, errors and limits are described at RequestService.
+    ///
+    /// A credential is a certificate of the coalition's authority that the house has issued and keeps in its books: whose it is, what
+    /// it may do, until when, and whether it was revoked. It is had through an invite: whoever is invited gets one string, makes a key
+    /// of its own, and calls Enroll of EnrolmentService with both.
+    #[derive(Debug, Clone)]
+    pub struct CredentialServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl<T> CredentialServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> CredentialServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            CredentialServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Invites the holders of new credentials. The caller makes the secrets and sends their hashes: the house never knows a secret
+        /// before it is used, and the same request can be repeated without harm.
+        ///
+        /// A partner invites for itself only, with scopes that its own credential has. The operator invites for partners and auditors,
+        /// and its own people.
+        ///
+        /// Reasons: TIME_OUT_OF_RANGE (`end_time`: more than 30 days ahead, or past), NOT_FOUND (no such partner or person),
+        /// INVITE_EXISTS (an id of the request was used before), SCOPE_EXCEEDED (a scope that the caller's own credential does not
+        /// have), and those of every call with an effect.
+        pub async fn create_invites(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CreateInvitesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CreateInvitesResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/coalition.clearing.v1.CredentialService/CreateInvites",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "coalition.clearing.v1.CredentialService",
+                        "CreateInvites",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Takes back invites that were not used. Those that were used, ended or were taken back before stay as they are.
+        ///
+        /// Reasons: NOT_FOUND (no such invite of the caller's), and those of every call with an effect.
+        pub async fn withdraw_invites(
+            &mut self,
+            request: impl tonic::IntoRequest<super::WithdrawInvitesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::WithdrawInvitesResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/coalition.clearing.v1.CredentialService/WithdrawInvites",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "coalition.clearing.v1.CredentialService",
+                        "WithdrawInvites",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Lists the invites, newest first.
+        pub async fn list_invites(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListInvitesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListInvitesResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/coalition.clearing.v1.CredentialService/ListInvites",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "coalition.clearing.v1.CredentialService",
+                        "ListInvites",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Lists the credentials, newest first.
+        pub async fn list_credentials(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListCredentialsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListCredentialsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/coalition.clearing.v1.CredentialService/ListCredentials",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "coalition.clearing.v1.CredentialService",
+                        "ListCredentials",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Revokes credentials, at once and for good: the next write under one of them is refused on every node, the next read and the
+        /// open connections within a second. With a credential goes its whole line: what it renewed, and what it was renewed by; and
+        /// the invites that were made with these and can still be used. What is revoked already stays so. It never needs a second
+        /// person.
+        ///
+        /// A serial number that the house did not issue itself (a certificate made by hand) can be revoked as well, by the operator.
+        ///
+        /// Reasons: NOT_FOUND (no such credential of the caller's), and those of every call with an effect.
+        pub async fn revoke_credentials(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RevokeCredentialsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RevokeCredentialsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/coalition.clearing.v1.CredentialService/RevokeCredentials",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "coalition.clearing.v1.CredentialService",
+                        "RevokeCredentials",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Issues the successor of the credential that the call is made with: same holder, same scopes, a new key. Due at half of its
+        /// life (`Credential.renew_time`). The old one stays valid until its end. Asked again with the same key, it gives the same
+        /// certificate. A credential that has ended can be renewed for 30 days at the enrolment listener (RenewEnded of
+        /// EnrolmentService).
+        ///
+        /// Reasons: CSR_REFUSED (the request cannot be read, is not signed by its key, or its key is not accepted: of another kind, or
+        /// the one that the credential has already), ENROLMENT_OFF (this house issues no certificates).
+        pub async fn renew_certificate(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RenewCertificateRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RenewCertificateResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/coalition.clearing.v1.CredentialService/RenewCertificate",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "coalition.clearing.v1.CredentialService",
+                        "RenewCertificate",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+#[cfg(feature = "server")]
+pub mod credential_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with CredentialServiceServer.
+    #[async_trait]
+    pub trait CredentialService: std::marker::Send + std::marker::Sync + 'static {
+        /// Invites the holders of new credentials. The caller makes the secrets and sends their hashes: the house never knows a secret
+        /// before it is used, and the same request can be repeated without harm.
+        ///
+        /// A partner invites for itself only, with scopes that its own credential has. The operator invites for partners and auditors,
+        /// and its own people.
+        ///
+        /// Reasons: TIME_OUT_OF_RANGE (`end_time`: more than 30 days ahead, or past), NOT_FOUND (no such partner or person),
+        /// INVITE_EXISTS (an id of the request was used before), SCOPE_EXCEEDED (a scope that the caller's own credential does not
+        /// have), and those of every call with an effect.
+        async fn create_invites(
+            &self,
+            request: tonic::Request<super::CreateInvitesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CreateInvitesResponse>,
+            tonic::Status,
+        >;
+        /// Takes back invites that were not used. Those that were used, ended or were taken back before stay as they are.
+        ///
+        /// Reasons: NOT_FOUND (no such invite of the caller's), and those of every call with an effect.
+        async fn withdraw_invites(
+            &self,
+            request: tonic::Request<super::WithdrawInvitesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::WithdrawInvitesResponse>,
+            tonic::Status,
+        >;
+        /// Lists the invites, newest first.
+        async fn list_invites(
+            &self,
+            request: tonic::Request<super::ListInvitesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListInvitesResponse>,
+            tonic::Status,
+        >;
+        /// Lists the credentials, newest first.
+        async fn list_credentials(
+            &self,
+            request: tonic::Request<super::ListCredentialsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListCredentialsResponse>,
+            tonic::Status,
+        >;
+        /// Revokes credentials, at once and for good: the next write under one of them is refused on every node, the next read and the
+        /// open connections within a second. With a credential goes its whole line: what it renewed, and what it was renewed by; and
+        /// the invites that were made with these and can still be used. What is revoked already stays so. It never needs a second
+        /// person.
+        ///
+        /// A serial number that the house did not issue itself (a certificate made by hand) can be revoked as well, by the operator.
+        ///
+        /// Reasons: NOT_FOUND (no such credential of the caller's), and those of every call with an effect.
+        async fn revoke_credentials(
+            &self,
+            request: tonic::Request<super::RevokeCredentialsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RevokeCredentialsResponse>,
+            tonic::Status,
+        >;
+        /// Issues the successor of the credential that the call is made with: same holder, same scopes, a new key. Due at half of its
+        /// life (`Credential.renew_time`). The old one stays valid until its end. Asked again with the same key, it gives the same
+        /// certificate. A credential that has ended can be renewed for 30 days at the enrolment listener (RenewEnded of
+        /// EnrolmentService).
+        ///
+        /// Reasons: CSR_REFUSED (the request cannot be read, is not signed by its key, or its key is not accepted: of another kind, or
+        /// the one that the credential has already), ENROLMENT_OFF (this house issues no certificates).
+        async fn renew_certificate(
+            &self,
+            request: tonic::Request<super::RenewCertificateRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RenewCertificateResponse>,
+            tonic::Status,
+        >;
+    }
+    /// Who may connect: invites, and the credentials that came of them. A partner looks after its own; the operator after
+    /// everybody's; auditors read. Request ids, errors and limits are described at RequestService.
+    ///
+    /// A credential is a certificate of the coalition's authority that the house has issued and keeps in its books: whose it is, what
+    /// it may do, until when, and whether it was revoked. It is had through an invite: whoever is invited gets one string, makes a key
+    /// of its own, and calls Enroll of EnrolmentService with both.
+    #[derive(Debug)]
+    pub struct CredentialServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> CredentialServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for CredentialServiceServer<T>
+    where
+        T: CredentialService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/coalition.clearing.v1.CredentialService/CreateInvites" => {
+                    #[allow(non_camel_case_types)]
+                    struct CreateInvitesSvc<T: CredentialService>(pub Arc<T>);
+                    impl<
+                        T: CredentialService,
+                    > tonic::server::UnaryService<super::CreateInvitesRequest>
+                    for CreateInvitesSvc<T> {
+                        type Response = super::CreateInvitesResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::CreateInvitesRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as CredentialService>::create_invites(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = CreateInvitesSvc(inner);
+                        let codec = crate::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/coalition.clearing.v1.CredentialService/WithdrawInvites" => {
+                    #[allow(non_camel_case_types)]
+                    struct WithdrawInvitesSvc<T: CredentialService>(pub Arc<T>);
+                    impl<
+                        T: CredentialService,
+                    > tonic::server::UnaryService<super::WithdrawInvitesRequest>
+                    for WithdrawInvitesSvc<T> {
+                        type Response = super::WithdrawInvitesResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::WithdrawInvitesRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as CredentialService>::withdraw_invites(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = WithdrawInvitesSvc(inner);
+                        let codec = crate::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/coalition.clearing.v1.CredentialService/ListInvites" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListInvitesSvc<T: CredentialService>(pub Arc<T>);
+                    impl<
+                        T: CredentialService,
+                    > tonic::server::UnaryService<super::ListInvitesRequest>
+                    for ListInvitesSvc<T> {
+                        type Response = super::ListInvitesResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListInvitesRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as CredentialService>::list_invites(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListInvitesSvc(inner);
+                        let codec = crate::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/coalition.clearing.v1.CredentialService/ListCredentials" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListCredentialsSvc<T: CredentialService>(pub Arc<T>);
+                    impl<
+                        T: CredentialService,
+                    > tonic::server::UnaryService<super::ListCredentialsRequest>
+                    for ListCredentialsSvc<T> {
+                        type Response = super::ListCredentialsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListCredentialsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as CredentialService>::list_credentials(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListCredentialsSvc(inner);
+                        let codec = crate::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/coalition.clearing.v1.CredentialService/RevokeCredentials" => {
+                    #[allow(non_camel_case_types)]
+                    struct RevokeCredentialsSvc<T: CredentialService>(pub Arc<T>);
+                    impl<
+                        T: CredentialService,
+                    > tonic::server::UnaryService<super::RevokeCredentialsRequest>
+                    for RevokeCredentialsSvc<T> {
+                        type Response = super::RevokeCredentialsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RevokeCredentialsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as CredentialService>::revoke_credentials(
+                                        &inner,
+                                        request,
+                                    )
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RevokeCredentialsSvc(inner);
+                        let codec = crate::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/coalition.clearing.v1.CredentialService/RenewCertificate" => {
+                    #[allow(non_camel_case_types)]
+                    struct RenewCertificateSvc<T: CredentialService>(pub Arc<T>);
+                    impl<
+                        T: CredentialService,
+                    > tonic::server::UnaryService<super::RenewCertificateRequest>
+                    for RenewCertificateSvc<T> {
+                        type Response = super::RenewCertificateResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RenewCertificateRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as CredentialService>::renew_certificate(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RenewCertificateSvc(inner);
+                        let codec = crate::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for CredentialServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "coalition.clearing.v1.CredentialService";
+    impl<T> tonic::server::NamedService for CredentialServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
+/// Request of Enroll.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct EnrollRequest {
+    /// Id of the invite, from the string. Required.
+    #[prost(string, tag = "1")]
+    pub invite_id: ::prost::alloc::string::String,
+    /// The secret, from the string. Required.
+    #[prost(bytes = "vec", tag = "2")]
+    pub secret: ::prost::alloc::vec::Vec<u8>,
+    /// A signing request (PKCS#10) in DER, at most 4 KiB. Required.
+    #[prost(bytes = "vec", tag = "3")]
+    pub csr: ::prost::alloc::vec::Vec<u8>,
+}
+/// Answer of Enroll.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct EnrollResponse {
+    /// The new credential.
+    #[prost(message, optional, tag = "1")]
+    pub issued: ::core::option::Option<IssuedCertificate>,
+}
+/// Request of RenewEnded.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RenewEndedRequest {
+    /// The certificate that has ended, in DER. Required.
+    #[prost(bytes = "vec", tag = "1")]
+    pub certificate: ::prost::alloc::vec::Vec<u8>,
+    /// A signing request (PKCS#10) in DER for the new key, at most 4 KiB. Required.
+    #[prost(bytes = "vec", tag = "2")]
+    pub csr: ::prost::alloc::vec::Vec<u8>,
+    /// A signature over the bytes of `csr` by the key of `certificate`, in the form of its algorithm in X.509: ECDSA with SHA-256
+    /// (P-256) or SHA-384 (P-384) in DER, or Ed25519. Required.
+    #[prost(bytes = "vec", tag = "3")]
+    pub signature: ::prost::alloc::vec::Vec<u8>,
+}
+/// Answer of RenewEnded.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RenewEndedResponse {
+    /// The new credential.
+    #[prost(message, optional, tag = "1")]
+    pub issued: ::core::option::Option<IssuedCertificate>,
+}
+/// Generated client implementations.
+pub mod enrolment_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// How somebody who was invited gets a certificate. On a listener of its own: TLS of the server's side only, which the caller
+    /// checks by the pin in its invite: the chain that is shown has the authority in it. Requests of at most 8 KiB, 60 of them a minute
+    /// from one address and 600 in all; beyond that OVERLOADED with RetryInfo.
+    ///
+    /// The caller makes a key and never shows it: it sends a signing request (PKCS#10), of which the house takes nothing but the key.
+    ///
+    /// Errors here, as everywhere, carry `ErrorInfo`, and RetryInfo where it is of use to ask again: too many requests, or a house that
+    /// cannot write. Whatever is refused can be asked again with the same key.
+    #[derive(Debug, Clone)]
+    pub struct EnrolmentServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl<T> EnrolmentServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> EnrolmentServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            EnrolmentServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Uses an invite. Asked again with the same key, also after the answer was lost, it gives the same certificate until the
+        /// invite ends.
+        ///
+        /// Reasons: INVITE_UNKNOWN (no such invite, or another secret), INVITE_ENDED (metadata: end_time), INVITE_WITHDRAWN, INVITE_USED
+        /// (with another key; metadata: used_time), CSR_REFUSED (metadata: problem), ENROLMENT_OFF.
+        pub async fn enroll(
+            &mut self,
+            request: impl tonic::IntoRequest<super::EnrollRequest>,
+        ) -> std::result::Result<tonic::Response<super::EnrollResponse>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/coalition.clearing.v1.EnrolmentService/Enroll",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("coalition.clearing.v1.EnrolmentService", "Enroll"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Renews a credential that has ended, for a till that was switched off: for 30 days after its end, if it was not revoked. The
+        /// certificate itself is shown, with a signature by its key.
+        ///
+        /// Reasons: CREDENTIAL_UNKNOWN, CREDENTIAL_REVOKED, CREDENTIAL_ENDED (more than 30 days ago; metadata: end_time), CSR_REFUSED,
+        /// ENROLMENT_OFF.
+        pub async fn renew_ended(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RenewEndedRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RenewEndedResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/coalition.clearing.v1.EnrolmentService/RenewEnded",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "coalition.clearing.v1.EnrolmentService",
+                        "RenewEnded",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+#[cfg(feature = "server")]
+pub mod enrolment_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with EnrolmentServiceServer.
+    #[async_trait]
+    pub trait EnrolmentService: std::marker::Send + std::marker::Sync + 'static {
+        /// Uses an invite. Asked again with the same key, also after the answer was lost, it gives the same certificate until the
+        /// invite ends.
+        ///
+        /// Reasons: INVITE_UNKNOWN (no such invite, or another secret), INVITE_ENDED (metadata: end_time), INVITE_WITHDRAWN, INVITE_USED
+        /// (with another key; metadata: used_time), CSR_REFUSED (metadata: problem), ENROLMENT_OFF.
+        async fn enroll(
+            &self,
+            request: tonic::Request<super::EnrollRequest>,
+        ) -> std::result::Result<tonic::Response<super::EnrollResponse>, tonic::Status>;
+        /// Renews a credential that has ended, for a till that was switched off: for 30 days after its end, if it was not revoked. The
+        /// certificate itself is shown, with a signature by its key.
+        ///
+        /// Reasons: CREDENTIAL_UNKNOWN, CREDENTIAL_REVOKED, CREDENTIAL_ENDED (more than 30 days ago; metadata: end_time), CSR_REFUSED,
+        /// ENROLMENT_OFF.
+        async fn renew_ended(
+            &self,
+            request: tonic::Request<super::RenewEndedRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RenewEndedResponse>,
+            tonic::Status,
+        >;
+    }
+    /// How somebody who was invited gets a certificate. On a listener of its own: TLS of the server's side only, which the caller
+    /// checks by the pin in its invite: the chain that is shown has the authority in it. Requests of at most 8 KiB, 60 of them a minute
+    /// from one address and 600 in all; beyond that OVERLOADED with RetryInfo.
+    ///
+    /// The caller makes a key and never shows it: it sends a signing request (PKCS#10), of which the house takes nothing but the key.
+    ///
+    /// Errors here, as everywhere, carry `ErrorInfo`, and RetryInfo where it is of use to ask again: too many requests, or a house that
+    /// cannot write. Whatever is refused can be asked again with the same key.
+    #[derive(Debug)]
+    pub struct EnrolmentServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> EnrolmentServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for EnrolmentServiceServer<T>
+    where
+        T: EnrolmentService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/coalition.clearing.v1.EnrolmentService/Enroll" => {
+                    #[allow(non_camel_case_types)]
+                    struct EnrollSvc<T: EnrolmentService>(pub Arc<T>);
+                    impl<
+                        T: EnrolmentService,
+                    > tonic::server::UnaryService<super::EnrollRequest>
+                    for EnrollSvc<T> {
+                        type Response = super::EnrollResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::EnrollRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as EnrolmentService>::enroll(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = EnrollSvc(inner);
+                        let codec = crate::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/coalition.clearing.v1.EnrolmentService/RenewEnded" => {
+                    #[allow(non_camel_case_types)]
+                    struct RenewEndedSvc<T: EnrolmentService>(pub Arc<T>);
+                    impl<
+                        T: EnrolmentService,
+                    > tonic::server::UnaryService<super::RenewEndedRequest>
+                    for RenewEndedSvc<T> {
+                        type Response = super::RenewEndedResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RenewEndedRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as EnrolmentService>::renew_ended(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RenewEndedSvc(inner);
+                        let codec = crate::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for EnrolmentServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "coalition.clearing.v1.EnrolmentService";
+    impl<T> tonic::server::NamedService for EnrolmentServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
 /// Request of AuthorizeRedemption.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct AuthorizeRedemptionRequest {
@@ -3649,6 +5369,9 @@ pub struct GetServerInfoResponse {
     /// the coalition was founded with others; 1 to 8 of them, each from 1 to 366.
     #[prost(int32, repeated, tag = "14")]
     pub notice_days: ::prost::alloc::vec::Vec<i32>,
+    /// Where invites are used (EnrolmentService): `host:port`. Empty: this house issues no certificates.
+    #[prost(string, tag = "15")]
+    pub enrolment_endpoint: ::prost::alloc::string::String,
 }
 /// Limits of the server. What is beyond one of them is refused, never cut off.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]

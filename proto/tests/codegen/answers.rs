@@ -12,7 +12,7 @@ use prost_types::field_descriptor_proto::{Label, Type};
 use prost_types::{DescriptorProto, EnumDescriptorProto, FieldDescriptorProto, FileDescriptorSet};
 
 /// The answers of which the SDK hands out what is in them: a page of a list, the one thing asked for, a batch's results.
-const UNWRAPPED: [&str; 17] = [
+const UNWRAPPED: [&str; 22] = [
     "BatchIssuePointsResponse",
     "StreamIssuePointsResponse",
     "GetHoldResponse",
@@ -30,10 +30,15 @@ const UNWRAPPED: [&str; 17] = [
     "ListMembersResponse",
     "ListAdminActionsResponse",
     "GetClockResponse",
+    "ListInvitesResponse",
+    "ListCredentialsResponse",
+    "RenewCertificateResponse",
+    "EnrollResponse",
+    "RenewEndedResponse",
 ];
 
 /// What is in them.
-const WITHIN: [&str; 9] = [
+const WITHIN: [&str; 12] = [
     "Hold",
     "Entry",
     "ExpiryNotice",
@@ -43,17 +48,22 @@ const WITHIN: [&str; 9] = [
     "StatementLine",
     "AdminAction",
     "ListedMember",
+    "Invite",
+    "Credential",
+    "IssuedCertificate",
 ];
 /// Previews are settlements; their answer has nothing else.
 const PREVIEW: &str = "PreviewSettlementResponse";
 
 /// Messages whose types are written by hand, because callers build them too, by the names of these types.
-const BY_HAND: [(&str, &str); 7] = [
+const BY_HAND: [(&str, &str); 9] = [
     (".coalition.clearing.v1.Money", "Money"),
     (".coalition.clearing.v1.Origin", "Origin"),
     (".coalition.clearing.v1.ExpiryPolicy", "Expiry"),
     (".coalition.clearing.v1.BreakageSplit", "BreakageSplit"),
     (".coalition.clearing.v1.PartnerLimits", "PartnerLimits"),
+    (".coalition.clearing.v1.Holder", "Holder"),
+    (".coalition.clearing.v1.Device", "Device"),
     (".google.protobuf.Timestamp", "SystemTime"),
     (".google.protobuf.Duration", "Duration"),
 ];
@@ -142,6 +152,7 @@ use std::time::{Duration, SystemTime};
 use clearing_proto::v1;
 use rust_decimal::Decimal;
 
+use crate::credential::{Device, Holder};
 use crate::error::Error;
 use crate::limits::PartnerLimits;
 use crate::money::Money;
@@ -231,6 +242,7 @@ fn value_type<'a>(
         Type::String if DECIMALS.contains(&full.as_str()) => "Decimal".to_owned(),
         Type::String if REASONS.contains(&full.as_str()) => "Reason".to_owned(),
         Type::String => "String".to_owned(),
+        Type::Bytes => "Vec<u8>".to_owned(),
         Type::Message | Type::Enum => {
             let local = field.type_name().strip_prefix(PACKAGE).unwrap_or_default();
             by_hand(field).unwrap_or_else(|| interface.sdk_name(local)).to_owned()
@@ -247,6 +259,9 @@ fn reading(message: &str, field: &FieldDescriptorProto, of_one: &str) -> String 
         (Type::Message, _) if repeated => format!("each(wire.{name})?"),
         (Type::Message, _) if field.proto3_optional() => format!("wire.{name}.map(FromWire::read).transpose()?"),
         (Type::Message, _) => format!("FromWire::read(there(wire.{name}, \"{message}.{name}\")?)?"),
+        (Type::Enum, of_one) if repeated => {
+            format!("wire.{name}.into_iter().map({of_one}::from_number).collect()")
+        }
         (Type::Enum, of_one) if field.proto3_optional() => format!("wire.{name}.map({of_one}::from_number)"),
         (Type::Enum, of_one) => format!("{of_one}::from_number(wire.{name})"),
         (_, "Decimal") if field.proto3_optional() => {

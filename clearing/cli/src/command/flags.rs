@@ -26,10 +26,7 @@ const TOGETHER: &[(&str, &[&[&str]])] = &[
             &["which", "authority", "passphrase_command", "new_passphrase_command"],
         ],
     ),
-    (
-        "authority renew",
-        &[&["days", "authority", "passphrase_file"], &["days", "authority", "passphrase_command"]],
-    ),
+    ("authority renew", &[&["days", "authority", "passphrase_file"], &["days", "authority", "passphrase_command"]]),
     (
         "authority replace",
         &[
@@ -39,12 +36,33 @@ const TOGETHER: &[(&str, &[&[&str]])] = &[
     ),
     ("calendar set", &[&["expressions", "time_zone", "request_id"], &["none", "request_id"]]),
     (
+        "certificate crl",
+        &[
+            &["out", "force", "days", "authority", "passphrase_file"],
+            &["out", "force", "days", "authority", "passphrase_command"],
+        ],
+    ),
+    ("certificate invites", &[&["partner", "all", "limit"], &["person", "all", "limit"], &["auditor", "all", "limit"]]),
+    ("certificate list", &[&["partner", "all", "limit"], &["person", "all", "limit"], &["auditor", "all", "limit"]]),
+    (
+        "certificate revoke",
+        &[
+            &["serials", "reason", "yes", "request_id"],
+            &["serials", "reason", "dry_run"],
+            &["person", "reason", "yes", "request_id"],
+            &["person", "reason", "dry_run"],
+            &["auditor", "reason", "yes", "request_id"],
+            &["auditor", "reason", "dry_run"],
+        ],
+    ),
+    (
         "certificate server",
         &[
             &["server_names", "days", "authority", "passphrase_file"],
             &["server_names", "days", "authority", "passphrase_command"],
         ],
     ),
+    ("certificate withdraw", &[&["invites", "request_id"]]),
     ("demo", &[&["seed", "customers", "purchases", "keep", "report", "force"]]),
     ("entry find", &[&["member", "partner", "kind", "store", "till", "receipt", "day", "window", "before", "limit"]]),
     ("fund deposit", &[&["account", "amount", "request_id"]]),
@@ -240,6 +258,7 @@ const TOGETHER: &[(&str, &[&[&str]])] = &[
             "redeem_foreign_points_per_day",
             "cooling_seconds",
             "no_limits",
+            "invite",
             "request_id",
         ]],
     ),
@@ -261,6 +280,15 @@ const TOGETHER: &[(&str, &[&[&str]])] = &[
             "request_id",
         ]],
     ),
+    (
+        "partner invite",
+        &[
+            &["partner", "scopes", "hours", "bare"],
+            &["person", "scopes", "hours", "bare"],
+            &["auditor", "scopes", "hours", "bare"],
+        ],
+    ),
+    ("partner lock", &[&["partner", "yes", "request_id"], &["partner", "dry_run"]]),
     ("partner rename", &[&["partner", "name", "request_id"]]),
     ("partner state", &[&["partner", "state", "yes", "request_id"], &["partner", "state", "dry_run"]]),
     (
@@ -315,10 +343,12 @@ const TOGETHER: &[(&str, &[&[&str]])] = &[
 
 /// The commands that ask before they do what cannot be undone.
 const ASKING: &[&str] = &[
+    "certificate revoke",
     "member decay",
     "member extend-expiry",
     "member reinstate",
     "member write-off-debt",
+    "partner lock",
     "partner state",
     "settlement abort",
     "settlement confirm",
@@ -334,7 +364,12 @@ const UNASKED: &[(&str, &str)] = &[
     ("authority replace", "both roots are trusted until finish, which asks, and what it ends is kept"),
     ("authority show", "it only reads"),
     ("calendar set", "the next one replaces it"),
+    ("certificate crl", "it only reads; a file that is there is not overwritten"),
+    ("certificate invites", "it only reads"),
+    ("certificate list", "it only reads"),
     ("certificate server", "the next one replaces it"),
+    ("certificate show", "it only reads"),
+    ("certificate withdraw", "nobody has used it; a new invite takes its place"),
     ("completions", "it only reads"),
     ("calendar show", "it only reads"),
     ("config check", "it only reads"),
@@ -355,6 +390,7 @@ const UNASKED: &[(&str, &str)] = &[
     ("partner consent", "the next one replaces it"),
     ("partner consents", "it only reads"),
     ("partner create", "it moves nothing, and a partner that is suspended trades nothing"),
+    ("partner invite", "certificate withdraw takes it back"),
     ("partner limits", "the next ones replace them"),
     ("partner list", "it only reads"),
     ("partner rename", "the next one replaces it"),

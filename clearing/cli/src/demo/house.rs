@@ -66,6 +66,7 @@ impl DemoHouse {
             database_url: settings.database.clone(),
             clock: clock.clone(),
             identifier_key: material::identifier_key(&settings.identifier_key)?,
+            enrolment: None,
             // Its clock stands still, and is moved by the operator.
             sandbox: true,
             limits: ServerLimits::default(),

@@ -168,11 +168,53 @@ async fn what_the_house_shows_and_who_issues_is_renewed_while_everybody_goes_on(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_house_issues_under_an_encrypted_key_and_by_the_next_authority_after_sighup() {
+    let desk = Desk::new();
+    secret(&desk, "issuing.pass", "battery staple\n");
+    desk.json(&["init", "--domain", "points.example", "--listen", "127.0.0.1:0"]);
+    let encrypt = [&["authority", "encrypt", "issuing", "--new-passphrase-file", "issuing.pass"][..], &CONFIG].concat();
+    desk.json(&encrypt);
+    let serve = [&["serve", "--set", "enrolment.listen=127.0.0.1:0"], &CONFIG[..]].concat();
+    // Without its passphrase the house does not start, and says what is missing.
+    let refused = desk.run(&serve);
+    let told = text(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(2), "{told}");
+    assert!(told.contains("ca.key") && told.contains("authority.passphrase_file"), "{told}");
+
+    let passphrase = ["--set", "authority.passphrase_file=issuing.pass"];
+    let mut server = desk.serve(&[&serve[..], &passphrase].concat());
+    let endpoint = server.endpoint.clone();
+    let flags = [&["--endpoint", &endpoint][..], &passphrase, &CONFIG].concat();
+    let joins = async |id: &str| {
+        let created = desk.json(&[&["partner", "create", id, "--invite"][..], &flags].concat());
+        let invite = created["invite"]["string"].as_str().unwrap().parse().unwrap();
+        let folder = partner_sdk::Enrolment::new(invite).folder(desk.path(id)).enroll().await.unwrap();
+        folder.client_at(&endpoint).connect().await.unwrap().server_info().await.unwrap();
+        fs::read_to_string(desk.path(id).join("cert.pem")).unwrap()
+    };
+    // Whoever enrols has the issuing authority behind its certificate: the root alone is trusted.
+    let ca = |desk: &Desk| fs::read_to_string(desk.path("coalition/authority/ca.pem")).unwrap();
+    let first = ca(&desk);
+    assert!(joins("grocer").await.contains(&first));
+    let renewed = desk.json(&[&["authority", "renew"][..], &passphrase, &CONFIG].concat());
+    assert_eq!(renewed["encrypted"], true);
+    let line = hang_up(&mut server);
+    assert!(line.contains(renewed["serial"].as_str().unwrap()), "{line}");
+    let second = ca(&desk);
+    assert_ne!(first, second);
+    assert!(joins("fuel").await.contains(&second));
+    // The list of the revoked is signed under the same passphrase.
+    desk.json(&[&["certificate", "crl", "--out", "revoked.pem"][..], &flags].concat());
+    assert_eq!(server.stop("-TERM").0, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_partners_own_authority_is_registered_for_that_partner_and_taken_away_again() {
     let desk = Desk::new();
     desk.json(&["init", "--domain", "points.example", "--listen", "127.0.0.1:0"]);
     let mut server = desk.serve(&[&["serve"], &CONFIG[..]].concat());
-    let asking = [&["--endpoint", &server.endpoint][..], &CONFIG].concat();
+    let endpoint = server.endpoint.clone();
+    let asking = [&["--endpoint", &endpoint][..], &CONFIG].concat();
     for id in ["GROCER", "FUEL"] {
         desk.json(&[&["partner", "create", id][..], &asking].concat());
     }
@@ -190,7 +232,7 @@ async fn a_partners_own_authority_is_registered_for_that_partner_and_taken_away_
     }
     let hears = async |id: &str| {
         let folder = desk.path("own");
-        let connected = partner_sdk::Client::builder(&server_endpoint(&asking))
+        let connected = partner_sdk::Client::builder(&endpoint)
             .ca_file(folder.join("ca.pem"))
             .identity_files(folder.join(format!("{id}.pem")), folder.join(format!("{id}.key")))
             .connect()
@@ -223,12 +265,6 @@ async fn a_partners_own_authority_is_registered_for_that_partner_and_taken_away_
     assert_eq!(server.stop("-TERM").0, Some(0));
 }
 
-/// The endpoint among the flags of a command.
-fn server_endpoint(flags: &[&str]) -> String {
-    let at = flags.iter().position(|flag| *flag == "--endpoint").unwrap();
-    flags[at + 1].to_owned()
-}
-
 #[test]
 fn sighup_reads_the_configuration_again_and_says_what_it_read_and_what_it_did_not() {
     let desk = Desk::new();
@@ -256,7 +292,8 @@ fn sighup_reads_the_configuration_again_and_says_what_it_read_and_what_it_did_no
     assert!(line.contains("house.drain_seconds") && !line.contains("tls."), "{line}");
     assert!(reaches(&desk, &server));
     let stolen = ["--set", "client.cert=stolen/operator.pem", "--set", "client.key=stolen/operator.key"];
-    let ask = [&["window", "list", "--endpoint", &server.endpoint][..], &CONFIG, &stolen].concat();
+    let endpoint = server.endpoint.clone();
+    let ask = [&["window", "list", "--endpoint", &endpoint][..], &CONFIG, &stolen].concat();
     let (code, error) = desk.failure(&ask);
     assert_ne!(code, 0, "{error}");
     // A file that is gone is named, and all stays as it was.

@@ -6,6 +6,7 @@
 mod audit;
 mod authority;
 mod causes;
+mod certificates;
 mod check;
 mod coalition;
 mod demo;

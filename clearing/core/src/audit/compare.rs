@@ -8,6 +8,7 @@ use crate::audit::violation::Violation;
 use crate::book::Book;
 use crate::chart::{MoneyAccount, PointsAccount};
 use crate::facts::coalition::{Calendar, Coalition, House};
+use crate::facts::credential::{Credential, Holder, Invite, Revocation, Serial};
 use crate::facts::hold::Hold;
 use crate::facts::limits::{Consent, Guard};
 use crate::facts::lot::{Lot, LotId};
@@ -16,7 +17,7 @@ use crate::facts::partner::Partner;
 use crate::facts::returned::{Returned, ReturnedAmount};
 use crate::facts::terms::{Funding, Terms};
 use crate::facts::window::{FundingGroup, Gross, Window};
-use crate::units::{EntryId, MemberId, Money, PartnerId, Points, WindowNumber};
+use crate::units::{EntryId, InviteId, MemberId, Money, PartnerId, Points, WindowNumber};
 
 /// What is stored against what the journal gives: `rebuilt` is a book to which every entry was applied in journal
 /// order. What is zero on one side may be missing on the other.
@@ -67,6 +68,14 @@ pub fn compare_house(stored: &Book, rebuilt: &Book) -> Vec<Violation> {
     };
     let version = |(partner, version): &(PartnerId, u32), _: &Terms| format!("terms {version} of {partner}");
     differ(&unit, version, &versions(house), &versions(of_journal), None, &mut found);
+    let invite = |id: &InviteId, invite: &Invite| format!("invite {id} of {}", invite.holder);
+    differ(&unit, invite, &stored.invites, &rebuilt.invites, None, &mut found);
+    let credential = |serial: &Serial, credential: &Credential| format!("credential {serial} of {}", credential.holder);
+    differ(&unit, credential, &stored.credentials, &rebuilt.credentials, None, &mut found);
+    let serial = |serial: &Serial, _: &Revocation| format!("the revocation of the certificate {serial}");
+    differ(&unit, serial, &house.revoked.serials, &of_journal.revoked.serials, None, &mut found);
+    let holder = |holder: &Holder, _: &Revocation| format!("the revocation of all that {holder} had");
+    differ(&unit, holder, &house.revoked.holders, &of_journal.revoked.holders, None, &mut found);
     let one = |book: &Book| BTreeMap::from([((), book.open_window)]);
     let open = |(): &(), _: &WindowNumber| "the open window".to_owned();
     differ(&unit, open, &one(stored), &one(rebuilt), None, &mut found);

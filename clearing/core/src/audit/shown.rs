@@ -5,6 +5,7 @@ use std::fmt;
 use rust_decimal::Decimal;
 
 use crate::facts::coalition::{Calendar, Coalition, House};
+use crate::facts::credential::{Credential, Device, Invite, Revocation};
 use crate::facts::hold::Hold;
 use crate::facts::limits::{Consent, Guard, Limits};
 use crate::facts::lot::Lot;
@@ -15,7 +16,7 @@ use crate::facts::proof::ClassAmounts;
 use crate::facts::returned::{Returned, ReturnedAmount};
 use crate::facts::terms::{Breakage, Terms};
 use crate::facts::window::{FundingGroup, Gross, Leg, ParticipantWindow, Settlement, Window};
-use crate::units::{Currency, Money, PartnerId, Points, WindowNumber};
+use crate::units::{Currency, Hash, Money, PartnerId, Points, WindowNumber};
 
 /// An amount of money with its currency, such as `-188.90 RUB`. Wider than any balance: a broken sum is shown, too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -342,6 +343,73 @@ impl Shown for Limits {
 impl Shown for Calendar {
     fn fields(&self, _: &Unit) -> Vec<(&'static str, String)> {
         vec![("cut-offs", list(self.cut_offs.iter().cloned())), ("time zone", self.time_zone.clone())]
+    }
+}
+
+/// What a device is limited to.
+fn of_device(device: Option<&Device>) -> String {
+    let Some(Device { name, store, till, calls_per_second, connections_max }) = device else {
+        return "none".to_owned();
+    };
+    let code = |code: &Option<crate::facts::origin::Code>| or_none(code.as_ref().map(|code| code.as_str().to_owned()));
+    let (store, till) = (code(store), code(till));
+    format!("{}, store {store}, till {till}, {calls_per_second} calls, {connections_max} connections", name.as_str())
+}
+
+/// The first bytes of a hash.
+fn of_hash(hash: &Hash) -> String {
+    hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}
+
+impl Shown for Invite {
+    fn fields(&self, _: &Unit) -> Vec<(&'static str, String)> {
+        let Self { holder, scopes, device, secret, created, ends, by, made_with, withdrawn, used, foreign_attempts } =
+            self;
+        vec![
+            ("holder", holder.to_string()),
+            ("scopes", scopes.to_string()),
+            ("device", of_device(device.as_ref())),
+            ("secret's hash", of_hash(secret)),
+            ("made", created.to_string()),
+            ("end", ends.to_string()),
+            ("made by", by.to_string()),
+            ("made with", or_none(*made_with)),
+            ("withdrawn", or_none(*withdrawn)),
+            ("used", or_none(used.map(|(time, serial)| format!("{time} for {serial}")))),
+            ("foreign attempts", foreign_attempts.to_string()),
+        ]
+    }
+}
+
+impl Shown for Credential {
+    fn fields(&self, _: &Unit) -> Vec<(&'static str, String)> {
+        let Self { holder, scopes, device, key, created, begins, ends, line, invite, renews, entry } = self;
+        vec![
+            ("holder", holder.to_string()),
+            ("scopes", scopes.to_string()),
+            ("device", of_device(device.as_ref())),
+            ("key", of_hash(key)),
+            ("issued", created.to_string()),
+            ("begin", begins.to_string()),
+            ("end", ends.to_string()),
+            ("line", line.to_string()),
+            ("invite", or_none(*invite)),
+            ("renews", or_none(*renews)),
+            ("made by entry", entry.to_string()),
+        ]
+    }
+}
+
+impl Shown for Revocation {
+    fn fields(&self, _: &Unit) -> Vec<(&'static str, String)> {
+        let Self { time, cut, ends, by, reason } = self;
+        vec![
+            ("revoked", time.to_string()),
+            ("those that begin by", cut.to_string()),
+            ("end", ends.to_string()),
+            ("by", by.to_string()),
+            ("reason", reason.as_str().to_owned()),
+        ]
     }
 }
 

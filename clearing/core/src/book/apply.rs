@@ -77,7 +77,7 @@ impl Book {
         }
         self.apply_to_legs(entry);
         self.apply_hold(id, entry)?;
-        self.apply_facts(entry)?;
+        self.apply_facts(id, entry)?;
         self.apply_receipt(id, entry);
         self.apply_redemption(entry)
     }
@@ -288,7 +288,7 @@ impl Book {
     }
 
     /// What an entry records besides its postings.
-    fn apply_facts(&mut self, entry: &Entry) -> Result<(), Overflow> {
+    fn apply_facts(&mut self, id: EntryId, entry: &Entry) -> Result<(), Overflow> {
         for fact in entry.facts.iter() {
             match fact {
                 Fact::Reversal(parts) => self.apply_reversal(parts)?,
@@ -324,6 +324,11 @@ impl Book {
                 }
                 Fact::Aborted(aborted) => self.apply_abort(aborted.window),
                 Fact::Forgotten(forgotten) => self.apply_forgetting(forgotten.until),
+                Fact::Invited(invited) => self.apply_invites(invited, entry.time),
+                Fact::InvitesWithdrawn(withdrawn) => self.apply_withdrawal(withdrawn, entry.time),
+                Fact::CredentialIssued(issued) => self.apply_issued(id, issued, entry.time),
+                Fact::ForeignAttempt(foreign) => self.apply_foreign(foreign),
+                Fact::Revoked(revoked) => self.apply_revocation(revoked, entry),
                 // What an abandoned request did is undone by postings. Redemptions and holds are applied where their rows are; what says why, or what was before, changes nothing.
                 Fact::Redemption(_)
                 | Fact::Hold(_)

@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::chart::{MoneyAccount, PointsAccount};
 use crate::facts::answer::Attachment;
+use crate::facts::credential::{Holder, Serial};
 use crate::facts::limits::Guard;
 use crate::facts::lot::LotId;
 use crate::facts::member::IdentifierLink;
 use crate::facts::receipt::ReceiptLine;
 use crate::facts::window::Gross;
-use crate::units::{EntryId, IdentifierHash, MemberId, Money, PartnerId, Points, RequestId, WindowNumber};
+use crate::units::{EntryId, IdentifierHash, InviteId, MemberId, Money, PartnerId, Points, RequestId, WindowNumber};
 
 /// Everything that a batch changed, by key, in key order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -61,6 +62,14 @@ pub struct Changes {
     pub windows: BTreeSet<WindowNumber>,
     /// Those of them that were made.
     pub new_windows: BTreeSet<WindowNumber>,
+    /// Invites made, used, taken back or tried again.
+    pub invites: BTreeSet<InviteId>,
+    /// Credentials issued.
+    pub credentials: BTreeSet<Serial>,
+    /// Serial numbers that were revoked, or are forgotten as they have ended.
+    pub revoked_serials: BTreeSet<Serial>,
+    /// Holders of which all was revoked.
+    pub revoked_holders: BTreeSet<Holder>,
 }
 
 /// A key recorded in this batch.
@@ -90,6 +99,10 @@ impl Changes {
 
     /// Whether what every node keeps of the house is out of date after this batch.
     pub fn house_changed(&self) -> bool {
-        !self.partners.is_empty() || !self.new_terms.is_empty() || self.calendar
+        !self.partners.is_empty()
+            || !self.new_terms.is_empty()
+            || self.calendar
+            || !self.revoked_serials.is_empty()
+            || !self.revoked_holders.is_empty()
     }
 }

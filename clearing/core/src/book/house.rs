@@ -6,6 +6,10 @@ use std::sync::Arc;
 use crate::book::Book;
 use crate::chart::MoneyAccount;
 use crate::facts::coalition::{Calendar, House};
+use crate::facts::credential::{
+    Credential, ForeignFacts, Invite, InvitedFacts, IssuedFacts, NewInvite, Revocation, RevokedFacts, Serial,
+    WithdrawnFacts,
+};
 use crate::facts::entry::Entry;
 use crate::facts::limits::Consent;
 use crate::facts::order::{OrderMode, OrderParty};
@@ -15,7 +19,7 @@ use crate::facts::window::{Leg, LegState, ParticipantWindow, Settlement, Settlem
 use crate::facts::{ConsentFacts, FoundedFacts, LimitsFacts, PartnerFacts, RenameFacts, StateFacts, TermsFacts};
 use crate::netting;
 use crate::netting::choose;
-use crate::units::{Money, Overflow, PartnerId, Timestamp, WindowNumber};
+use crate::units::{EntryId, InviteId, Money, Overflow, PartnerId, Timestamp, WindowNumber};
 
 impl Book {
     fn house_mut(&mut self) -> &mut House {
@@ -76,6 +80,78 @@ impl Book {
         let known = self.consents.entry(key).or_default();
         *known = Consent { granted: consent.granted, budget: consent.budget, used: known.used };
         self.changes.consents_given.insert(key);
+    }
+
+    pub(super) fn apply_invites(&mut self, invited: &InvitedFacts, time: Timestamp) {
+        let InvitedFacts { holder, scopes, ends, by, made_with, invites } = invited;
+        for NewInvite { id, secret, device } in invites {
+            let invite = Invite {
+                holder: *holder,
+                scopes: *scopes,
+                device: device.clone(),
+                secret: *secret,
+                created: time,
+                ends: *ends,
+                by: *by,
+                made_with: *made_with,
+                withdrawn: None,
+                used: None,
+                foreign_attempts: 0,
+            };
+            self.invites.insert(*id, invite);
+            self.changes.invites.insert(*id);
+        }
+    }
+
+    fn apply_to_invite(&mut self, id: InviteId, change: impl FnOnce(&mut Invite)) {
+        if let Some(invite) = self.invites.get_mut(&id) {
+            change(invite);
+            self.changes.invites.insert(id);
+        }
+    }
+
+    pub(super) fn apply_withdrawal(&mut self, withdrawn: &WithdrawnFacts, time: Timestamp) {
+        for id in &withdrawn.invites {
+            self.apply_to_invite(*id, |invite| invite.withdrawn = Some(time));
+        }
+    }
+
+    pub(super) fn apply_issued(&mut self, entry: EntryId, issued: &IssuedFacts, time: Timestamp) {
+        let IssuedFacts { serial, holder, scopes, device, key, begins, ends, line, invite, renews, certificate: _ } =
+            issued.clone();
+        let credential =
+            Credential { holder, scopes, device, key, created: time, begins, ends, line, invite, renews, entry };
+        self.credentials.insert(serial, credential);
+        self.changes.credentials.insert(serial);
+        if let Some(invite) = invite {
+            self.apply_to_invite(invite, |invite| invite.used = Some((time, serial)));
+        }
+    }
+
+    pub(super) fn apply_foreign(&mut self, foreign: &ForeignFacts) {
+        self.apply_to_invite(foreign.invite, |invite| invite.foreign_attempts += 1);
+    }
+
+    /// Certificates that have ended by then are refused for that, and need not be known any more.
+    pub(super) fn apply_revocation(&mut self, new: &RevokedFacts, entry: &Entry) {
+        let RevokedFacts { by, cut, holder, serials, invites: _ } = new;
+        let Some(reason) = entry.facts.reason().cloned() else { return };
+        let revocation = |ends| Revocation { time: entry.time, cut: *cut, ends, by: *by, reason: reason.clone() };
+        let revoked = &mut self.house_mut().revoked;
+        let ended: Vec<Serial> =
+            revoked.serials.iter().filter(|(_, known)| known.ends < *cut).map(|(serial, _)| *serial).collect();
+        for serial in &ended {
+            revoked.serials.remove(serial);
+        }
+        // What a holder had is told, and known by the holder.
+        if let Some(holder) = holder {
+            revoked.holders.insert(*holder, revocation(Timestamp::NEVER));
+            self.changes.revoked_holders.insert(*holder);
+        } else {
+            revoked.serials.extend(serials.iter().map(|(serial, ends)| (*serial, revocation(*ends))));
+            self.changes.revoked_serials.extend(serials.iter().map(|(serial, _)| *serial));
+        }
+        self.changes.revoked_serials.extend(ended);
     }
 
     pub(super) fn apply_calendar(&mut self, calendar: &Calendar) {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use borsh::{BorshDeserialize, BorshSerialize};
 
+use crate::facts::credential::Enrolment;
 use crate::facts::limits::LimitsUsed;
 use crate::facts::order::Order;
 use crate::facts::window::{Leg, Settlement};
@@ -245,6 +246,8 @@ pub enum HouseReply {
     Legs(Vec<(PartnerId, Leg)>),
     /// How much was used of the limits that were set.
     Limits(LimitsUsed),
+    /// Whether a credential was issued.
+    Enrolment(Enrolment),
 }
 
 /// What a close made.

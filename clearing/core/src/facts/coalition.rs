@@ -8,6 +8,7 @@ use jiff::tz::TimeZone;
 use serde::Deserialize;
 
 use crate::days::days_later;
+use crate::facts::credential::Revoked;
 use crate::facts::limits::Limits;
 use crate::facts::partner::Partner;
 use crate::facts::terms::Terms;
@@ -25,6 +26,8 @@ pub struct House {
     pub partners: BTreeMap<PartnerId, Partner>,
     /// The calendar of cut-offs.
     pub calendar: Calendar,
+    /// The certificates that are trusted no more.
+    pub revoked: Revoked,
 }
 
 impl House {

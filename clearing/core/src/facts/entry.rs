@@ -135,6 +135,18 @@ kinds! {
     UnfreezeMember = "unfreeze_member", Yes;
     /// A partner got another name for people.
     RenamePartner = "rename_partner", Yes;
+    /// Holders of new credentials were invited.
+    CreateInvites = "create_invites", Yes;
+    /// Invites were taken back.
+    WithdrawInvites = "withdraw_invites", Yes;
+    /// An invite was used: a credential was issued.
+    Enroll = "enroll", Yes;
+    /// An invite that was used was shown again, with another key.
+    RefuseEnrolment = "refuse_enrolment", Yes;
+    /// A credential got a successor.
+    RenewCertificate = "renew_certificate", Yes;
+    /// Credentials are trusted no more.
+    RevokeCredentials = "revoke_credentials", Yes;
 }
 
 impl EntryKind {

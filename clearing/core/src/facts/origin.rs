@@ -90,6 +90,13 @@ impl Code {
     }
 }
 
+/// Read as the code of a store or till.
+impl<'de> Deserialize<'de> for Code {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::new(&<String as Deserialize>::deserialize(deserializer)?).map_err(D::Error::custom)
+    }
+}
+
 /// A trading day, `2026-02-01`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, BorshSerialize, BorshDeserialize)]
 pub struct BusinessDate {

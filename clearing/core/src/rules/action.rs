@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::chart::{MoneyAccount, PointsAccount};
 use crate::facts::coalition::{Calendar, Coalition, House};
+use crate::facts::credential::Holder;
 use crate::facts::entry::{Entry, EntryKind, IsDecision};
 use crate::facts::limits::Limits;
 use crate::facts::order::{OrderMode, OrderParty};
@@ -11,6 +12,9 @@ use crate::facts::terms::Terms;
 use crate::facts::window::{SettlementState, WindowState};
 use crate::facts::{Fact, FoundedFacts};
 use crate::units::{Money, PartnerId, Points, WindowNumber};
+
+/// Serial numbers of a revocation that are named, of however many.
+const SERIALS_NAMED: usize = 10;
 
 /// One field that a decision changed, in words.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,6 +73,13 @@ impl Entry {
         let ends = facts.paid().into_iter().flat_map(|paid| [paid.payer, paid.payee]);
         partners.extend(ends.filter_map(OrderParty::participant));
         partners.extend(facts.extended().map(|extended| extended.issuer));
+        let holders = [
+            facts.invited().map(|invited| invited.holder),
+            facts.withdrawn().map(|withdrawn| withdrawn.by),
+            facts.issued().map(|issued| issued.holder),
+            facts.revoked().and_then(|revoked| revoked.holder),
+        ];
+        partners.extend(holders.into_iter().flatten().filter_map(Holder::partner_of));
         partners
     }
 
@@ -176,6 +187,49 @@ impl Entry {
                     frozen.before.map(|until| until.to_string()),
                     frozen.until.map(|until| until.to_string()),
                 )),
+                Fact::Invited(invited) => changes.extend(compared(
+                    Vec::new(),
+                    vec![
+                        field("holder", Some(invited.holder.to_string())),
+                        field("scopes", Some(invited.scopes.to_string())),
+                        field("invite_count", Some(invited.invites.len().to_string())),
+                        field("end_time", Some(invited.ends.to_string())),
+                        field("created_by", Some(invited.by.to_string())),
+                    ],
+                )),
+                Fact::InvitesWithdrawn(withdrawn) => {
+                    let count = withdrawn.invites.len().to_string();
+                    changes.push(FieldChange::new("withdrawn_count", None, Some(count)));
+                }
+                Fact::CredentialIssued(issued) => changes.extend(compared(
+                    Vec::new(),
+                    vec![
+                        field("serial", Some(issued.serial.to_string())),
+                        field("holder", Some(issued.holder.to_string())),
+                        field("scopes", Some(issued.scopes.to_string())),
+                        field("device", issued.device.as_ref().map(|device| device.name.as_str())),
+                        field("end_time", Some(issued.ends.to_string())),
+                        field("invite_id", issued.invite.map(|invite| invite.to_string())),
+                        field("renews_serial", issued.renews.map(|serial| serial.to_string())),
+                    ],
+                )),
+                Fact::ForeignAttempt(foreign) => {
+                    changes.push(FieldChange::new("foreign_attempt", None, Some(foreign.invite.to_string())));
+                }
+                Fact::Revoked(revoked) => {
+                    let few: Vec<String> =
+                        revoked.serials.iter().take(SERIALS_NAMED).map(|(serial, _)| serial.to_string()).collect();
+                    changes.extend(compared(
+                        Vec::new(),
+                        vec![
+                            field("holder", revoked.holder.map(|holder| holder.to_string())),
+                            field("serials", Some(few.join(" ")).filter(|few| !few.is_empty())),
+                            field("revoked_count", Some(revoked.serials.len().to_string())),
+                            field("withdrawn_count", Some(revoked.invites.to_string())),
+                            field("revoked_by", Some(revoked.by.to_string())),
+                        ],
+                    ));
+                }
                 Fact::Redemption(_)
                 | Fact::Hold(_)
                 | Fact::Reversal(_)

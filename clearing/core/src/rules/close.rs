@@ -88,6 +88,7 @@ impl Book {
             fresh_member: MemberId(0),
             fresh_salt: [0; 16],
             now,
+            badge: None,
         };
         let closing = CloseWindow { expected: Some(number) }.decide(&self, &ask, &Admitted::default())?;
         for entry in closing.entries {

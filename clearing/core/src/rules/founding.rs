@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::book::Book;
 use crate::facts::coalition::{Calendar, Coalition, House};
+use crate::facts::credential::Revoked;
 use crate::facts::entry::{EntryDraft, EntryKind};
 use crate::facts::{CalendarFacts, Fact, FoundedFacts, PartnerFacts, TermsFacts};
 use crate::rejection::Rejection;
@@ -13,7 +14,15 @@ use crate::units::{BatchId, PartnerId, Timestamp};
 impl Book {
     /// A book of a coalition of which nothing is known but its settings. What founds it is the first thing it is told.
     pub fn unfounded(coalition: Coalition) -> Self {
-        Self::new(Arc::new(House { coalition, partners: BTreeMap::new(), calendar: Calendar::default() }), 1)
+        Self::new(
+            Arc::new(House {
+                coalition,
+                partners: BTreeMap::new(),
+                calendar: Calendar::default(),
+                revoked: Revoked::default(),
+            }),
+            1,
+        )
     }
 
     /// Founds a coalition: an entry for its settings, one for each partner with all its terms, one for the calendar.

@@ -10,6 +10,7 @@ use clearing_core::book::Book;
 use clearing_core::command::{Command, Request};
 use clearing_core::facts::answer::{Accepted, Answer, MemberReply, Reply, Reversed};
 use clearing_core::facts::coalition::{Calendar, Coalition, House, NoticeDays, Recovery};
+use clearing_core::facts::credential::Revoked;
 use clearing_core::facts::entry::{Entry, EntryKind};
 use clearing_core::facts::limits::Limits;
 use clearing_core::facts::member::MemberRef;
@@ -101,7 +102,7 @@ pub fn house(coalition: Coalition, partners: &[(&str, Terms)]) -> House {
         };
         (partner.id, partner)
     });
-    House { coalition, partners: partners.collect(), calendar: Calendar::default() }
+    House { coalition, partners: partners.collect(), calendar: Calendar::default(), revoked: Revoked::default() }
 }
 
 /// A, B, C and the operator under one funding, with an acceptance fee of 2 % that acceptors bear: the coalition of most
@@ -148,6 +149,7 @@ impl Play {
             fresh_member: MemberId(self.count),
             fresh_salt: [7; 16],
             attachment: None,
+            badge: None,
         }
     }
 

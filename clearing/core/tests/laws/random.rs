@@ -4,6 +4,7 @@ use clearing_core::chart::Fund;
 use clearing_core::command::{Command, Request};
 use clearing_core::facts::answer::Answer;
 use clearing_core::facts::coalition::{Calendar, House, Recovery};
+use clearing_core::facts::credential::{Badge, Device, Holder, NewInvite, Scope, Scopes, Serial};
 use clearing_core::facts::entry::EntryKind;
 use clearing_core::facts::hold::{Hold, HoldState};
 use clearing_core::facts::limits::Limits;
@@ -18,6 +19,7 @@ use clearing_core::rules::abandon::AbandonRequest;
 use clearing_core::rules::calendar::SetCalendar;
 use clearing_core::rules::care::{ExtendExpiry, FreezeMember, ReinstatePoints, UnfreezeMember, WriteOffDebt};
 use clearing_core::rules::close::CloseWindow;
+use clearing_core::rules::credential::{CreateInvites, Enroll, Made, Renew, RevokeCredentials, WithdrawInvites};
 use clearing_core::rules::decay::RunDecay;
 use clearing_core::rules::due::RunDueWork;
 use clearing_core::rules::forget::ForgetRequests;
@@ -32,10 +34,11 @@ use clearing_core::rules::redemption::{RedeemPoints, ReturnRedemption};
 use clearing_core::rules::reversal::{ReversalTarget, ReverseIssue};
 use clearing_core::rules::settlement::{AbortSettlement, ConfirmSettlement, ExportOrders};
 use clearing_core::rules::terms::SetTerms;
-use clearing_core::units::{EntryId, Money, PartnerId, Points, Rate, WindowNumber};
+use clearing_core::units::{EntryId, InviteId, Money, PartnerId, Points, Rate, Timestamp, WindowNumber};
 use proptest::prelude::*;
 use proptest::sample::Index;
 use rust_decimal::Decimal;
+use sha2::{Digest as _, Sha256};
 
 use crate::house::{self, Play, START, coalition, house, id, member_ref, request_id, terms};
 
@@ -254,6 +257,12 @@ pub(crate) enum Rare {
     Freeze {
         number: u32,
     },
+    /// One of the operations on invites and credentials, by the number.
+    Credential {
+        by: usize,
+        number: u32,
+        of: Index,
+    },
 }
 
 pub(crate) fn rare() -> impl Strategy<Value = Op> {
@@ -262,8 +271,8 @@ pub(crate) fn rare() -> impl Strategy<Value = Op> {
     let rare = prop_oneof![
         6 => (by.clone(), member.clone(), 1..300i64)
             .prop_map(|(by, member, points)| Rare::RedeemById { by, member, points }),
-        6 => on.prop_map(|(by, member, points, receipt, line)| Rare::RedeemOn { by, member, points, receipt, line }),
-        2 => by.prop_map(|partner| Rare::HalfOfReceipts { partner }),
+        9 => on.prop_map(|(by, member, points, receipt, line)| Rare::RedeemOn { by, member, points, receipt, line }),
+        3 => by.prop_map(|partner| Rare::HalfOfReceipts { partner }),
         6 => (any::<Index>(), 1..300i64).prop_map(|(of, points)| Rare::ReverseReceipt { of, points }),
         4 => member.prop_map(|member| Rare::DueWork { member }),
         // A freeze and a name are of no draw of their own, so that plays of a seed that never changes stay what they are.
@@ -274,6 +283,8 @@ pub(crate) fn rare() -> impl Strategy<Value = Op> {
         }),
         1 => (0..9u32, any_terms()).prop_map(|(number, terms)| Rare::CreatePartner { number, terms }),
         1 => Just(Rare::Forget),
+        9 => ((0..PARTNERS.len()), 0..64u32, any::<Index>())
+            .prop_map(|(by, number, of)| Rare::Credential { by, number, of }),
     ];
     rare.prop_map(Op::Rare)
 }
@@ -751,6 +762,7 @@ impl Asked {
                 let rename = RenamePartner { partner, display_name: format!("Brand {number}") };
                 (PartnerId::operator(), Command::RenamePartner(rename))
             }
+            Rare::Credential { by, number, of } => return self.of_credentials(PARTNERS[*by], *number, of),
             Rare::Freeze { number } => {
                 let (member, reason) = (member_ref(MEMBERS[*number as usize % 3]), Code::new("law").unwrap());
                 let end = (number % 2 == 0).then(|| play.now.plus_seconds(i64::from(*number) * 7200 - 100_000));
@@ -763,6 +775,82 @@ impl Asked {
             request.origin.receipt_line = Some(line);
             request.origin.receipt_total = Some(Money(20_000));
         }
+        self.requests.push(request.clone());
+        Some(request)
+    }
+}
+
+impl Asked {
+    /// An operation on invites and credentials. Keys, secrets and serial numbers are few, so that some meet again.
+    fn of_credentials(&mut self, by: &str, number: u32, of: &Index) -> Option<Request> {
+        let play = &mut self.play;
+        let hash = |of: &str, number: u32| <[u8; 32]>::from(Sha256::digest(format!("{of}{number}")));
+        let (which, some) = (number % 8, number / 8);
+        let caller = id(by);
+        let count = u32::try_from(self.requests.len()).unwrap();
+        let serial = |count: u32| -> Serial { format!("40{count:030x}").parse().unwrap() };
+        let made = |play: &Play, key: u32| Made {
+            serial: serial(count + 1),
+            certificate: vec![7; 40],
+            begins: play.now.plus_seconds(-300),
+            ends: play.now.plus_days(i64::from(some) * 4 + 1),
+            key: hash("key", key),
+        };
+        let invites: Vec<InviteId> = play.book.invites.keys().copied().collect();
+        let credentials: Vec<(Serial, Holder, Scopes, Timestamp)> = play
+            .book
+            .credentials
+            .iter()
+            .map(|(serial, known)| (*serial, known.holder, known.scopes, known.begins))
+            .collect();
+        let invite = (!invites.is_empty()).then(|| *of.get(&invites));
+        let credential = (!credentials.is_empty()).then(|| *of.get(&credentials));
+        let badge = |(serial, holder, scopes, begins)| Badge { serial, holder, scopes, begins, now: play.now };
+        let mut shown = credential.filter(|known| known.1 == Holder::partner(caller) && some % 2 == 0).map(badge);
+        let command: Command = match which {
+            0 | 1 => {
+                let new = |at: u32| NewInvite {
+                    id: InviteId(request_id(play.now, u128::from(count) * 8 + u128::from(at)).0),
+                    secret: hash("secret", at),
+                    device: (at == 2).then(|| Device {
+                        name: Code::new("till").unwrap(),
+                        store: Code::new("s1").ok(),
+                        till: None,
+                        calls_per_second: 5,
+                        connections_max: 0,
+                    }),
+                };
+                let holder = [None, Some(Holder::partner(caller)), Some(Holder::partner(id("A")))][some as usize % 3];
+                let scopes = if some < 4 { Scopes::WHOLE } else { [Scope::Issue, Scope::Read].into_iter().collect() };
+                let ends = (some % 4 == 1).then(|| play.now.plus_seconds(3_600));
+                let known = invite.filter(|_| some == 7).map(|id| NewInvite { id, ..new(0) });
+                let invites = (0..3).map(new).chain(known).collect();
+                CreateInvites { holder, scopes, ends, invites }.into()
+            }
+            2 => WithdrawInvites { invites: vec![invite.unwrap_or(InviteId(0))] }.into(),
+            3..6 => {
+                shown = None;
+                let invite = invite?;
+                let made = made(play, some % 2);
+                let secret = if some == 7 { hash("none", 0) } else { play.book.invites[&invite].secret };
+                Enroll { invite, secret, made }.into()
+            }
+            6 => {
+                let (renews, holder, ..) = credential?;
+                shown = credential.map(badge);
+                Renew { renews, holder, ended: some % 2 == 1, made: made(play, some % 3) }.into()
+            }
+            _ => {
+                let reason = Code::new("law").unwrap();
+                let holder = (some == 3).then(|| Holder::partner(caller));
+                let serials =
+                    if holder.is_some() { Vec::new() } else { vec![credential.map_or(serial(0), |known| known.0)] };
+                RevokeCredentials { serials, holder, reason }.into()
+            }
+        };
+        let own = matches!(command, Command::Enroll(_) | Command::Renew(_));
+        let request = play.request(if own { PartnerId::operator() } else { caller }, command);
+        let request = Request { badge: shown, ..request };
         self.requests.push(request.clone());
         Some(request)
     }

@@ -108,6 +108,7 @@ impl Asked<'_> {
             fresh_member: clock::fresh_member_id(),
             fresh_salt: clock::random_bytes(),
             attachment: None,
+            badge: None,
         };
         match book.execute(&asked, self.now).result?.reply {
             Reply::Member(reply) => Ok(reply),

@@ -160,6 +160,7 @@ async fn set_state(arena: &Arena, partner: &str, state: PartnerState) {
         fresh_member: MemberId(fresh_uuid()),
         fresh_salt: [7; 16],
         attachment: None,
+        badge: None,
     };
     writer.ask(request).await.unwrap().answer.result.unwrap();
     drop(writer);
