@@ -64,6 +64,28 @@ impl PrivateKey {
         Self(Zeroizing::new(pem.to_owned()))
     }
 
+    /// A new one, ECDSA P-256.
+    ///
+    /// # Errors
+    ///
+    /// The system gives no random numbers.
+    pub fn generate() -> Result<Self, CertError> {
+        Ok(Self(Zeroizing::new(KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?.serialize_pem())))
+    }
+
+    /// A signing request (PKCS#10, DER) that says nothing but the key: all else is the authority's to say.
+    ///
+    /// # Errors
+    ///
+    /// A text that is no private key.
+    pub fn signing_request(&self) -> Result<Vec<u8>, CertError> {
+        let key = KeyPair::from_pem(&self.0)
+            .map_err(|error| CertError::Unreadable { what: "private key", why: error.to_string() })?;
+        let mut params = CertificateParams::default();
+        params.distinguished_name = DistinguishedName::new();
+        Ok(params.serialize_request(&key)?.der().to_vec())
+    }
+
     /// The secret itself; [`crate::write_private`] is the way to keep it.
     #[must_use]
     pub fn expose_pem(&self) -> &str {

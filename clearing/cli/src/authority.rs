@@ -337,7 +337,7 @@ fn show(folder: &Folder) -> Result<Answer, Failure> {
         let (subject, serial) = (certificate.subject.clone(), certificate.serial_hex.clone());
         vec![(*name).to_owned(), subject, serial, end, days, (*key).to_owned()]
     };
-    let page = Page::new().table(&["authority", "name", "serial", "ends", ">days", "key"], all.iter().map(row));
+    let page = Page::new().table(&["authority", "name", "serial", "ends (UTC)", ">days", "key"], all.iter().map(row));
     let clear = all.iter().find(|told| told.name == "root" && told.key == "in the clear");
     let page = match clear {
         Some(_) => page.text(root_in_the_clear(&folder.at(ROOT_KEY_FILE))).next("clearing authority encrypt root"),

@@ -185,7 +185,7 @@ impl From<CertError> for Failure {
         if matches!(error, CertError::OutlivesAuthority { .. }) {
             return failure.hint("give fewer --days, or renew the authority: clearing authority renew");
         }
-        if matches!(error, CertError::Sealed) {
+        if matches!(error, CertError::Sealed | CertError::WrongPassphrase) {
             return failure
                 .hint("type the passphrase at a terminal, or name it with --passphrase-file or --passphrase-command");
         }

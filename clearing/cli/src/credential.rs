@@ -22,6 +22,7 @@ use crate::invite::Whose;
 use crate::irrevocable::{Irrevocable, Plan};
 use crate::output::{Answer, Page};
 use crate::passphrase::PassphraseFlags;
+use crate::renewal;
 use crate::server_certificate;
 use crate::session::{Effect, Session, moment, moment_or_none};
 use crate::times::Zone;
@@ -56,6 +57,11 @@ pub enum Command {
     #[command(after_help = "Examples:\n  clearing certificate crl --out revoked.crl\n  \
                             clearing certificate crl --out revoked.crl --force --days 2 --authority /media/key/authority")]
     Crl(Crl),
+    /// Renews the certificate that these commands show (client.cert), over its own connection and with a new key.
+    ///
+    /// The former one stays valid until its end.
+    #[command(after_help = "Examples:\n  clearing certificate renew\n  clearing certificate renew --output json")]
+    Renew,
     /// Makes a new certificate for the house, in the place of the one that it shows.
     #[command(
         after_help = "Examples:\n  clearing certificate server\n  clearing certificate server --server-name clearing.points.example --days 90"
@@ -141,6 +147,7 @@ pub async fn run(context: &Context, command: Command) -> Result<Answer, Failure>
         Command::Show { serial } => show(&Session::open(context).await?, &serial).await,
         Command::Revoke(arguments) => revoke(context, arguments).await,
         Command::Crl(arguments) => crl(context, &arguments).await,
+        Command::Renew => renewal::run(context).await,
         Command::Server(arguments) => server_certificate::run(context, &arguments),
         Command::Invites(arguments) => invites(&Session::open(context).await?, &arguments).await,
         Command::Withdraw { invites, effect } => withdraw(&Session::open(context).await?, invites, effect).await,

@@ -10,7 +10,7 @@
 //! | `init`, `serve`, `migrate`, `check`, `audit` | a house of one's own: founding, running, looking after it |
 //! | `partner` | brands; their `terms`, `limits` and the `certificate` of each |
 //! | `authority`, `passphrase` | the coalition's root and the authority that issues, and what opens their keys |
-//! | `server_certificate`, `partner_authority` | a new certificate for the house; brands that have a PKI of their own |
+//! | `server_certificate`, `renewal`, `partner_authority` | a new certificate for the house, and for the operator; brands that have a PKI of their own |
 //! | `invite`, `credential` | strings by which somebody gets a certificate; those that there are, and ending them |
 //! | `member` | members, for the operator |
 //! | `window`, `calendar`, `settlement`, `fund` | periods, and the money that settles them |
@@ -55,6 +55,7 @@ mod paper;
 mod partner;
 mod partner_authority;
 mod passphrase;
+mod renewal;
 mod report;
 mod sandbox;
 mod serve;

@@ -60,7 +60,7 @@ impl<'a> Source<'a> {
     fn read(&self, output: Output, question: &str) -> Result<Option<Passphrase>, Failure> {
         match self {
             Self::Asked if output.is_dialogue() => Ok(Passphrase::new(output.ask_hidden(question))),
-            _ => self.read_unasked(),
+            Self::File(_) | Self::Command(_) | Self::Asked => self.read_unasked(),
         }
     }
 

@@ -110,8 +110,7 @@ pub fn check_all_of(context: &Context, root: &str) -> Result<(), Failure> {
     if let Some(settings) = config.client().ok().filter(|settings| settings.cert.exists()) {
         let cert = public("client.cert", &settings.cert)?;
         check_client(root, None, "client certificate", &cert).map_err(|error| {
-            of_tls("client.cert", &error)
-                .hint("renew the operator's first: clearing partner certificate operator --out DIR --force")
+            of_tls("client.cert", &error).hint("renew the operator's first: clearing certificate renew")
         })?;
     }
     Ok(())

@@ -176,7 +176,8 @@ pub fn check_server(ca_pem: &str, cert_pem: &str, host: Option<&str>) -> Result<
         roots.add(authority).map_err(malformed)?;
     }
     let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::new(provider())).build()?;
-    match verifier.verify_server_cert(end, between, &name, &[], within(&read)) {
+    let Some(time) = within(WHAT, &read, between)? else { return Ok(()) };
+    match verifier.verify_server_cert(end, between, &name, &[], time) {
         Ok(_) => Ok(()),
         Err(rustls::Error::InvalidCertificate(
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
@@ -197,7 +198,8 @@ pub fn check_client(ca_pem: &str, crl_pem: Option<&str>, what: &'static str, cer
     let authorities = read_all("authority certificate", ca_pem)?;
     let verifier = ClientVerifier::new(authorities, &lists, &Arc::new(provider()))?;
     let read = Certificate::of(what, end)?;
-    match verifier.verify_client_cert(end, between, within(&read)) {
+    let Some(time) = within(what, &read, between)? else { return Ok(()) };
+    match verifier.verify_client_cert(end, between, time) {
         Ok(_) => Ok(()),
         Err(rustls::Error::InvalidCertificate(CertificateError::Revoked)) => Err(TlsError::Revoked { what }),
         Err(error) => Err(of_chain(what, &error)),
@@ -212,10 +214,22 @@ fn of_chain(what: &'static str, error: &rustls::Error) -> TlsError {
     TlsError::Malformed { what, why: error.to_string() }
 }
 
-/// A moment at which a certificate is valid, so that what is wrong with it besides is found.
-fn within(certificate: &Certificate) -> UnixTime {
-    let seconds = u64::try_from(certificate.not_before.0.div_euclid(SECOND)).unwrap_or(0);
-    UnixTime::since_unix_epoch(Duration::from_secs(seconds))
+/// A moment at which a certificate and those between it and an authority are valid, so that what is wrong with it besides is
+/// found. None for one that ended before one of these began: that it has ended is all there is to say of it.
+fn within(
+    what: &'static str,
+    certificate: &Certificate,
+    between: &[CertificateDer<'_>],
+) -> Result<Option<UnixTime>, TlsError> {
+    let mut begins = certificate.not_before;
+    for above in between {
+        begins = begins.max(Certificate::of(what, above)?.not_before);
+    }
+    if begins > certificate.not_after {
+        return Ok(None);
+    }
+    let seconds = u64::try_from(begins.0.div_euclid(SECOND)).unwrap_or(0);
+    Ok(Some(UnixTime::since_unix_epoch(Duration::from_secs(seconds))))
 }
 
 /// How many certificates revocation lists name.

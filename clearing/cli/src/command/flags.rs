@@ -367,6 +367,7 @@ const UNASKED: &[(&str, &str)] = &[
     ("certificate crl", "it only reads; a file that is there is not overwritten"),
     ("certificate invites", "it only reads"),
     ("certificate list", "it only reads"),
+    ("certificate renew", "the former one stays valid until its end"),
     ("certificate server", "the next one replaces it"),
     ("certificate show", "it only reads"),
     ("certificate withdraw", "nobody has used it; a new invite takes its place"),

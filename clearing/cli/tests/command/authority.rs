@@ -147,7 +147,7 @@ async fn what_the_house_shows_and_who_issues_is_renewed_while_everybody_goes_on(
     let finish = [&["authority", "replace", "finish", "--yes"][..], &CONFIG].concat();
     let (code, error) = desk.failure(&finish);
     assert!(code == 2 && error["message"].as_str().unwrap().contains("client.cert"), "{error}");
-    ask(&["partner", "certificate", "operator", "--out", "coalition", "--force", "--yes"]);
+    desk.json(&[&["certificate", "renew", "--endpoint", &server.endpoint][..], &CONFIG].concat());
     desk.json(&finish);
     hang_up(&mut server);
     assert!(reaches(&desk, &server));
@@ -190,7 +190,7 @@ async fn a_house_issues_under_an_encrypted_key_and_by_the_next_authority_after_s
         let invite = created["invite"]["string"].as_str().unwrap().parse().unwrap();
         let folder = partner_sdk::Enrolment::new(invite).folder(desk.path(id)).enroll().await.unwrap();
         folder.client_at(&endpoint).connect().await.unwrap().server_info().await.unwrap();
-        fs::read_to_string(desk.path(id).join("cert.pem")).unwrap()
+        fs::read_to_string(desk.path(id).join("client.pem")).unwrap()
     };
     // Whoever enrols has the issuing authority behind its certificate: the root alone is trusted.
     let ca = |desk: &Desk| fs::read_to_string(desk.path("coalition/authority/ca.pem")).unwrap();
