@@ -3,8 +3,9 @@
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::mpsc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use clap::Args;
 use clearing::config::PassphraseSettings;
@@ -149,27 +150,21 @@ fn said_by(command: &str, stdin: Stdio) -> Result<Zeroizing<String>, Failure> {
     let run = Command::new("sh").arg("-c").arg(command).stdin(stdin).stdout(Stdio::piped()).spawn();
     let mut child = run.map_err(|error| failed(error.to_string()))?;
     let mut stdout = child.stdout.take().expect("it is piped");
-    // Read beside, or a command that prints much would wait for us.
-    let reading = thread::spawn(move || {
+    let (tell, told) = mpsc::channel();
+    thread::spawn(move || {
         let mut said = Zeroizing::new(Vec::new());
-        stdout.read_to_end(&mut said).map(|_| said)
+        let read = stdout.read_to_end(&mut said).map(|_| said);
+        // Nobody waits any more if it took too long.
+        let _ = tell.send(read);
     });
-    let begun = Instant::now();
-    let status = loop {
-        match child.try_wait().map_err(|error| failed(error.to_string()))? {
-            Some(status) => break status,
-            None if begun.elapsed() < PATIENCE => thread::sleep(Duration::from_millis(20)),
-            None => {
-                let _ = child.kill().and_then(|()| child.wait());
-                return Err(failed(format!("it did not end within {} seconds", PATIENCE.as_secs())));
-            }
-        }
+    let Ok(said) = told.recv_timeout(PATIENCE) else {
+        let _ = child.kill().and_then(|()| child.wait());
+        return Err(failed(format!("it did not end within {} seconds", PATIENCE.as_secs())));
     };
+    let (said, status) = said.and_then(|said| Ok((said, child.wait()?))).map_err(|error| failed(error.to_string()))?;
     if !status.success() {
         return Err(failed(status.to_string()));
     }
-    let said = reading.join().map_err(|_| failed("its words were lost".to_owned()))?;
-    let said = said.map_err(|error| failed(error.to_string()))?;
     let text = std::str::from_utf8(&said).map_err(|_| failed("what it printed is not UTF-8".to_owned()))?;
     Ok(Zeroizing::new(text.to_owned()))
 }
