@@ -248,7 +248,7 @@ impl Door {
     /// Looks after connections whose certificates end, and on which an answer stands still. Never ends; to be run beside the server.
     pub async fn watch(self) {
         let still = self.0.limits.still;
-        let pause = (still / 8).clamp(Duration::from_millis(10), Duration::from_secs(1));
+        let pause = (still / 8).clamp(Duration::from_millis(10), Duration::from_millis(50));
         loop {
             tokio::time::sleep(pause).await;
             self.close_over(None, clock::machine_time());

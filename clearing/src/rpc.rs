@@ -149,14 +149,15 @@ impl Context {
 
     /// Reads the house anew.
     pub async fn refresh_house(&self) -> Result<(), Status> {
-        self.look_at_house().await.map_err(|error| errors::of_store(&error))
+        self.look_at_house().await.map(drop).map_err(|error| errors::of_store(&error))
     }
 
-    /// The same for the house itself, which logs what is wrong as often as is of use.
-    pub async fn look_at_house(&self) -> Result<(), StoreError> {
+    /// The same for the house itself, which logs what is wrong as often as is of use. Gives how often it was changed.
+    pub async fn look_at_house(&self) -> Result<i64, StoreError> {
         let row = self.store.load_house().await?;
+        let epoch = row.terms_epoch;
         self.see(row.house);
-        Ok(())
+        Ok(epoch)
     }
 }
 

@@ -80,6 +80,9 @@ use crate::writer::{Writer, WriterCounts};
 /// How often an unfinished start is tried again, and how old this node's view of the house may be.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
+/// How often a node looks whether another one has changed the house: one row.
+const GLANCE: Duration = Duration::from_millis(50);
+
 /// Calls in flight on one connection at the most.
 const STREAMS_MAX: u32 = 128;
 
@@ -621,6 +624,7 @@ async fn keep(
 ) {
     let mut serving = false;
     let mut reminder = Reminder::default();
+    let mut seen = None;
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
@@ -636,11 +640,12 @@ async fn keep(
         if serves {
             context.scheduler.start();
         }
-        if wait(stop).await {
+        if wait_or_change(context, seen, stop).await {
             return;
         }
         match context.look_at_house().await {
-            Ok(()) => {
+            Ok(epoch) => {
+                seen = Some(epoch);
                 if let Some(away) = reminder.over() {
                     info!(away_seconds = away.as_secs(), "the database is there again");
                 }
@@ -667,6 +672,26 @@ async fn wait(stop: &CancellationToken) -> bool {
         () = stop.cancelled() => true,
         () = tokio::time::sleep(LOOK_AGAIN) => false,
     }
+}
+
+/// The same, or until another node has changed the house: somebody may have been revoked.
+async fn wait_or_change(context: &Context, seen: Option<i64>, stop: &CancellationToken) -> bool {
+    if context.store.backend() == Backend::Sqlite {
+        // There is no other node.
+        return wait(stop).await;
+    }
+    let until = tokio::time::Instant::now() + LOOK_AGAIN;
+    while tokio::time::Instant::now() < until {
+        tokio::select! {
+            () = stop.cancelled() => return true,
+            () = tokio::time::sleep(GLANCE) => {}
+        }
+        // What fails here fails in the look as well, which tells it.
+        if context.store.house_epoch().await.is_ok_and(|epoch| Some(epoch) != seen) {
+            return false;
+        }
+    }
+    stop.is_cancelled()
 }
 
 /// Why a house is not open.

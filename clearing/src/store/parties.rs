@@ -145,6 +145,17 @@ impl Store {
         snapshot.finish().await?;
         Ok(house)
     }
+
+    /// How often the house was changed: it is as it was while this is.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn house_epoch(&self) -> Result<i64, StoreError> {
+        let mut snapshot = self.snapshot().await?;
+        let epoch = snapshot.gate().await?.terms_epoch;
+        snapshot.finish().await?;
+        Ok(epoch)
+    }
 }
 
 impl Snapshot {
