@@ -3,9 +3,11 @@
 //! The calls go through the generated client, on connections set up as the SDK sets them up: so the ceiling, the
 //! hand-written baseline and the house are all measured without the SDK, and [`SdkIssues`] shows what it adds.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Instant;
 
 use anyhow::{Context as _, Result};
 use clearing_proto::v1;
@@ -25,7 +27,9 @@ use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tokio::net::TcpStream;
+use tokio::sync::oneshot;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 use tonic::Status;
 use tonic::transport::{Channel, Endpoint, Uri};
 
@@ -34,6 +38,8 @@ use crate::harness::Source;
 use crate::workload::Workload;
 
 mod sources;
+mod watched;
+use self::watched::Watched;
 pub use sources::{BatchIssues, EmptyCalls, Holds, Issues, MixedCalls, Redemptions, SdkIssues, StreamIssues};
 
 /// Flow control as the SDK has it.
@@ -147,23 +153,40 @@ pub(crate) fn tls_config(ca_pem: &str, identity: &ClientPem) -> Result<ClientCon
     Ok(tls)
 }
 
+/// A connection that is made anew when it breaks.
 pub(crate) async fn connect(address: SocketAddr, tls: TlsConnector) -> Result<Channel> {
-    let server = ServerName::from(address.ip());
     let connector = tower::service_fn(move |_: Uri| {
-        let (tls, server) = (tls.clone(), server.clone());
-        async move {
-            let tcp = TcpStream::connect(address).await?;
-            tcp.set_nodelay(true)?;
-            tls.connect(server, tcp).await.map(TokioIo::new)
-        }
+        let tls = tls.clone();
+        async move { handshake(address, &tls).await.map(TokioIo::new) }
     });
-    Endpoint::from_shared(format!("http://{address}"))?
+    endpoint(address)?.connect_with_connector(connector).await.context("connecting to the system under load")
+}
+
+/// A connection that is made once, and when the other side closed it.
+pub(crate) async fn connect_once(
+    address: SocketAddr,
+    tls: &TlsConnector,
+) -> Result<(Channel, oneshot::Receiver<Instant>)> {
+    let (watched, closed) = Watched::new(handshake(address, tls).await?);
+    let mut once = Some(TokioIo::new(watched));
+    let connector = tower::service_fn(move |_: Uri| {
+        std::future::ready(once.take().ok_or_else(|| io::Error::other("this connection is made once")))
+    });
+    let channel = endpoint(address)?.connect_with_connector(connector).await;
+    Ok((channel.context("connecting to the system under load")?, closed))
+}
+
+async fn handshake(address: SocketAddr, tls: &TlsConnector) -> io::Result<TlsStream<TcpStream>> {
+    let tcp = TcpStream::connect(address).await?;
+    tcp.set_nodelay(true)?;
+    tls.connect(ServerName::from(address.ip()), tcp).await
+}
+
+fn endpoint(address: SocketAddr) -> Result<Endpoint> {
+    Ok(Endpoint::from_shared(format!("http://{address}"))?
         .origin(format!("https://{address}").parse()?)
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
-        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
-        .connect_with_connector(connector)
-        .await
-        .context("connecting to the system under load")
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES))
 }
 
 /// A brand's client of the SDK, with one connection.

@@ -93,6 +93,8 @@ fn percent_of_one(percent: u32) -> rust_decimal::Decimal {
 
 /// Throw-away certificates of the coalition.
 pub struct Certificates {
+    /// Who issues them.
+    pub authority: Authority,
     pub server: TlsMaterial,
     /// Of each brand, certificate and key.
     pub partners: Vec<ClientPem>,
@@ -128,6 +130,7 @@ impl Certificates {
                 crl_pem: None,
                 partner_ca_pems: BTreeMap::new(),
             },
+            authority,
         })
     }
 }

@@ -127,7 +127,10 @@ pub async fn run(options: &Options, seed: u64, report: &mut Report) -> Result<()
 }
 
 /// Opens the database, founds the coalition in it if it is empty, and makes sure that it is this coalition and this layout.
-async fn prepare(url: &str) -> Result<Store> {
+///
+/// # Errors
+/// Those of the database, or if it holds anything else.
+pub async fn prepare(url: &str) -> Result<Store> {
     database::make_if_missing(url).await?;
     let store = Store::connect(url).await?;
     let state = store.migration_state().await?;

@@ -62,6 +62,9 @@ impl Program {
     }
 }
 
+/// A key of the configuration, and its value.
+pub type Setting = (&'static str, String);
+
 /// Everybody's papers, and those of the house in a folder, where the program reads them.
 pub struct Papers {
     folder: TempDir,
@@ -83,6 +86,7 @@ impl Papers {
         ] {
             write_private(&folder.path().join(name), text)?;
         }
+        write_private(&folder.path().join("ca.key"), certificates.authority.private_key().expose_pem())?;
         Ok(Self { folder, certificates })
     }
 
@@ -90,19 +94,30 @@ impl Papers {
         self.folder.path()
     }
 
-    /// The settings of a house with these papers, as arguments of its program.
-    fn settings(&self, address: SocketAddr, database_url: &str) -> Vec<String> {
-        let at = |name: &str| self.folder.path().join(name).display().to_string();
-        let settings = [
+    fn at(&self, name: &str) -> String {
+        self.folder.path().join(name).display().to_string()
+    }
+
+    /// The settings of a house with these papers.
+    fn settings(&self, address: SocketAddr, database_url: &str) -> Vec<Setting> {
+        vec![
             ("house.listen", address.to_string()),
             ("house.domain", DOMAIN.to_owned()),
             ("house.database", database_url.to_owned()),
-            ("tls.ca", at("ca.pem")),
-            ("tls.cert", at("server.pem")),
-            ("tls.key", at("server.key")),
-            ("keys.identifier_key", at("id.key")),
-        ];
-        settings.into_iter().flat_map(|(key, value)| ["--set".to_owned(), format!("{key}={value}")]).collect()
+            ("tls.ca", self.at("ca.pem")),
+            ("tls.cert", self.at("server.pem")),
+            ("tls.key", self.at("server.key")),
+            ("keys.identifier_key", self.at("id.key")),
+        ]
+    }
+
+    /// What a house needs besides to issue certificates to whoever is invited. Earlier builds know none of it.
+    pub fn enrolment(&self) -> [Setting; 3] {
+        [
+            ("enrolment.listen", "127.0.0.1:0".to_owned()),
+            ("authority.cert", self.at("ca.pem")),
+            ("authority.key", self.at("ca.key")),
+        ]
     }
 }
 
@@ -127,11 +142,22 @@ impl House {
     /// # Errors
     /// If it does not open.
     pub async fn start(program: &Program, papers: &Papers, database_url: &str) -> Result<Self> {
+        Self::start_with(program, papers, database_url, &[]).await
+    }
+
+    /// The same with more settings.
+    ///
+    /// # Errors
+    /// If it does not open.
+    pub async fn start_with(program: &Program, papers: &Papers, database_url: &str, more: &[Setting]) -> Result<Self> {
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
         let log = papers.folder().join("house.log");
         let writing = std::fs::OpenOptions::new().create(true).append(true).open(&log)?;
         let mut command = program.command();
-        command.arg("serve").args(papers.settings(address, database_url));
+        command.arg("serve");
+        for (key, value) in papers.settings(address, database_url).iter().chain(more) {
+            command.args(["--set", &format!("{key}={value}")]);
+        }
         let began = Instant::now();
         let process = command.current_dir(papers.folder()).stdout(Stdio::null()).stderr(writing).spawn()?;
         let mut house = Self { process, address, opened_after: Duration::ZERO };

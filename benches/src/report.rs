@@ -203,6 +203,13 @@ pub fn median(values: &[f64]) -> Option<f64> {
     if sorted.len() % 2 == 1 { Some(upper) } else { Some((sorted[middle - 1] + upper) / 2.0) }
 }
 
+/// The smallest value that is no less than so large a share of all of them.
+pub fn quantile(values: &[f64], share: f64) -> Option<f64> {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    (1..=sorted.len()).find(|rank| *rank as f64 >= share * sorted.len() as f64).map(|rank| sorted[rank - 1])
+}
+
 /// The lowest and the highest of some values.
 pub fn range(values: &[f64]) -> Option<(f64, f64)> {
     Some((values.iter().copied().reduce(f64::min)?, values.iter().copied().reduce(f64::max)?))
@@ -358,5 +365,12 @@ mod tests {
         assert_eq!(median(&[3.0, 1.0, 2.0]), Some(2.0));
         assert_eq!(median(&[4.0, 1.0, 2.0, 3.0]), Some(2.5));
         assert_eq!(median(&[]), None);
+    }
+
+    #[test]
+    fn of_fewer_than_a_hundred_values_the_99th_percentile_is_the_largest() {
+        let values: Vec<f64> = (1..=100).rev().map(f64::from).collect();
+        assert_eq!((quantile(&values, 0.99), quantile(&values[1..], 0.99)), (Some(99.0), Some(99.0)));
+        assert_eq!(quantile(&[], 0.99), None);
     }
 }
