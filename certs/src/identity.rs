@@ -18,6 +18,8 @@ pub const DOMAIN_LENGTH_MAX: usize = 255;
 pub enum Kind {
     /// A brand, or the operator, who is a partner too.
     Partner,
+    /// A person of the operator.
+    Operator,
     /// Somebody who may read the books and change nothing.
     Auditor,
 }
@@ -28,6 +30,7 @@ impl Kind {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Partner => "partner",
+            Self::Operator => "operator",
             Self::Auditor => "auditor",
         }
     }
@@ -45,9 +48,9 @@ impl fmt::Display for Kind {
 pub struct Identity {
     /// The coalition's domain.
     pub domain: String,
-    /// Partner or auditor.
+    /// Partner, person of the operator, or auditor.
     pub kind: Kind,
-    /// The partner's id, `operator` among them, or the auditor's name. Both have the form of an id of the coalition (see
+    /// The partner's id, `operator` among them, or the person's or auditor's name. All have the form of an id of the coalition (see
     /// `clearing_core::units::check_id`).
     pub id: String,
     /// The certificate's serial number: lower-case hexadecimal, two digits a byte, without leading zero bytes.
@@ -69,7 +72,7 @@ pub enum IdentityError {
     #[error("the certificate has {0} URI names; exactly one is allowed")]
     ManyUris(usize),
     /// The URI is of another scheme or shape.
-    #[error("the URI name {0:?} is not of the form spiffe://DOMAIN/partner/ID or spiffe://DOMAIN/auditor/NAME")]
+    #[error("the URI name {0:?} is not of the form spiffe://DOMAIN/partner/ID, spiffe://DOMAIN/operator/NAME or spiffe://DOMAIN/auditor/NAME")]
     WrongUri(String),
     /// The domain is empty, too long, or holds other characters than `a-z 0-9 . _ -`.
     #[error("the coalition domain {0:?} is not 1 to {DOMAIN_LENGTH_MAX} characters of a-z 0-9 . _ -")]
@@ -163,6 +166,7 @@ fn parse_uri(uri: &str) -> Result<(&str, Kind, &str), IdentityError> {
     };
     let kind = match kind {
         "partner" => Kind::Partner,
+        "operator" => Kind::Operator,
         "auditor" => Kind::Auditor,
         _ => return Err(wrong()),
     };
@@ -183,7 +187,7 @@ fn check_domain(domain: &str) -> Result<(), IdentityError> {
 fn check_id(kind: Kind, id: &str) -> Result<(), IdentityError> {
     let checked = match kind {
         Kind::Partner => id.parse::<PartnerId>().map(drop),
-        Kind::Auditor => units::check_id(id),
+        Kind::Operator | Kind::Auditor => units::check_id(id),
     };
     checked.map_err(|problem| IdentityError::WrongId { kind, problem })
 }
@@ -203,6 +207,10 @@ mod tests {
         assert_eq!(
             parse_uri("spiffe://points.example/auditor/kpmg-2"),
             Ok(("points.example", Kind::Auditor, "kpmg-2"))
+        );
+        assert_eq!(
+            parse_uri("spiffe://points.example/operator/anna"),
+            Ok(("points.example", Kind::Operator, "anna"))
         );
         for wrong in [
             "",
@@ -227,7 +235,7 @@ mod tests {
         assert_eq!(uri("d", Kind::Partner, &longest), Ok(format!("spiffe://d/partner/{longest}")));
         let too_long = "x".repeat(PARTNER_ID_MAX + 1);
         for wrong in ["", &too_long, "a b", "a.b", "a?b", "ä", "1e5", "-1", "mar-1", "TRUE"] {
-            for kind in [Kind::Partner, Kind::Auditor] {
+            for kind in [Kind::Partner, Kind::Operator, Kind::Auditor] {
                 refuses(kind, wrong);
             }
         }
@@ -238,7 +246,7 @@ mod tests {
         assert_eq!(uri("d", Kind::Partner, "operator"), Ok("spiffe://d/partner/operator".to_owned()));
         refuses(Kind::Auditor, "operator");
         for reserved in ["Operator", "hub", "Funds", "BANK", "pool", "reserve", "auditor", "Auditor", "sandbox"] {
-            for kind in [Kind::Partner, Kind::Auditor] {
+            for kind in [Kind::Partner, Kind::Operator, Kind::Auditor] {
                 refuses(kind, reserved);
             }
         }

@@ -129,7 +129,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<Answer, Failure> 
     }
     let page = match kind {
         Kind::Partner => page.next(format!("clearing partner list   (shows whether {id} is admitted)")),
-        Kind::Auditor => page,
+        Kind::Operator | Kind::Auditor => page,
     };
     Ok(Answer::new(json, page))
 }

@@ -189,6 +189,7 @@ pub fn scope(path: &str) -> Option<Scope> {
 pub fn authorize(identity: &Identity, method: &str, house: &House) -> Result<Caller, Status> {
     let caller = match identity.kind {
         Kind::Auditor => Caller::Auditor(identity.id.clone()),
+        Kind::Operator => Caller::Partner(PartnerId::operator()),
         Kind::Partner => {
             let partner: PartnerId =
                 identity.id.parse().map_err(|_| unauthenticated("the certificate names no partner id"))?;
