@@ -72,7 +72,9 @@ pub enum IdentityError {
     #[error("the certificate has {0} URI names; exactly one is allowed")]
     ManyUris(usize),
     /// The URI is of another scheme or shape.
-    #[error("the URI name {0:?} is not of the form spiffe://DOMAIN/partner/ID, spiffe://DOMAIN/operator/NAME or spiffe://DOMAIN/auditor/NAME")]
+    #[error(
+        "the URI name {0:?} is not of the form spiffe://DOMAIN/partner/ID, spiffe://DOMAIN/operator/NAME or spiffe://DOMAIN/auditor/NAME"
+    )]
     WrongUri(String),
     /// The domain is empty, too long, or holds other characters than `a-z 0-9 . _ -`.
     #[error("the coalition domain {0:?} is not 1 to {DOMAIN_LENGTH_MAX} characters of a-z 0-9 . _ -")]
@@ -208,10 +210,7 @@ mod tests {
             parse_uri("spiffe://points.example/auditor/kpmg-2"),
             Ok(("points.example", Kind::Auditor, "kpmg-2"))
         );
-        assert_eq!(
-            parse_uri("spiffe://points.example/operator/anna"),
-            Ok(("points.example", Kind::Operator, "anna"))
-        );
+        assert_eq!(parse_uri("spiffe://points.example/operator/anna"), Ok(("points.example", Kind::Operator, "anna")));
         for wrong in [
             "",
             "spiffe://",

@@ -247,6 +247,7 @@
 #![deny(missing_docs, rustdoc::broken_intra_doc_links)]
 
 mod admin;
+mod approvals;
 /// What the house answers.
 #[path = "gen/answers.rs"]
 #[rustfmt::skip]
@@ -267,6 +268,7 @@ mod origin;
 mod outcome;
 mod pages;
 mod partner;
+mod people;
 mod points;
 mod purchase;
 mod reason;

@@ -1,7 +1,7 @@
 //! The `clearing` command: what the operator types.
 //!
 //! Commands about the coalition ask a house over mTLS gRPC, through the same SDK as any brand; only `init`, `serve`,
-//! `migrate`, `config check`, `audit`, `sandbox` and `demo` open a database. Answers go to standard output, as tables for
+//! `migrate`, `config check`, `audit`, `person recover`, `sandbox` and `demo` open a database. Answers go to standard output, as tables for
 //! people or as one JSON document for programs; what went wrong goes to standard error, with what to do about it.
 //!
 //! | room | what is in it |
@@ -10,6 +10,7 @@
 //! | `init`, `serve`, `migrate`, `check`, `audit` | a house of one's own: founding, running, looking after it |
 //! | `partner` | brands; their `terms`, `limits` and the `certificate` of each |
 //! | `member` | members, for the operator |
+//! | `person`, `approvals` | the operator's people, and what two of them do together |
 //! | `window`, `calendar`, `settlement`, `fund` | periods, and the money that settles them |
 //! | `report`, `statement`, `entry` | what the books say |
 //! | `paper` | reports and statements as one HTML file, for a browser and for paper |
@@ -23,6 +24,7 @@
 //! | `output`, `failure`, `telemetry`, `values`, `amounts`, `times` | what they print, how they end, what they log, and what numbers and times they read and write |
 
 mod amounts;
+mod approvals;
 mod audit;
 mod calendar;
 mod certificate;
@@ -46,6 +48,7 @@ mod migrate;
 mod output;
 mod paper;
 mod partner;
+mod person;
 mod report;
 mod sandbox;
 mod serve;

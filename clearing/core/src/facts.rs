@@ -14,7 +14,9 @@ pub mod member;
 pub mod order;
 pub mod origin;
 pub mod partner;
+pub mod person;
 pub mod proof;
+pub mod proposal;
 pub mod receipt;
 pub mod returned;
 pub mod terms;
@@ -33,6 +35,8 @@ use crate::facts::order::{OrderMode, OrderParty};
 use crate::facts::origin::BusinessDate;
 use crate::facts::origin::Code;
 use crate::facts::partner::PartnerState;
+use crate::facts::person::{AloneFacts, PersonFacts};
+use crate::facts::proposal::{ByFacts, ProposalFacts, ProposedFacts};
 use crate::facts::terms::{FeeBearer, Terms};
 use crate::facts::window::SettlementState;
 use crate::units::{EntryId, Hash, Money, PartnerId, Points, Rate, RequestId, Timestamp, WindowNumber};
@@ -83,6 +87,14 @@ pub enum Fact {
     Renamed(RenameFacts),
     /// What an abandoned redemption or hold had counted, which counts no more.
     Uncounted(UncountedFacts),
+    /// Who of the operator's people asked for the entry. What tills ask for has none.
+    By(ByFacts),
+    Person(PersonFacts),
+    /// What of the list of two persons one does alone.
+    Alone(AloneFacts),
+    Proposed(ProposedFacts),
+    /// A proposal was refused or withdrawn.
+    Proposal(ProposalFacts),
 }
 
 /// The facts of an entry, none of a kind twice.
@@ -124,6 +136,11 @@ impl Facts {
         decayed: Decayed -> DecayedFacts,
         extended: Extended -> ExtendFacts,
         uncounted: Uncounted -> UncountedFacts,
+        by: By -> ByFacts,
+        person: Person -> PersonFacts,
+        alone: Alone -> AloneFacts,
+        proposed: Proposed -> ProposedFacts,
+        proposal: Proposal -> ProposalFacts,
     }
 
     /// The issuers whose lots were passed over.

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use clearing_certs::Kind;
 use clearing_proto::v1::admin_service_client::AdminServiceClient;
+use clearing_proto::v1::approval_service_client::ApprovalServiceClient;
 use clearing_proto::v1::care_service_client::CareServiceClient;
 use clearing_proto::v1::entry_service_client::EntryServiceClient;
 use clearing_proto::v1::hold_service_client::HoldServiceClient;
@@ -13,6 +14,7 @@ use clearing_proto::v1::issue_service_client::IssueServiceClient;
 use clearing_proto::v1::member_service_client::MemberServiceClient;
 use clearing_proto::v1::notice_service_client::NoticeServiceClient;
 use clearing_proto::v1::partner_service_client::PartnerServiceClient;
+use clearing_proto::v1::people_service_client::PeopleServiceClient;
 use clearing_proto::v1::position_service_client::PositionServiceClient;
 use clearing_proto::v1::purchase_service_client::PurchaseServiceClient;
 use clearing_proto::v1::receipt_service_client::ReceiptServiceClient;
@@ -49,6 +51,8 @@ pub struct Wire {
     pub notices: NoticeServiceClient<Channel>,
     pub position: PositionServiceClient<Channel>,
     pub partners: PartnerServiceClient<Channel>,
+    pub people: PeopleServiceClient<Channel>,
+    pub approvals: ApprovalServiceClient<Channel>,
     pub settlement: SettlementServiceClient<Channel>,
     pub care: CareServiceClient<Channel>,
     pub admin: AdminServiceClient<Channel>,
@@ -89,6 +93,8 @@ impl Wire {
             notices: NoticeServiceClient::new(channel.clone()),
             position: PositionServiceClient::new(channel.clone()),
             partners: PartnerServiceClient::new(channel.clone()),
+            people: PeopleServiceClient::new(channel.clone()),
+            approvals: ApprovalServiceClient::new(channel.clone()),
             settlement: SettlementServiceClient::new(channel.clone()),
             care: CareServiceClient::new(channel.clone()),
             admin: AdminServiceClient::new(channel.clone()),

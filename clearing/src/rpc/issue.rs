@@ -10,6 +10,7 @@ use clearing_proto::v1::issue_service_server::IssueService;
 use futures::{Stream, StreamExt};
 use tonic::{Request, Response, Status, Streaming};
 
+use crate::rpc::auth::Asker;
 use crate::rpc::convert::{View, id, moment_or_none};
 use crate::rpc::errors::invalid;
 use crate::rpc::written::{from_figures, from_written, member_reply};
@@ -29,8 +30,9 @@ impl IssueService for Service {
         &self,
         request: Request<v1::IssuePointsRequest>,
     ) -> Result<Response<v1::IssuePointsResponse>, Status> {
-        let caller = auth::caller(&request)?.partner()?;
-        let asked = self.issue_asked(caller, request.into_inner())?;
+        let asker = auth::caller(&request)?.asker()?;
+        let caller = asker.partner;
+        let asked = self.issue_asked(asker, request.into_inner())?;
         let written = self.0.writer.ask(asked).await.map_err(|error| errors::of_write(&error))?;
         issue_response(caller, &written, &self.0).map(Response::new)
     }
@@ -39,8 +41,8 @@ impl IssueService for Service {
         &self,
         request: Request<v1::BatchIssuePointsRequest>,
     ) -> Result<Response<v1::BatchIssuePointsResponse>, Status> {
-        let caller = auth::caller(&request)?.partner()?;
-        let results = self.issue_all(caller, request.into_inner().items, Full::Refuses).await?;
+        let asker = auth::caller(&request)?.asker()?;
+        let results = self.issue_all(asker, request.into_inner().items, Full::Refuses).await?;
         Ok(Response::new(v1::BatchIssuePointsResponse { results }))
     }
 
@@ -48,14 +50,14 @@ impl IssueService for Service {
         &self,
         request: Request<Streaming<v1::StreamIssuePointsRequest>>,
     ) -> Result<Response<IssueStream>, Status> {
-        let caller = auth::caller(&request)?.partner()?;
+        let asker = auth::caller(&request)?.asker()?;
         let service = Self(self.0.clone());
         // One batch at a time: a caller that does not read its answers is not read from either.
         let answers = request.into_inner().then(move |batch| {
             let service = Self(service.0.clone());
             async move {
                 let v1::StreamIssuePointsRequest { batch_number, items } = batch?;
-                let results = service.issue_all(caller, items, Full::Waits).await?;
+                let results = service.issue_all(asker, items, Full::Waits).await?;
                 Ok(v1::StreamIssuePointsResponse { batch_number, results })
             }
         });
@@ -64,17 +66,17 @@ impl IssueService for Service {
 }
 
 impl Service {
-    fn issue_asked(&self, caller: PartnerId, wire: v1::IssuePointsRequest) -> Result<command::Request, Status> {
+    fn issue_asked(&self, asker: Asker, wire: v1::IssuePointsRequest) -> Result<command::Request, Status> {
         let v1::IssuePointsRequest { request_id, member, points, expire_time, origin, activate_time, funders } = wire;
         let member = convert::member(member, &self.0.identifier_key)?;
         let earn = earn("", points, expire_time, activate_time, funders)?;
-        self.0.request(caller, &request_id, origin, Command::IssuePoints(IssuePoints { member, earn }))
+        self.0.request(asker, &request_id, origin, Command::IssuePoints(IssuePoints { member, earn }))
     }
 
     /// Issues a batch; one bad item fails alone.
     async fn issue_all(
         &self,
-        caller: PartnerId,
+        asker: Asker,
         items: Vec<v1::IssuePointsRequest>,
         full: Full,
     ) -> Result<Vec<v1::IssueResult>, Status> {
@@ -85,7 +87,7 @@ impl Service {
         let (mut good, mut read) = (Vec::with_capacity(items.len()), Vec::with_capacity(items.len()));
         for (at, item) in items.into_iter().enumerate() {
             let_others(at).await;
-            read.push(self.issue_asked(caller, item).map(|asked| good.push(asked)));
+            read.push(self.issue_asked(asker, item).map(|asked| good.push(asked)));
         }
         // Known before anything is done: what was decided cannot be taken back for want of room in its answer.
         let mut lots = good.iter().map(lots_of);
@@ -100,7 +102,8 @@ impl Service {
             let_others(at).await;
             let result = item.and_then(|()| {
                 let answer = answers.next().unwrap_or(Err(WriteError::ShuttingDown));
-                let issued = issue_response(caller, &answer.map_err(|error| errors::of_write(&error))?, &self.0)?;
+                let issued =
+                    issue_response(asker.partner, &answer.map_err(|error| errors::of_write(&error))?, &self.0)?;
                 Ok(bounds::without_what_can_be_looked_up(issued))
             });
             results.push(issue_result(result));

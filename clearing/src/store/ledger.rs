@@ -14,8 +14,8 @@ use super::parts::Parts;
 use super::waiting::Waiting;
 use super::windows::Windows;
 use super::{
-    Snapshot, StoreError, balances, consents, funding, holds, identifiers, journal, limits, lots, members, returns,
-    waiting,
+    Snapshot, StoreError, balances, consents, funding, holds, identifiers, journal, limits, lots, members, proposals,
+    returns, waiting,
 };
 
 /// Batches whose numbers of requests are read at once.
@@ -83,6 +83,7 @@ impl Snapshot {
         book.guards = limits::guards(&mut link).await?;
         book.consents = consents::consents(&mut link).await?;
         book.funding = funding::all_funding(&mut link).await?;
+        book.proposals = proposals::proposals(&mut link).await?;
         Ok(book)
     }
 

@@ -14,7 +14,7 @@ use super::coalition::CoalitionRow;
 use super::journal::no_coalition;
 use super::sql::{Link, Sql, rows};
 use super::tables::{LIMITS, PARTNERS};
-use super::{Snapshot, Store, StoreError, calendar, coalition, known, limits, terms};
+use super::{Snapshot, Store, StoreError, calendar, coalition, known, limits, people, terms};
 use crate::identifier::{IdentifierKey, OtherBooks};
 
 pub(super) static STATEMENTS: &[&Sql] = &[&ALL_PARTNERS, &UPSERT_PARTNERS];
@@ -55,7 +55,8 @@ pub(super) async fn load_house(link: &mut Link<'_>) -> Result<HouseRow, StoreErr
         partner.ok_or_else(|| StoreError::permanent("there are terms of an unknown partner"))?.terms.push(terms);
     }
     let (calendar, calendar_set) = calendar::calendar(link).await?.unwrap_or_else(|| (Default::default(), created));
-    let house = House { coalition, partners, calendar };
+    let people = people::people(link).await?;
+    let house = House { coalition, partners, calendar, people };
     Ok(HouseRow { house, domain, fingerprint, terms_epoch, created, calendar_set })
 }
 
@@ -129,7 +130,7 @@ pub(super) async fn save_house(
     if changes.calendar {
         calendar::save(link, &book.house.calendar, now).await?;
     }
-    Ok(())
+    people::save(link, book, changes).await
 }
 
 impl Store {

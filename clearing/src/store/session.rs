@@ -42,8 +42,8 @@ use super::sql::{Link, Sql};
 use super::tables::{Column, GATE, JOURNAL_HEAD, Kind};
 use super::watched::Watched;
 use super::{
-    Backend, Known, Store, StoreError, attachments, coalition, consents, funding, gate, journal, parties, requests,
-    slice, snapshot, windows,
+    Backend, Known, Store, StoreError, attachments, coalition, consents, funding, gate, journal, parties, proposals,
+    requests, slice, snapshot, windows,
 };
 use crate::clock;
 
@@ -345,6 +345,7 @@ impl WriterSession {
             gate::update(&mut link, book, changes, header.time).await?;
         }
         consents::save_given(&mut link, book, changes).await?;
+        proposals::save(&mut link, book, changes).await?;
         let records = requests::records(book, changes)?;
         let how = (self.lots_in_row, head::saves_together(changes));
         let rows = save::save_rows(&mut link, book, changes, (header, &self.stored, &records), how);

@@ -48,6 +48,8 @@ const SERVICES: &[(&str, &[Role])] = &[
     ("NoticeService", &[Partner, Operator]),
     ("PositionService", &[Partner, Auditor, Operator]),
     ("PartnerService", &[Operator]),
+    ("PeopleService", &[Operator]),
+    ("ApprovalService", &[Operator]),
     ("CareService", &[Operator]),
     ("SettlementService", &[Operator]),
     ("ReportService", &[Auditor, Operator]),
@@ -60,6 +62,9 @@ const SERVICES: &[(&str, &[Role])] = &[
 const EXCEPTIONS: &[(&str, &[Role])] = &[
     ("PreviewSettlement", &[Auditor, Operator]),
     ("ListPartners", &[Auditor, Operator]),
+    ("ListPeople", &[Auditor, Operator]),
+    ("ListProposals", &[Auditor, Operator]),
+    ("GetProposal", &[Auditor, Operator]),
     ("GetEntry", &[Partner, Auditor, Operator]),
 ];
 

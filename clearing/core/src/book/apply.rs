@@ -10,6 +10,7 @@ use crate::facts::hold::{Hold, HoldState};
 use crate::facts::limits::Guard;
 use crate::facts::lot::{Lot, LotBirth, LotMove};
 use crate::facts::member::{Member, PassedOver};
+use crate::facts::proposal::ProposalState;
 use crate::facts::receipt::ReceiptLine;
 use crate::facts::returned::ReturnedAmount;
 use crate::facts::terms::Funding;
@@ -77,7 +78,7 @@ impl Book {
         }
         self.apply_to_legs(entry);
         self.apply_hold(id, entry)?;
-        self.apply_facts(entry)?;
+        self.apply_facts(id, entry)?;
         self.apply_receipt(id, entry);
         self.apply_redemption(entry)
     }
@@ -288,7 +289,7 @@ impl Book {
     }
 
     /// What an entry records besides its postings.
-    fn apply_facts(&mut self, entry: &Entry) -> Result<(), Overflow> {
+    fn apply_facts(&mut self, id: EntryId, entry: &Entry) -> Result<(), Overflow> {
         for fact in entry.facts.iter() {
             match fact {
                 Fact::Reversal(parts) => self.apply_reversal(parts)?,
@@ -324,6 +325,15 @@ impl Book {
                 }
                 Fact::Aborted(aborted) => self.apply_abort(aborted.window),
                 Fact::Forgotten(forgotten) => self.apply_forgetting(forgotten.until),
+                Fact::Person(new) => self.apply_person(new),
+                Fact::Alone(new) => self.apply_alone(new),
+                Fact::Proposed(_) => self.apply_proposed(id, entry),
+                Fact::Proposal(decided) => self.end_proposal(decided.proposal, decided.state, id),
+                Fact::By(by) => {
+                    if let Some((proposal, _)) = by.approved {
+                        self.end_proposal(proposal, ProposalState::Done, id);
+                    }
+                }
                 // What an abandoned request did is undone by postings. Redemptions and holds are applied where their rows are; what says why, or what was before, changes nothing.
                 Fact::Redemption(_)
                 | Fact::Hold(_)

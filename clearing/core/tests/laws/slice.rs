@@ -18,6 +18,7 @@ use clearing_core::facts::coalition::House;
 use clearing_core::facts::entry::{EntryKind, LOTS_PER_ENTRY_MAX};
 use clearing_core::facts::lot::{Lot, LotId};
 use clearing_core::facts::member::{Inactive, Member, MemberRef};
+use clearing_core::facts::proposal::ProposalState;
 use clearing_core::facts::receipt::{Receipt, ReceiptLine, Side};
 use clearing_core::operation::{Depth, Footprint, Gate};
 use clearing_core::rules::close::CloseWindow;
@@ -59,10 +60,12 @@ enum Kind {
     Funding,
     Balance,
     Told,
+    Proposal,
+    Proposed,
 }
 
 impl Kind {
-    const ALL: [Self; 19] = [
+    const ALL: [Self; 21] = [
         Self::Member,
         Self::Identifier,
         Self::Depth,
@@ -82,6 +85,8 @@ impl Kind {
         Self::Funding,
         Self::Balance,
         Self::Told,
+        Self::Proposal,
+        Self::Proposed,
     ];
 
     /// Takes all of this kind out of a footprint.
@@ -110,6 +115,8 @@ impl Kind {
             Self::Funding => needs.funding.clear(),
             Self::Balance => needs.balances.clear(),
             Self::Told => needs.told.clear(),
+            Self::Proposal => needs.proposals.clear(),
+            Self::Proposed => needs.proposed.clear(),
         }
     }
 }
@@ -144,6 +151,7 @@ impl<'a> Cut<'a> {
 
     /// What a batch beside others has in its book.
     fn shared(mut self, needs: &Footprint<'_>, requests: &[Request]) -> Book {
+        self.proposals(needs);
         let mut windows = needs.windows.clone();
         windows.extend(needs.open_window.then_some(self.book.open_window));
         let windows = windows.iter().filter_map(|number| self.whole.windows.get_key_value(number));
@@ -215,6 +223,7 @@ impl<'a> Cut<'a> {
         let open = self.book.open_window;
         self.book.gross.retain(|(window, ..), _| *window == open);
         self.book.forgotten = self.whole.forgotten;
+        self.proposals(needs);
         self.requests(requests, needs);
         self.book
     }
@@ -230,6 +239,16 @@ impl<'a> Cut<'a> {
         for account in points {
             self.book.points_balances.extend(self.whole.points_balances.get(&account).map(|sum| (account, *sum)));
         }
+    }
+
+    fn proposals(&mut self, needs: &Footprint<'_>) {
+        let named = self.whole.proposals.iter().filter(|(id, proposal)| {
+            let open = proposal.state == ProposalState::Open && needs.proposed.contains(&proposal.facts.content);
+            open || needs.proposals.contains(*id)
+        });
+        let named: Vec<_> = named.map(|(id, proposal)| (*id, proposal.clone())).collect();
+        self.entries(named.iter().map(|(id, _)| *id));
+        self.book.proposals.extend(named);
     }
 
     fn receipts(&mut self, receipts: &BTreeSet<Receipt>) {
@@ -314,9 +333,9 @@ impl<'a> Cut<'a> {
     }
 
     fn requests(&mut self, requests: &[Request], needs: &Footprint<'_>) {
-        let own = requests.iter().filter_map(|request| Some((request.caller, request.request_id?)));
+        let own = requests.iter().filter_map(Request::key);
         let redemptions = self.book.entries.values().filter(|entry| entry.kind.is_redemption());
-        let redemptions = redemptions.filter_map(|entry| Some((entry.partner, entry.request_id?)));
+        let redemptions = redemptions.filter_map(|entry| entry.request_key());
         let keys: BTreeSet<(PartnerId, RequestId)> =
             own.chain(needs.abandoned.iter().copied()).chain(redemptions).collect();
         for key in keys {
@@ -582,8 +601,7 @@ impl Sliced {
         let (whole, now) = (&play.book, play.now);
         let mut needs = Footprint::new(&whole.house);
         for request in requests.iter().filter(|request| request.validate().is_ok()) {
-            request.command.footprint(&request.ask(now), &mut needs);
-            needs.guards.insert(request.caller);
+            request.footprint(now, &mut needs);
         }
         if let Some(planted) = self.planted {
             planted.take_out(&mut needs, whole);
@@ -743,7 +761,10 @@ fn a_close_and_changes_of_what_every_batch_reads_take_the_gate_alone_and_nothing
         "SetCalendar",
         "CloseWindow",
         "RenamePartner",
+        "SetPerson",
+        "SetTwoPersonList",
         "ForgetRequests",
+        "RecoverPerson",
     ];
     assert_eq!(Command::names_alone(), alone);
 }
