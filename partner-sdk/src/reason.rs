@@ -7,6 +7,9 @@ use std::fmt;
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Reason {
+    /// The person may not ask this: its roles do not allow it, or too few people would be left to decide. Nothing is recorded, so
+    /// it may be asked again under the same id.
+    NotPermitted,
     /// The key is older than keys are kept.
     RequestTooOld,
     /// The key was made ahead of the house's time: this machine's clock is fast. The same request under the same key is
@@ -28,6 +31,13 @@ pub enum Reason {
     PartnerSuspended,
     /// Unknown, or somebody else's.
     NotFound,
+    /// The proposal was approved (DONE), refused or withdrawn, has lapsed, or is stale: what it changes has changed since it was asked
+    /// for.
+    ProposalNotOpen,
+    /// Who decides has asked for it, or it is about that person.
+    SamePerson,
+    /// The same is proposed already, and waits for its second person.
+    ProposalExists,
     /// There is a partner of that id.
     PartnerExists,
     /// The member is frozen: nothing of it is redeemed, reserved or transferred. It earns, and holds that are open are captured
@@ -105,6 +115,7 @@ impl Reason {
     #[must_use]
     pub fn as_str(&self) -> &str {
         match self {
+            Self::NotPermitted => "NOT_PERMITTED",
             Self::RequestTooOld => "REQUEST_TOO_OLD",
             Self::RequestTooNew => "REQUEST_TOO_NEW",
             Self::RequestAbandoned => "REQUEST_ABANDONED",
@@ -114,6 +125,9 @@ impl Reason {
             Self::PartnerRestricted => "PARTNER_RESTRICTED",
             Self::PartnerSuspended => "PARTNER_SUSPENDED",
             Self::NotFound => "NOT_FOUND",
+            Self::ProposalNotOpen => "PROPOSAL_NOT_OPEN",
+            Self::SamePerson => "SAME_PERSON",
+            Self::ProposalExists => "PROPOSAL_EXISTS",
             Self::PartnerExists => "PARTNER_EXISTS",
             Self::MemberBlocked => "MEMBER_BLOCKED",
             Self::SameMember => "SAME_MEMBER",
@@ -153,6 +167,7 @@ impl Reason {
 
     pub(crate) fn parse(text: &str) -> Self {
         match text {
+            "NOT_PERMITTED" => Self::NotPermitted,
             "REQUEST_TOO_OLD" => Self::RequestTooOld,
             "REQUEST_TOO_NEW" => Self::RequestTooNew,
             "REQUEST_ABANDONED" => Self::RequestAbandoned,
@@ -162,6 +177,9 @@ impl Reason {
             "PARTNER_RESTRICTED" => Self::PartnerRestricted,
             "PARTNER_SUSPENDED" => Self::PartnerSuspended,
             "NOT_FOUND" => Self::NotFound,
+            "PROPOSAL_NOT_OPEN" => Self::ProposalNotOpen,
+            "SAME_PERSON" => Self::SamePerson,
+            "PROPOSAL_EXISTS" => Self::ProposalExists,
             "PARTNER_EXISTS" => Self::PartnerExists,
             "MEMBER_BLOCKED" => Self::MemberBlocked,
             "SAME_MEMBER" => Self::SameMember,

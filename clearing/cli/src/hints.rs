@@ -26,6 +26,24 @@ const HINTS: &[Row] = &[
     ("TIME_OUT_OF_RANGE", &["member freeze"], "leave --until out, or give a time that is ahead"),
     ("TIME_OUT_OF_RANGE", &["member extend-expiry", "member reinstate"], "give --expires a time that is ahead"),
     ("TIME_OUT_OF_RANGE", ANY, "the time that the house takes is told above"),
+    ("NOT_PERMITTED", ANY, "`clearing person list` shows who has which role"),
+    (
+        "PROPOSAL_NOT_OPEN",
+        ANY,
+        "`clearing approvals show {proposal_id}` shows what became of it; if it is still wanted, ask for it anew",
+    ),
+    ("SAME_PERSON", ANY, "another approver decides it; `clearing person list` shows who is one"),
+    ("PROPOSAL_EXISTS", ANY, "`clearing approvals show {proposal_id}` shows it; another approver approves it"),
+    (
+        "NOT_FOUND",
+        &["approvals show", "approvals approve", "approvals refuse", "approvals withdraw"],
+        "`clearing approvals list --all` shows all proposals",
+    ),
+    (
+        "OVERFLOW",
+        &["person add", "person roles", "person recover"],
+        "a coalition has at most 1,000 people, and none can be removed",
+    ),
     ("OVERFLOW", &["partner create"], "a coalition has at most 10,000 partners, and none can be removed"),
     ("OVERFLOW", ANY, "give a smaller number; `clearing report trial-balance` shows how large the balances are"),
     // Settlements.

@@ -132,11 +132,11 @@ impl Told {
 
 /// The entries that have an attachment, and what they commit to.
 fn committed(entries: &[JournalEntry]) -> BTreeMap<EntryId, Hash> {
-    let mut asked: BTreeSet<(u128, PartnerId, Option<RequestId>, Hash)> = BTreeSet::new();
+    let mut asked: BTreeSet<(u128, Option<(PartnerId, RequestId)>, Hash)> = BTreeSet::new();
     let mut committed = BTreeMap::new();
     for JournalEntry { id, entry, .. } in entries {
         if let Some(commitment) = entry.origin.attachment
-            && asked.insert((id.batch.0, entry.partner, entry.request_id, commitment))
+            && asked.insert((id.batch.0, entry.request_key(), commitment))
         {
             committed.insert(*id, commitment);
         }

@@ -14,7 +14,7 @@ use clearing_proto::v1::credential_service_server::CredentialService;
 use tonic::{Request, Response, Status};
 
 use crate::clock;
-use crate::rpc::auth::Caller;
+use crate::rpc::auth::{Asker, Caller};
 use crate::rpc::convert::{self, View, from_timestamp};
 use crate::rpc::written::{accepted, from_written};
 use crate::rpc::{Context, auth, bounds, errors, page_size};
@@ -30,7 +30,8 @@ impl CredentialService for Service {
         &self,
         request: Request<v1::CreateInvitesRequest>,
     ) -> Result<Response<v1::CreateInvitesResponse>, Status> {
-        let caller = auth::caller(&request)?.partner()?;
+        let asker = auth::caller(&request)?.asker()?;
+        let caller = asker.partner;
         let v1::CreateInvitesRequest { request_id, holder, scopes, end_time, invites } = request.into_inner();
         let command = CreateInvites {
             holder: holder.map(|named| read_holder("holder", named)).transpose()?,
@@ -38,7 +39,7 @@ impl CredentialService for Service {
             ends: convert::moment_or_none("end_time", end_time)?,
             invites: invites.into_iter().take(INVITES_MAX + 1).map(read_invite).collect::<Result<_, Status>>()?,
         };
-        let written = self.write(caller, &request_id, command.into()).await?;
+        let written = self.write(asker, &request_id, command.into()).await?;
         let invited = written.entries.first().and_then(|written| written.entry.facts.invited());
         let endpoint = self.0.issuer.as_ref().map(|issuer| issuer.enrolment_endpoint().to_owned());
         Ok(Response::new(v1::CreateInvitesResponse {
@@ -53,11 +54,12 @@ impl CredentialService for Service {
         &self,
         request: Request<v1::WithdrawInvitesRequest>,
     ) -> Result<Response<v1::WithdrawInvitesResponse>, Status> {
-        let caller = auth::caller(&request)?.partner()?;
+        let asker = auth::caller(&request)?.asker()?;
+        let caller = asker.partner;
         let v1::WithdrawInvitesRequest { request_id, invite_ids } = request.into_inner();
         let ids = invite_ids.iter().take(INVITES_MAX + 1).map(|id| convert::id("invite_ids", id));
         let command = WithdrawInvites { invites: ids.collect::<Result<_, Status>>()? };
-        let written = self.write(caller, &request_id, command.into()).await?;
+        let written = self.write(asker, &request_id, command.into()).await?;
         let withdrawn = written.entries.first().and_then(|written| written.entry.facts.withdrawn());
         Ok(Response::new(v1::WithdrawInvitesResponse {
             withdrawn_count: withdrawn.map_or(0, |withdrawn| small(withdrawn.invites.len())),
@@ -154,7 +156,8 @@ impl CredentialService for Service {
         &self,
         request: Request<v1::RevokeCredentialsRequest>,
     ) -> Result<Response<v1::RevokeCredentialsResponse>, Status> {
-        let caller = auth::caller(&request)?.partner()?;
+        let asker = auth::caller(&request)?.asker()?;
+        let caller = asker.partner;
         let v1::RevokeCredentialsRequest { request_id, serials, holder, reason_code } = request.into_inner();
         let serials = serials.iter().take(INVITES_MAX + 1).map(|serial| convert::id("serials", serial));
         let command = RevokeCredentials {
@@ -162,7 +165,7 @@ impl CredentialService for Service {
             holder: holder.map(|named| read_holder("holder", named)).transpose()?,
             reason: convert::word("reason_code", &reason_code)?,
         };
-        let written = self.write(caller, &request_id, command.into()).await?;
+        let written = self.write(asker, &request_id, command.into()).await?;
         let revoked = written.entries.first().and_then(|written| written.entry.facts.revoked());
         // Other nodes see it within a second; so does this one where the answer has to go out on what it closes.
         let own = self.0.badge()?;
@@ -201,9 +204,9 @@ impl CredentialService for Service {
 }
 
 impl Service {
-    async fn write(&self, caller: PartnerId, request_id: &str, command: Command) -> Result<Written, Status> {
-        let written = self.0.ask(caller, request_id, None, command).await?;
-        accepted(&written, caller, &self.0)?;
+    async fn write(&self, asker: Asker, request_id: &str, command: Command) -> Result<Written, Status> {
+        let written = self.0.ask(asker, request_id, None, command).await?;
+        accepted(&written, asker.partner, &self.0)?;
         Ok(written)
     }
 

@@ -48,6 +48,8 @@ const SERVICES: &[(&str, &[Role])] = &[
     ("NoticeService", &[Partner, Operator]),
     ("PositionService", &[Partner, Auditor, Operator]),
     ("PartnerService", &[Operator]),
+    ("PeopleService", &[Operator]),
+    ("ApprovalService", &[Operator]),
     ("CareService", &[Operator]),
     ("SettlementService", &[Operator]),
     ("CredentialService", &[Partner, Operator]),
@@ -61,6 +63,9 @@ const SERVICES: &[(&str, &[Role])] = &[
 const EXCEPTIONS: &[(&str, &[Role])] = &[
     ("PreviewSettlement", &[Auditor, Operator]),
     ("ListPartners", &[Auditor, Operator]),
+    ("ListPeople", &[Auditor, Operator]),
+    ("ListProposals", &[Auditor, Operator]),
+    ("GetProposal", &[Auditor, Operator]),
     ("GetEntry", &[Partner, Auditor, Operator]),
     ("ListInvites", &[Partner, Auditor, Operator]),
     ("ListCredentials", &[Partner, Auditor, Operator]),

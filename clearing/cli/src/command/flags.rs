@@ -16,6 +16,9 @@ use crate::times::When;
 /// Of each command, sets of arguments of which any two have a meaning side by side. Two that are in no set together must be
 /// declared as conflicting.
 const TOGETHER: &[(&str, &[&[&str]])] = &[
+    ("approvals approve", &[&["proposal", "yes", "request_id"], &["proposal", "dry_run"]]),
+    ("approvals refuse", &[&["proposal", "request_id"]]),
+    ("approvals withdraw", &[&["proposal", "request_id"]]),
     ("audit", &[&["database", "record", "since", "force"]]),
     ("calendar set", &[&["expressions", "time_zone", "request_id"], &["none", "request_id"]]),
     ("certificate crl", &[&["out", "force", "days", "authority"]]),
@@ -47,6 +50,7 @@ const TOGETHER: &[(&str, &[&[&str]])] = &[
                 "server_names",
                 "domain",
                 "coalition",
+                "first_person",
                 "currency",
                 "scale",
                 "point_value",
@@ -64,6 +68,8 @@ const TOGETHER: &[(&str, &[&[&str]])] = &[
                 "key_retention_days",
                 "business_time_days",
                 "notice_days",
+                "proposal_days",
+                "account_change_days",
                 "default_net_debit_cap",
                 "default_points_per_entry",
             ],
@@ -74,6 +80,7 @@ const TOGETHER: &[(&str, &[&[&str]])] = &[
                 "server_names",
                 "domain",
                 "coalition",
+                "first_person",
                 "currency",
                 "scale",
                 "point_value",
@@ -91,6 +98,8 @@ const TOGETHER: &[(&str, &[&[&str]])] = &[
                 "key_retention_days",
                 "business_time_days",
                 "notice_days",
+                "proposal_days",
+                "account_change_days",
                 "no_limits",
             ],
         ],
@@ -132,7 +141,13 @@ const TOGETHER: &[(&str, &[&[&str]])] = &[
         ],
     ),
     ("migrate", &[&["database", "check"]]),
-    ("partner certificate", &[&["id", "out", "csr", "auditor", "days", "authority", "force", "yes"]]),
+    (
+        "partner certificate",
+        &[
+            &["id", "out", "csr", "auditor", "days", "authority", "force", "yes"],
+            &["id", "out", "csr", "person", "days", "authority", "force", "yes"],
+        ],
+    ),
     (
         "partner consent",
         &[&["funder", "partner", "budget", "request_id"], &["funder", "partner", "revoke", "request_id"]],
@@ -216,6 +231,10 @@ const TOGETHER: &[(&str, &[&[&str]])] = &[
             "request_id",
         ]],
     ),
+    ("person add", &[&["person", "roles", "request_id"]]),
+    ("person alone", &[&["operations", "request_id"], &["none", "request_id"]]),
+    ("person recover", &[&["person", "database", "yes"]]),
+    ("person roles", &[&["person", "roles", "request_id"], &["person", "none", "request_id"]]),
     ("report html", &[&["window", "lines", "out", "force"]]),
     ("report journal", &[&["from", "window", "limit"]]),
     ("sandbox", &[&["dir", "listen", "start", "database", "coalition", "variant"]]),
@@ -250,6 +269,7 @@ const TOGETHER: &[(&str, &[&[&str]])] = &[
 /// The commands that ask before they do what cannot be undone.
 const ASKING: &[&str] = &[
     "certificate revoke",
+    "approvals approve",
     "member decay",
     "member extend-expiry",
     "member reinstate",
@@ -264,6 +284,10 @@ const ASKING: &[&str] = &[
 
 /// Of each command that does something and does not ask, why it need not.
 const UNASKED: &[(&str, &str)] = &[
+    ("approvals list", "it only reads"),
+    ("approvals refuse", "the same may be proposed again"),
+    ("approvals show", "it only reads"),
+    ("approvals withdraw", "the same may be proposed again"),
     ("audit", "it only reads; a record that is there is not overwritten"),
     ("calendar set", "the next one replaces it"),
     ("certificate crl", "it only reads; a file that is there is not overwritten"),
@@ -295,6 +319,11 @@ const UNASKED: &[(&str, &str)] = &[
     ("partner list", "it only reads"),
     ("partner rename", "the next one replaces it"),
     ("partner terms", "the next ones replace them"),
+    ("person add", "person roles takes the roles again"),
+    ("person alone", "the next one replaces it"),
+    ("person list", "it only reads"),
+    ("person recover", "it asks, and others have days to look into it"),
+    ("person roles", "the next ones replace them"),
     ("report html", "it only reads; a file that is there is not overwritten"),
     ("report journal", "it only reads"),
     ("report netting", "it only reads"),
