@@ -61,7 +61,6 @@ fn origin([_, store, till, receipt]: [&str; 4]) -> Origin {
         business_time: Some(time("2026-12-03T10:15:29.654321Z")),
         receipt_total: Some(Money(12_345)),
         device_counter: Some(809),
-        person: None,
         attachment: None,
     }
 }

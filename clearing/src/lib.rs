@@ -5,6 +5,8 @@
 //! | [`server`] | putting the house together; opening and closing it |
 //! | [`tls`] | who may connect |
 //! | [`door`] | what connections and calls may cost |
+//! | [`badges`] | what the house has on the certificate of a connection |
+//! | [`enrolment`] | certificates that the house issues, and the listener of those who have none yet |
 //! | [`backroom`] | threads that stand back behind all others |
 //! | [`health`] | whether it can write |
 //! | [`rpc`] | what partners, operators and auditors say |

@@ -223,10 +223,10 @@ impl FromWire<v1::Device> for Device {
 /// });
 /// let tills: Vec<_> = tills.collect();
 /// let create = CreateInvites::new(&tills).scopes([CredentialScope::Issue, CredentialScope::Accept]);
-/// let created = client.create_invites(create).await?.accepted()?;
-/// let pin = Pin::of_pem(ca_pem)?[0];
+/// client.create_invites(create).await?.accepted()?;
+/// let (pin, endpoint) = (Pin::of_pem(ca_pem)?[0], client.server_info().await?.enrolment_endpoint);
 /// for till in tills {
-///     println!("{}", till.string(&created.enrolment_endpoint, pin)?);
+///     println!("{}", till.string(&endpoint, pin)?);
 /// }
 /// # Ok(())
 /// # }

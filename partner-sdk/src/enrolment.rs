@@ -187,10 +187,14 @@ fn of_connection(endpoint: &str, error: tonic::transport::Error) -> EnrolmentErr
         Some(rustls::Error::InvalidCertificate(CertificateError::NotValidYetContext { time, not_before })) => {
             clock(*time, *not_before, false)
         }
-        Some(_) | None => match connect_error(&endpoint, error) {
-            Error::Unavailable { endpoint, message, .. } => EnrolmentError::Unreachable { endpoint, problem: message },
-            other => other.into(),
-        },
+        Some(_) | None => {
+            let error = connect_error(&endpoint, error);
+            if let Error::Unavailable { endpoint, message, .. } = error {
+                EnrolmentError::Unreachable { endpoint, problem: message }
+            } else {
+                error.into()
+            }
+        }
     }
 }
 
@@ -355,9 +359,10 @@ impl EnrolmentError {
 
 impl From<EnrolmentError> for Error {
     fn from(error: EnrolmentError) -> Self {
-        match error {
-            EnrolmentError::Other(error) => error,
-            error => Self::Config { what: "the credential", problem: error.to_string() },
+        if let EnrolmentError::Other(error) = error {
+            error
+        } else {
+            Self::Config { what: "the credential", problem: error.to_string() }
         }
     }
 }

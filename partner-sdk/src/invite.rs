@@ -118,6 +118,17 @@ impl NewInvite {
         Self { id: RequestId::at(time).uuid(), secret: Secret::random(), device: None }
     }
 
+    /// One that was made before and kept, to be sent again under the same request id: its id, a UUIDv7 as text, and its secret,
+    /// 16 random bytes.
+    ///
+    /// # Errors
+    /// [`Error::Config`]: the id is no UUID.
+    pub fn kept(id: &str, secret: [u8; 16]) -> Result<Self, Error> {
+        let id = Uuid::parse_str(id)
+            .map_err(|error| Error::Config { what: "the id of an invite", problem: error.to_string() })?;
+        Ok(Self { id, secret: Secret(Zeroizing::new(secret)), device: None })
+    }
+
     /// For this device.
     #[must_use]
     pub fn device(mut self, device: Device) -> Self {
@@ -139,8 +150,8 @@ impl NewInvite {
         self.device.as_ref()
     }
 
-    /// The string, once the house has said where invites are used
-    /// ([`InvitesCreated::enrolment_endpoint`](crate::InvitesCreated)).
+    /// The string, with where the house says that invites are used
+    /// ([`ServerInfo::enrolment_endpoint`](crate::ServerInfo)).
     ///
     /// # Errors
     /// [`InviteError::Endpoint`]: that is no `host:port`.

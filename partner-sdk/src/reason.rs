@@ -7,6 +7,8 @@ use std::fmt;
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Reason {
+    /// The certificate that the call was made with is trusted no more. The same request is taken under another one.
+    CredentialRevoked,
     /// The person may not ask this: its roles do not allow it, or too few people would be left to decide. Nothing is recorded, so
     /// it may be asked again under the same id.
     NotPermitted,
@@ -31,6 +33,10 @@ pub enum Reason {
     PartnerSuspended,
     /// Unknown, or somebody else's.
     NotFound,
+    /// An id of the request names an invite that there is already.
+    InviteExists,
+    /// More than the caller's own credential may do.
+    ScopeExceeded,
     /// The proposal was approved (DONE), refused or withdrawn, has lapsed, or is stale: what it changes has changed since it was asked
     /// for.
     ProposalNotOpen,
@@ -63,7 +69,8 @@ pub enum Reason {
     ReversalShortfall,
     /// A funder has given no consent, or not for so many points.
     ConsentExceeded,
-    /// A limit of the issuer, or of the partner that asks, would be exceeded; what is used counted before.
+    /// A limit of the issuer, or of the partner that asks, would be exceeded; what is used counted before. Of what it redeems of
+    /// other issuers it is looked for behind `NET_DEBIT_CAP`, when the lots are chosen.
     LimitExceeded,
     /// Points may pay a smaller share of the receipt.
     ReceiptShareExceeded,
@@ -115,6 +122,7 @@ impl Reason {
     #[must_use]
     pub fn as_str(&self) -> &str {
         match self {
+            Self::CredentialRevoked => "CREDENTIAL_REVOKED",
             Self::NotPermitted => "NOT_PERMITTED",
             Self::RequestTooOld => "REQUEST_TOO_OLD",
             Self::RequestTooNew => "REQUEST_TOO_NEW",
@@ -125,6 +133,8 @@ impl Reason {
             Self::PartnerRestricted => "PARTNER_RESTRICTED",
             Self::PartnerSuspended => "PARTNER_SUSPENDED",
             Self::NotFound => "NOT_FOUND",
+            Self::InviteExists => "INVITE_EXISTS",
+            Self::ScopeExceeded => "SCOPE_EXCEEDED",
             Self::ProposalNotOpen => "PROPOSAL_NOT_OPEN",
             Self::SamePerson => "SAME_PERSON",
             Self::ProposalExists => "PROPOSAL_EXISTS",
@@ -167,6 +177,7 @@ impl Reason {
 
     pub(crate) fn parse(text: &str) -> Self {
         match text {
+            "CREDENTIAL_REVOKED" => Self::CredentialRevoked,
             "NOT_PERMITTED" => Self::NotPermitted,
             "REQUEST_TOO_OLD" => Self::RequestTooOld,
             "REQUEST_TOO_NEW" => Self::RequestTooNew,
@@ -177,6 +188,8 @@ impl Reason {
             "PARTNER_RESTRICTED" => Self::PartnerRestricted,
             "PARTNER_SUSPENDED" => Self::PartnerSuspended,
             "NOT_FOUND" => Self::NotFound,
+            "INVITE_EXISTS" => Self::InviteExists,
+            "SCOPE_EXCEEDED" => Self::ScopeExceeded,
             "PROPOSAL_NOT_OPEN" => Self::ProposalNotOpen,
             "SAME_PERSON" => Self::SamePerson,
             "PROPOSAL_EXISTS" => Self::ProposalExists,

@@ -323,10 +323,10 @@ async fn invites(session: &Session, arguments: &List) -> Result<Answer, Failure>
     });
     let header = ["invite", "whose", "device", "state", "until", "made by", "certificate"];
     let mut page = Page::new().table(&header, rows).text(zone.note());
-    for seen in found.iter().filter(|invite| invite.foreign_attempts > 0) {
+    for seen in found.iter().filter(|invite| invite.foreign_attempt_count > 0) {
         page = page.text(format!(
             "! {} was tried {} times with another key after it was used: somebody else has seen the string.",
-            seen.invite_id, seen.foreign_attempts
+            seen.invite_id, seen.foreign_attempt_count
         ));
         if !seen.serial.is_empty() {
             page = page.next(format!("clearing certificate revoke {} --reason seen", seen.serial));
@@ -532,6 +532,6 @@ fn invite_to_json(invite: &Invite) -> Value {
         "end_time": moment(invite.end_time),
         "created_by": invite.created_by,
         "serial": invite.serial,
-        "foreign_attempts": invite.foreign_attempts,
+        "foreign_attempt_count": invite.foreign_attempt_count,
     })
 }

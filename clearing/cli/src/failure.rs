@@ -91,15 +91,25 @@ impl Failure {
         Self { reason: Some(("PROPOSED".to_owned(), numbers)), ..Self::new(Exit::Proposed, message) }
     }
 
+    /// The proposal that it became, where it waits for a second person.
+    pub fn proposal_id(&self) -> Option<&str> {
+        let (_, numbers) = self.reason.as_ref().filter(|_| self.exit == Exit::Proposed)?;
+        numbers.get("proposal_id").map(String::as_str)
+    }
+
     /// The answer, where what was asked for waits for a second person.
     pub fn as_answer(&self) -> Option<Answer> {
-        let (_, numbers) = self.reason.as_ref().filter(|_| self.exit == Exit::Proposed)?;
-        let proposal = numbers.get("proposal_id")?;
+        self.as_proposed().map(|(json, page)| Answer::new(json, page))
+    }
+
+    /// The same, for programs and for people.
+    pub fn as_proposed(&self) -> Option<(Value, Page)> {
+        let (proposal, (_, numbers)) = (self.proposal_id()?, self.reason.as_ref()?);
         let replayed = numbers.get("replayed").is_some_and(|replayed| replayed == "true");
         let page = Page::new()
             .text(&self.message)
             .text(format!("Let another approver run `clearing approvals approve {proposal}`."));
-        Some(Answer::new(json!({ "proposal_id": proposal, "replayed": replayed }), page))
+        Some((json!({ "proposal_id": proposal, "replayed": replayed }), page))
     }
 
     /// The command line or the configuration is wrong.

@@ -12,6 +12,22 @@ const ANY: &[&str] = &[];
 type Row = (&'static str, &'static [&'static str], &'static str);
 
 const HINTS: &[Row] = &[
+    // An invite is a request of its own each time: its secret is made anew.
+    ("REQUEST_TOO_OLD", &["partner invite"], "run it again"),
+    ("REQUEST_TOO_NEW", &["partner invite"], "run it again"),
+    ("REQUEST_ABANDONED", &["partner invite"], "run it again"),
+    ("IDEMPOTENCY_CONFLICT", &["partner invite"], "run it again"),
+    ("INVITE_EXISTS", ANY, "run it again: each run makes an id of its own"),
+    (
+        "SCOPE_EXCEEDED",
+        ANY,
+        "nobody gives what its own certificate may not do: `clearing certificate list` shows what each may",
+    ),
+    (
+        "CREDENTIAL_REVOKED",
+        ANY,
+        "take a certificate that is valid: --set client.cert=FILE --set client.key=FILE; `clearing certificate list` shows who has which",
+    ),
     // What any command with an effect may be told.
     (
         "REQUEST_TOO_OLD",

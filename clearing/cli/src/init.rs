@@ -485,8 +485,8 @@ fn page(arguments: &Arguments, house: &House, files: &Files) -> Page {
         .text(calendar_words(house))
         .text("Next:")
         .text(format!("  clearing serve --config {config}"))
-        .text(format!("  clearing partner create GROCER --name 'Green Grocer' --config {config}"))
-        .text(format!("  clearing partner certificate GROCER --out grocer --config {config}"))
+        .text(format!("  clearing partner create GROCER --name 'Green Grocer' --invite --config {config}"))
+        .text("  partner enroll clearinginvite1...   (what the brand types, with the string that this prints)")
 }
 
 /// When its days end and windows close, and when its members hear of expiries.

@@ -6,12 +6,14 @@ use clap::{Args, Subcommand};
 use clearing::clock::Clock;
 use clearing::recovery::{RecoverError, recover};
 use clearing_core::facts::person::PersonId;
+use partner_sdk::Holder;
 use partner_sdk::operator::{Person, PersonRole, SetPerson, SetTwoPersonList};
 use serde_json::{Value, json};
 
 use crate::context::Context;
 use crate::database::open_existing;
 use crate::failure::{Exit, Failure, accepted, with_causes};
+use crate::invite::{self, Terms};
 use crate::irrevocable::confirmed;
 use crate::output::{Answer, Page};
 use crate::session::{Effect, Session, moment, moment_or_none};
@@ -21,9 +23,10 @@ use crate::values;
 /// The person commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Lets a new person act for the operator. It needs a certificate of its own: `clearing partner certificate NAME --person`.
+    /// Lets a new person act for the operator. It needs a certificate of its own, to which --invite invites it.
     #[command(
-        after_help = "Examples:\n  clearing person add anna --roles clerk\n  clearing person add boris --roles approver,support\n\n\
+        after_help = "Examples:\n  clearing person add anna --roles clerk --invite     and prints the string by which it joins\n  \
+                      clearing person add boris --roles approver,support\n\n\
                       Roles: clerk prepares and records; approver approves what others have proposed; support looks after members; \
                       auditor reads.\nFrom the second approver on, for good, two persons are needed for what `clearing person list` shows."
     )]
@@ -39,7 +42,8 @@ pub enum Command {
     /// Sets what one person does alone of what else needs two.
     #[command(
         after_help = "Examples:\n  clearing person alone SetTerms SetLimits   these two need one person\n  clearing person alone --none               \
-                      the whole list needs two\n\nIt needs two persons itself. SetPerson and SetTwoPersonList stay on the list."
+                      the whole list needs two\n\nIt needs two persons itself. SetPerson, SetTwoPersonList and CreateInvites stay on the list.\n\
+                      CreateInvites is on it for people and auditors; partners are invited by one person."
     )]
     Alone(Alone),
     /// Names an approver on the machine of the house while `clearing serve` is stopped: where the keys of approvers are lost.
@@ -59,6 +63,9 @@ pub struct Add {
     /// All roles of the person: clerk, approver, support, auditor.
     #[arg(long, value_name = "ROLE,...", value_delimiter = ',', value_parser = role, required = true)]
     roles: Vec<PersonRole>,
+    /// Prints the string by which it joins as well, as `clearing partner invite --person NAME` does.
+    #[arg(long)]
+    invite: bool,
     #[command(flatten)]
     effect: Effect,
 }
@@ -109,18 +116,13 @@ pub struct Recover {
 /// Runs one of them.
 pub async fn run(context: Context, command: Command) -> Result<Answer, Failure> {
     match command {
-        Command::Add(arguments) => {
-            let session = Session::open(&context).await?;
-            let known = session.operator().people().await?.people;
-            if known.iter().any(|person| person.person_id == arguments.person.as_str()) {
-                let problem = format!("there is a person {} already", arguments.person);
-                return Err(Failure::new(Exit::Rejected, problem)
-                    .hint("clearing person roles sets the roles of somebody who is known"));
-            }
-            set(&session, arguments.person, &arguments.roles, arguments.effect).await
-        }
+        Command::Add(arguments) => add(&Session::open(&context).await?, arguments).await,
         Command::Roles(Roles { person, roles, none: _, effect }) => {
-            set(&Session::open(&context).await?, person, &roles, effect).await
+            let (json, page) = set(&Session::open(&context).await?, person, &roles, effect).await?;
+            Ok(Answer::new(
+                json,
+                page.next(format!("clearing partner invite --person {person}   (where it has no certificate)")),
+            ))
         }
         Command::List => list(&Session::open(&context).await?).await,
         Command::Alone(arguments) => alone(&Session::open(&context).await?, arguments).await,
@@ -134,15 +136,44 @@ fn role(text: &str) -> Result<PersonRole, String> {
     values::one_of(text, &named)
 }
 
-async fn set(session: &Session, person: PersonId, roles: &[PersonRole], effect: Effect) -> Result<Answer, Failure> {
+async fn add(session: &Session, arguments: Add) -> Result<Answer, Failure> {
+    let Add { person, roles, invite: invites, effect } = arguments;
+    let known = session.operator().people().await?.people;
+    // Repeated under its id it is answered as it was.
+    if effect.request_id.is_none() && known.iter().any(|known| known.person_id == person.as_str()) {
+        return Err(Failure::new(Exit::Rejected, format!("there is a person {person} already"))
+            .hint("clearing person roles sets the roles of somebody who is known"));
+    }
+    let set = set(session, person, &roles, effect).await;
+    if !invites {
+        let (json, page) = set?;
+        return Ok(Answer::new(json, page.next(format!("clearing partner invite --person {person}"))));
+    }
+    // Where two persons are needed, both wait.
+    let (mut json, page) = set.or_else(|failure| failure.as_proposed().ok_or(failure))?;
+    let holder = Holder::Operator(person.to_string());
+    let invited = invite::invite(session, holder, &Terms::default()).await.map_err(|failure| {
+        let hint = failure.hint.clone().unwrap_or_default();
+        failure.hint(format!(
+            "its roles are set or proposed; `clearing partner invite --person {person}` invites it. {hint}"
+        ))
+    })?;
+    json["invite"] = invited.to_json();
+    Ok(Answer::new(json, page.and(&invited.page(&session.zone))))
+}
+
+/// Sets the roles of a person, and tells it to programs and people.
+async fn set(
+    session: &Session,
+    person: PersonId,
+    roles: &[PersonRole],
+    effect: Effect,
+) -> Result<(Value, Page), Failure> {
     let name = person.as_str();
     let request = SetPerson::of(name, roles.iter().copied()).request_id(session.request_id(effect));
     let done = accepted(session.operator().set_person(request).await)?;
     let json = json!({ "person": to_json(&done.person), "replayed": done.written.replayed });
-    let page = Page::new()
-        .text(format!("operator/{name} has these roles now: {}.", words(&done.person.roles)))
-        .next(format!("clearing partner certificate {name} --person --out {name}/   (where it has none)"));
-    Ok(Answer::new(json, page))
+    Ok((json, Page::new().text(format!("operator/{name} has these roles now: {}.", words(&done.person.roles)))))
 }
 
 async fn alone(session: &Session, arguments: Alone) -> Result<Answer, Failure> {

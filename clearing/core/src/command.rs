@@ -180,12 +180,16 @@ impl Operation for ApproveProposal {
         book.check_open(self.proposal, proposal, Some(&operation.found_hash(book)), ask.now)?;
         let about = operation.subject().and_then(|subject| subject.person);
         book.check_second_person(ask, proposal, about)?;
+        book.check_asker(proposal, operation.name(), operation.roles(), ask.now)?;
         operation.admit(book, ask)
     }
 
     fn decide(&self, book: &Book, ask: &Ask<'_>, who: &Admitted) -> Result<Decision, Rejection> {
         let operation = self.proposed().ok_or_else(|| Rejection::not_found("proposal", self.proposal))?;
-        let decision = operation.decide(book, ask, who)?;
+        // What is made by it is made with the certificate of who asked: an invite's secret is that person's.
+        let shown = book.proposals.get(&self.proposal).and_then(|proposal| proposal.facts.shown);
+        let shown = shown.map(|shown| shown.badge(ask.machine()));
+        let decision = operation.decide(book, &Ask { badge: shown.as_ref().or(ask.badge), ..*ask }, who)?;
         if decision.entries.is_empty() {
             // Nothing was left to be done, so what it was to change has changed already.
             return Err(not_open(self.proposal, ProposalState::Stale));

@@ -12,7 +12,7 @@ use crate::facts::coalition::CLOCK_SKEW_SECONDS;
 use crate::facts::entry::Entry;
 use crate::facts::member::{IdentifierLink, Member};
 use crate::facts::origin::Origin;
-use crate::facts::proposal::ProposedFacts;
+use crate::facts::proposal::{ProposedFacts, ShownFacts};
 use crate::facts::{Fact, LinkFacts};
 use crate::operation::{Ask, Decision, OfMember, Tells};
 use crate::rejection::Rejection;
@@ -167,7 +167,8 @@ impl Book {
         }
         let (content, found) = (command.content(), command.found_hash(self));
         let replaces = self.check_not_proposed(&content, &found, ask.now)?;
-        Ok(Some(ProposedFacts { operation: command.to_bytes(), content, found, replaces }))
+        let shown = ask.badge.map(ShownFacts::of);
+        Ok(Some(ProposedFacts { operation: command.to_bytes(), content, found, shown, replaces }))
     }
 
     /// Enrols a member under an identifier with an entry that gives it its first lots.

@@ -1,5 +1,7 @@
 //! Invites, credentials, and what is revoked: what the rules say where time passes, and to the bounds.
 
+#![allow(clippy::unwrap_used, reason = "a panic in a test is how it fails")]
+
 mod house;
 
 use clearing_core::command::{Command, Request};
@@ -41,10 +43,10 @@ fn made(play: &Play, number: u8, key: u8, days: i64) -> Made {
 }
 
 fn told(accepted: &Accepted) -> Enrolment {
-    match &accepted.reply {
-        Reply::House(HouseReply::Enrolment(enrolment)) => *enrolment,
-        other => panic!("not of an enrolment: {other:?}"),
-    }
+    let Reply::House(HouseReply::Enrolment(enrolment)) = &accepted.reply else {
+        panic!("not of an enrolment: {:?}", accepted.reply);
+    };
+    *enrolment
 }
 
 /// Work of the house's own.

@@ -17,6 +17,10 @@ use clearing_core::facts::chain::{
     BatchHeader, Outcome, RequestRecord, attachment_commitment, chain_hash, link_commitment, requests_hash,
 };
 use clearing_core::facts::coalition::{Calendar, Coalition};
+use clearing_core::facts::credential::{
+    Device, ForeignFacts, Holder, InvitedFacts, IssuedFacts, NewInvite, RevokedFacts, Scope, Scopes, Serial,
+    WithdrawnFacts,
+};
 use clearing_core::facts::entry::{Entry, EntryDraft, EntryKind};
 use clearing_core::facts::limits::{Consent, Limits};
 use clearing_core::facts::lot::{LotBirth, LotId, LotMove};
@@ -24,7 +28,7 @@ use clearing_core::facts::order::{OrderMode, OrderParty};
 use clearing_core::facts::origin::{Code, Origin};
 use clearing_core::facts::partner::PartnerState;
 use clearing_core::facts::person::{AloneFacts, Person, PersonFacts, PersonId, Role, Roles};
-use clearing_core::facts::proposal::{ByFacts, ProposalFacts, ProposalState, ProposedFacts};
+use clearing_core::facts::proposal::{ByFacts, ProposalFacts, ProposalState, ProposedFacts, ShownFacts};
 use clearing_core::facts::receipt::Receipt;
 use clearing_core::facts::terms::{FeeBearer, Funding, Terms};
 use clearing_core::facts::window::SettlementState;
@@ -35,7 +39,8 @@ use clearing_core::facts::{
     StateFacts, TermsFacts, UncountedFacts, WriteOffFacts,
 };
 use clearing_core::units::{
-    BatchId, EntryId, Hash, IdentifierHash, MemberId, Money, PartnerId, Points, RequestId, Timestamp, WindowNumber,
+    BatchId, EntryId, Hash, IdentifierHash, InviteId, MemberId, Money, PartnerId, Points, RequestId, Timestamp,
+    WindowNumber,
 };
 use house::{id, rate};
 
@@ -309,16 +314,9 @@ fn entries() -> Vec<(&'static str, Entry)> {
         ("unfreeze_member", freezing(EntryKind::UnfreezeMember, Some(time("2026-05-01T00:00:00Z")), None)),
     ];
     // Last, and a new kind behind them all: the places of entries are in their hashes.
-    let newest = vec![
-        ("rename_partner", renaming()),
-        ("set_person", naming()),
-        ("set_two_person_list", listing()),
-        ("propose", proposing()),
-        ("refuse_proposal", refusing()),
-        ("recover_person", of_kind(EntryKind::RecoverPerson)),
-        ("withdraw_proposal", of_kind(EntryKind::WithdrawProposal)),
-        ("of two", approving()),
-    ];
+    let mut newest = vec![("rename_partner", renaming())];
+    newest.extend(credential_entries());
+    newest.extend(people_entries());
     let shown: Vec<(&str, Entry)> = special.into_iter().chain(of_house).chain(later).collect();
     let others =
         EntryKind::ALL.iter().filter(|kind| shown.iter().chain(&newest).all(|(_, entry)| entry.kind != **kind));
@@ -331,6 +329,74 @@ fn renaming() -> Entry {
     let renamed = RenameFacts { partner: id("grocer"), display_name, before };
     let draft = draft(EntryKind::RenamePartner, "operator", "2026-04-02T00:00:00Z");
     draft.with(Fact::Renamed(renamed)).balance().unwrap()
+}
+
+/// What is decided of invites and credentials.
+fn credential_entries() -> Vec<(&'static str, Entry)> {
+    let (holder, serial) = (Holder::partner(id("grocer")), |text: &str| -> Serial { text.parse().unwrap() });
+    let invite = InviteId(0x019b_a792_1a00_7000_8000_0000_0000_0001);
+    let device = Device {
+        name: Code::new("till-7").unwrap(),
+        store: Code::new("s1").ok(),
+        till: Code::new("t7").ok(),
+        calls_per_second: 20,
+        connections_max: 2,
+    };
+    let scopes: Scopes = [Scope::Issue, Scope::Read].into_iter().collect();
+    let (begins, ends) = (time("2026-04-02T00:00:00Z"), time("2026-07-01T00:00:00Z"));
+    let invited = InvitedFacts {
+        holder,
+        scopes,
+        ends,
+        by: "operator/anna".parse().unwrap(),
+        made_with: Some(serial("40aa")),
+        invites: vec![NewInvite { id: invite, secret: [1; 32], device: Some(device.clone()) }],
+    };
+    let withdrawn = WithdrawnFacts { by: holder, invites: vec![invite] };
+    let issued = IssuedFacts {
+        serial: serial("40ab"),
+        holder,
+        scopes,
+        device: Some(device),
+        key: [2; 32],
+        begins,
+        ends,
+        line: serial("40ab"),
+        invite: Some(invite),
+        renews: None,
+        certificate: vec![0x30, 0x03, 0x02, 0x01, 0x07],
+    };
+    let (line, renews) = (issued.serial, Some(issued.serial));
+    let renewed = IssuedFacts { serial: serial("40ac"), key: [3; 32], line, renews, invite: None, ..issued.clone() };
+    let foreign = ForeignFacts { invite, key: [4; 32] };
+    let serials = vec![(serial("40ab"), ends), (serial("40ac"), ends)];
+    let revoked = RevokedFacts { by: holder, cut: begins, holder: None, serials, invites: 1 };
+    let facts = [
+        (EntryKind::CreateInvites, vec![Fact::Invited(invited)]),
+        (EntryKind::WithdrawInvites, vec![Fact::InvitesWithdrawn(withdrawn)]),
+        (EntryKind::Enroll, vec![Fact::CredentialIssued(Box::new(issued))]),
+        (EntryKind::RefuseEnrolment, vec![Fact::ForeignAttempt(foreign)]),
+        (EntryKind::RenewCertificate, vec![Fact::CredentialIssued(Box::new(renewed))]),
+        (EntryKind::RevokeCredentials, vec![Fact::Reason(Code::word("stolen").unwrap()), Fact::Revoked(revoked)]),
+    ];
+    let entry = |(kind, facts): (EntryKind, Vec<Fact>)| {
+        let draft = draft(kind, "operator", "2026-04-02T00:00:00Z");
+        (kind.as_str(), facts.into_iter().fold(draft, EntryDraft::with).balance().unwrap())
+    };
+    facts.into_iter().map(entry).collect()
+}
+
+/// What is decided of people and of proposals.
+fn people_entries() -> Vec<(&'static str, Entry)> {
+    vec![
+        ("set_person", naming()),
+        ("set_two_person_list", listing()),
+        ("propose", proposing()),
+        ("refuse_proposal", refusing()),
+        ("recover_person", of_kind(EntryKind::RecoverPerson)),
+        ("withdraw_proposal", of_kind(EntryKind::WithdrawProposal)),
+        ("of two", approving()),
+    ]
 }
 
 fn person(name: &str) -> PersonId {
@@ -354,7 +420,10 @@ fn listing() -> Entry {
 
 fn proposing() -> Entry {
     let replaces = Some((EntryId { batch: BatchId(7), ordinal: 2 }, ProposalState::Lapsed));
-    let proposed = ProposedFacts { operation: vec![1, 2, 3], content: [4; 32], found: [5; 32], replaces };
+    let begins = time("2026-03-01T00:00:00Z");
+    let shown = ShownFacts { serial: "40aa".parse().unwrap(), holder: "operator/anna".parse().unwrap(), begins };
+    let proposed =
+        ProposedFacts { operation: vec![1, 2, 3], content: [4; 32], found: [5; 32], shown: Some(shown), replaces };
     let by = ByFacts { person: person("anna"), approved: None };
     let draft = draft(EntryKind::Propose, "operator", "2026-04-02T00:00:00Z");
     draft.with(Fact::Proposed(proposed)).with(Fact::By(by)).balance().unwrap()

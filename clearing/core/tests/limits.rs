@@ -531,10 +531,9 @@ fn limits_on_redemptions_stand_in_the_published_order_of_reasons() {
     };
     let told = |play: &mut Play, limits: Limits| {
         play.set_limits("C", limits);
-        match play.ask("C", purchase("M", 11, 6)).unwrap_err() {
-            Rejection::LimitExceeded { limit, .. } => limit,
-            other => other.reason().to_owned(),
-        }
+        let rejection = play.ask("C", purchase("M", 11, 6)).unwrap_err();
+        let reason = rejection.reason().to_owned();
+        if let Rejection::LimitExceeded { limit, .. } = rejection { limit } else { reason }
     };
     let without_issue = Limits { points_per_entry: None, ..all };
     let without_member = Limits { redeem_points_per_member_per_day: None, ..without_issue };

@@ -88,9 +88,17 @@ impl Identities {
         Client::builder(endpoint).ca_pem(ca).identity_pem(cert, key).connect().await.unwrap()
     }
 
+    /// As [`tls`](Self::tls), of the operator as a brand.
+    pub fn tls_as_brand(&self) -> Arc<ClientConfig> {
+        self.tls_showing(self.raw_pem(Kind::Partner, OPERATOR))
+    }
+
     /// What a client shows that is none of the SDK: TLS 1.3, HTTP/2, and a certificate of this authority.
     pub fn tls(&self, kind: Kind, id: &str) -> Arc<ClientConfig> {
-        let [_, cert, key] = self.pem(kind, id);
+        self.tls_showing(self.pem(kind, id))
+    }
+
+    fn tls_showing(&self, [_, cert, key]: [String; 3]) -> Arc<ClientConfig> {
         self.tls_of(&cert, &key)
     }
 

@@ -275,10 +275,10 @@ pub async fn ask(
         Command::RenamePartner(RenamePartner { partner, display_name }) => {
             send!(house operator.rename_partner(op::RenamePartner::to(partner.as_str(), display_name)))
         }
-        // The SDK makes the ids and secrets of invites itself.
+        // The SDK sends the hash of a secret: one that is the same whenever the operation is sent again.
         Command::CreateInvites(CreateInvites { holder, scopes, ends, invites }) => {
             let new = |invite: &core::NewInvite| {
-                let new = client.new_invite();
+                let new = sdk::NewInvite::kept(&invite.id.to_string(), [7; 16]).expect("an id of an invite is a UUID");
                 invite.device.as_ref().map_or(new.clone(), |device| new.device(sdk_device(device)))
             };
             let made: Vec<sdk::NewInvite> = invites.iter().map(new).collect();

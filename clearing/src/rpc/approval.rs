@@ -108,11 +108,13 @@ impl ApprovalService for Service {
         let (mut state, mut changes, mut refusal) = (stored.proposal.state, Vec::new(), None);
         match (state, proposed(&stored)) {
             (ProposalState::Open, Some(operation)) => {
-                let asked = own(operation.clone());
+                let shown = stored.proposal.facts.shown.map(|shown| shown.badge(clock::machine_time()));
+                let asked = command::Request { badge: shown, ..own(operation.clone()) };
                 let book = self.0.store.book_to_show(&asked, now).await.map_err(|error| errors::of_store(&error))?;
                 state = book.state_of(&stored.proposal, Some(&operation.found_hash(&book)), now);
                 if state != ProposalState::Lapsed {
-                    match would_change(book, &asked, now) {
+                    let may = book.check_asker(&stored.proposal, operation.name(), operation.roles(), now);
+                    match may.and_then(|()| would_change(book, &asked, now)) {
                         Ok(would) => changes = would,
                         Err(rejection) => refusal = Some(format!("{}: {rejection}", rejection.reason())),
                     }

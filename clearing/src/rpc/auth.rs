@@ -185,8 +185,12 @@ pub enum Scope {
     Care,
     /// Windows, settlements, funds, the calendar.
     Settlement,
+    /// Decay, which takes points of members.
+    Decay,
     /// Invites and credentials: own ones, or all for the operator.
     Credential,
+    /// Ending these, which never waits.
+    Revocation,
     /// The people of the operator, and what needs two of them.
     People,
     /// What others have proposed: approving and refusing it.
@@ -207,7 +211,15 @@ pub enum Scope {
 pub const GRANTS: [(Grantee, &[Scope]); 6] = [
     (
         Grantee::Partner,
-        &[Scope::Points, Scope::Members, Scope::Position, Scope::Credential, Scope::Sandbox, Scope::Info],
+        &[
+            Scope::Points,
+            Scope::Members,
+            Scope::Position,
+            Scope::Credential,
+            Scope::Revocation,
+            Scope::Sandbox,
+            Scope::Info,
+        ],
     ),
     (
         Grantee::Person(person::Role::Clerk),
@@ -217,8 +229,10 @@ pub const GRANTS: [(Grantee, &[Scope]); 6] = [
             Scope::Position,
             Scope::Partner,
             Scope::Care,
+            Scope::Decay,
             Scope::Settlement,
             Scope::Credential,
+            Scope::Revocation,
             Scope::People,
             Scope::Withdrawal,
             Scope::Report,
@@ -232,6 +246,7 @@ pub const GRANTS: [(Grantee, &[Scope]); 6] = [
         &[
             Scope::Members,
             Scope::Position,
+            Scope::Revocation,
             Scope::Approval,
             Scope::Withdrawal,
             Scope::Report,
@@ -246,7 +261,7 @@ pub const GRANTS: [(Grantee, &[Scope]); 6] = [
     ),
     (
         Grantee::Person(person::Role::Auditor),
-        &[Scope::Position, Scope::Report, Scope::MemberReport, Scope::Sandbox, Scope::Info],
+        &[Scope::Members, Scope::Position, Scope::Report, Scope::MemberReport, Scope::Sandbox, Scope::Info],
     ),
     (Grantee::Auditor, &[Scope::Position, Scope::Report, Scope::MemberReport, Scope::Sandbox, Scope::Info]),
 ];
@@ -280,10 +295,12 @@ pub const SERVICES: [(&str, Scope); 25] = [
     ("grpc.reflection.v1alpha.ServerReflection", Scope::Info),
 ];
 
-/// The operations that need another scope than their service: they change nothing, so auditors may have them.
-pub const EXCEPTIONS: [(&str, Scope); 12] = [
+/// The operations that need another scope than their service.
+pub const EXCEPTIONS: [(&str, Scope); 16] = [
     ("/coalition.clearing.v1.SettlementService/PreviewSettlement", Scope::Report),
     ("/coalition.clearing.v1.PartnerService/ListPartners", Scope::Report),
+    ("/coalition.clearing.v1.CareService/RunDecay", Scope::Decay),
+    ("/coalition.clearing.v1.CareService/DecayMembers", Scope::Decay),
     ("/coalition.clearing.v1.PeopleService/ListPeople", Scope::Report),
     ("/coalition.clearing.v1.ApprovalService/ListProposals", Scope::Report),
     ("/coalition.clearing.v1.ApprovalService/GetProposal", Scope::Report),
@@ -294,6 +311,8 @@ pub const EXCEPTIONS: [(&str, Scope); 12] = [
     ("/coalition.clearing.v1.EntryService/GetEntry", Scope::Position),
     ("/coalition.clearing.v1.CredentialService/ListInvites", Scope::Position),
     ("/coalition.clearing.v1.CredentialService/ListCredentials", Scope::Position),
+    ("/coalition.clearing.v1.CredentialService/WithdrawInvites", Scope::Revocation),
+    ("/coalition.clearing.v1.CredentialService/RevokeCredentials", Scope::Revocation),
     // Whoever has a certificate may have its successor.
     ("/coalition.clearing.v1.CredentialService/RenewCertificate", Scope::Info),
 ];

@@ -16,7 +16,8 @@ use tonic::{Request, Response, Status};
 use crate::clock;
 use crate::rpc::auth::{Asker, Caller};
 use crate::rpc::convert::{self, View, from_timestamp};
-use crate::rpc::written::{accepted, from_written};
+use crate::rpc::enrolment::check_csr;
+use crate::rpc::written::{accepted, from_written, or_proposed};
 use crate::rpc::{Context, auth, bounds, errors, page_size};
 use crate::store::CredentialsPart;
 use crate::writer::Written;
@@ -37,14 +38,18 @@ impl CredentialService for Service {
             holder: holder.map(|named| read_holder("holder", named)).transpose()?,
             scopes: read_scopes(scopes)?,
             ends: convert::moment_or_none("end_time", end_time)?,
-            invites: invites.into_iter().take(INVITES_MAX + 1).map(read_invite).collect::<Result<_, Status>>()?,
+            invites: invites
+                .into_iter()
+                .take(INVITES_MAX + 1)
+                .enumerate()
+                .map(read_invite)
+                .collect::<Result<_, Status>>()?,
         };
         let written = self.write(asker, &request_id, command.into()).await?;
+        or_proposed!(written, self.0, CreateInvitesResponse);
         let invited = written.entries.first().and_then(|written| written.entry.facts.invited());
-        let endpoint = self.0.issuer.as_ref().map(|issuer| issuer.enrolment_endpoint().to_owned());
         Ok(Response::new(v1::CreateInvitesResponse {
             end_time: invited.and_then(|invited| from_timestamp(invited.ends)),
-            enrolment_endpoint: endpoint.unwrap_or_default(),
             written: Some(self.told(caller, &written)),
             proposal_id: String::new(),
         }))
@@ -62,7 +67,8 @@ impl CredentialService for Service {
         let written = self.write(asker, &request_id, command.into()).await?;
         let withdrawn = written.entries.first().and_then(|written| written.entry.facts.withdrawn());
         Ok(Response::new(v1::WithdrawInvitesResponse {
-            withdrawn_count: withdrawn.map_or(0, |withdrawn| small(withdrawn.invites.len())),
+            withdrawn_count: withdrawn
+                .map_or(0, |withdrawn| i64::try_from(withdrawn.invites.len()).unwrap_or(i64::MAX)),
             written: Some(self.told(caller, &written)),
             proposal_id: String::new(),
         }))
@@ -178,7 +184,7 @@ impl CredentialService for Service {
         let serials = revoked.map_or(&[][..], |revoked| &revoked.serials);
         Ok(Response::new(v1::RevokeCredentialsResponse {
             revoked_serials: serials.iter().map(|(serial, _)| serial.to_string()).collect(),
-            withdrawn_count: revoked.map_or(0, |revoked| i32::try_from(revoked.invites).unwrap_or(i32::MAX)),
+            withdrawn_count: revoked.map_or(0, |revoked| i64::from(revoked.invites)),
             written: Some(self.told(caller, &written)),
             proposal_id: String::new(),
         }))
@@ -191,6 +197,7 @@ impl CredentialService for Service {
         auth::caller(&request)?;
         let issuer = self.0.issuer()?;
         let v1::RenewCertificateRequest { csr } = request.into_inner();
+        check_csr(&csr)?;
         let badge = self.0.badge()?;
         let (renews, holder) = (badge.serial, badge.holder);
         let made = || {
@@ -198,7 +205,7 @@ impl CredentialService for Service {
             Ok(Command::from(Renew { renews, holder, ended: false, made }))
         };
         let (serial, certificate) = self.0.enrol(made, Some(badge)).await?;
-        let issued = self.0.from_certificate(serial, &certificate).await?;
+        let issued = self.0.handed_out(serial, &certificate).await?;
         Ok(Response::new(v1::RenewCertificateResponse { issued: Some(issued) }))
     }
 }
@@ -222,10 +229,6 @@ pub(super) fn enrolment_of(written: &Written) -> Option<Enrolment> {
         Reply::House(HouseReply::Enrolment(enrolment)) => Some(*enrolment),
         Reply::House(_) | Reply::Member(_) | Reply::Abandoned(_) => None,
     }
-}
-
-fn small(count: usize) -> i32 {
-    i32::try_from(count).unwrap_or(i32::MAX)
 }
 
 fn read_holder(field: &str, wire: v1::Holder) -> Result<Holder, Status> {
@@ -284,28 +287,31 @@ fn from_scopes(scopes: Scopes) -> Vec<i32> {
     scopes.iter().map(|scope| of_scope(scope).into()).collect()
 }
 
-fn read_invite(wire: v1::NewInvite) -> Result<NewInvite, Status> {
+/// An invite with its place among those of the request.
+fn read_invite((at, wire): (usize, v1::NewInvite)) -> Result<NewInvite, Status> {
     let v1::NewInvite { invite_id, secret_hash, device } = wire;
+    let within = format!("invites[{at}]");
     let length = secret_hash.len();
-    let secret = secret_hash
-        .try_into()
-        .map_err(|_| errors::invalid("invites.secret_hash", format!("{length} bytes, and a SHA-256 hash has 32")))?;
-    let id = convert::id("invites.invite_id", &invite_id)?;
-    Ok(NewInvite { id, secret, device: device.map(read_device).transpose()? })
+    let wrong =
+        |_| errors::invalid(&format!("{within}.secret_hash"), format!("{length} bytes, and a SHA-256 hash has 32"));
+    let secret = secret_hash.try_into().map_err(wrong)?;
+    let id = convert::id(&format!("{within}.invite_id"), &invite_id)?;
+    let device = device.map(|device| read_device(&format!("{within}.device"), device)).transpose()?;
+    Ok(NewInvite { id, secret, device })
 }
 
-fn read_device(wire: v1::Device) -> Result<Device, Status> {
-    const FIELD: &str = "invites.device";
+/// `within`: the field of the device in the message.
+fn read_device(within: &str, wire: v1::Device) -> Result<Device, Status> {
     let v1::Device { name, store, till, calls_per_second, connections_max } = wire;
-    let name = Code::new(&name).map_err(|problem| errors::invalid(&format!("{FIELD}.name"), problem))?;
+    let name = Code::new(&name).map_err(|problem| errors::invalid(&format!("{within}.name"), problem))?;
     let number = |field: &str, number: i32, most: u16| {
         let fits = u16::try_from(number).ok().filter(|number| *number <= most);
-        fits.ok_or_else(|| errors::invalid(&format!("{FIELD}.{field}"), format!("{number} is not from 0 to {most}")))
+        fits.ok_or_else(|| errors::invalid(&format!("{within}.{field}"), format!("{number} is not from 0 to {most}")))
     };
     Ok(Device {
         name,
-        store: convert::code_or_none(&format!("{FIELD}.store"), &store)?,
-        till: convert::code_or_none(&format!("{FIELD}.till"), &till)?,
+        store: convert::code_or_none(&format!("{within}.store"), &store)?,
+        till: convert::code_or_none(&format!("{within}.till"), &till)?,
         calls_per_second: number("calls_per_second", calls_per_second, Device::CALLS_PER_SECOND_MAX)?,
         connections_max: number("connections_max", connections_max, Device::CONNECTIONS_MAX)?,
     })
@@ -357,7 +363,7 @@ fn from_invite(id: InviteId, invite: &Invite, revoked: &Revoked, now: Timestamp)
         end_time: from_timestamp(invite.ends),
         created_by: from_maker(invite.by),
         serial: invite.used.map_or_else(String::new, |(_, serial)| serial.to_string()),
-        foreign_attempts: i32::try_from(invite.foreign_attempts).unwrap_or(i32::MAX),
+        foreign_attempt_count: i64::from(invite.foreign_attempts),
     }
 }
 

@@ -40,6 +40,7 @@ impl EnrolmentService for Service {
         let from = self.admit(&request)?;
         let issuer = self.context.issuer()?;
         let v1::EnrollRequest { invite_id, secret, csr } = request.into_inner();
+        check_csr(&csr)?;
         let id: InviteId = convert::id("invite_id", &invite_id)?;
         if secret.is_empty() || secret.len() > SECRET_MAX {
             return Err(errors::invalid(
@@ -64,7 +65,7 @@ impl EnrolmentService for Service {
             );
         }
         let (serial, certificate) = enrolled?;
-        let issued = self.context.from_certificate(serial, &certificate).await?;
+        let issued = self.context.handed_out(serial, &certificate).await?;
         Ok(Response::new(v1::EnrollResponse { issued: Some(issued) }))
     }
 
@@ -75,12 +76,15 @@ impl EnrolmentService for Service {
         self.admit(&request)?;
         let issuer = self.context.issuer()?;
         let v1::RenewEndedRequest { certificate, csr, signature } = request.into_inner();
+        check_csr(&csr)?;
         let unknown = || refused(&Enrolment::UnknownCredential);
         let checked = verify_holder(&issuer.authorities_pem(), &certificate, &csr, &signature);
-        checked.map_err(|error| match error {
-            CertError::HolderSignature => errors::invalid("signature", error),
-            CertError::OtherAuthority => unknown(),
-            error => errors::invalid("certificate", error),
+        checked.map_err(|error| {
+            if matches!(error, CertError::OtherAuthority) {
+                return unknown();
+            }
+            let field = if matches!(error, CertError::HolderSignature) { "signature" } else { "certificate" };
+            errors::invalid(field, error)
         })?;
         let identity = parse_identity(&certificate).map_err(|problem| errors::invalid("certificate", problem))?;
         if identity.domain != issuer.domain() {
@@ -94,7 +98,7 @@ impl EnrolmentService for Service {
             Ok(Command::from(Renew { renews: serial, holder, ended: true, made }))
         };
         let (serial, certificate) = self.context.enrol(made, Some(badge)).await?;
-        let issued = self.context.from_certificate(serial, &certificate).await?;
+        let issued = self.context.handed_out(serial, &certificate).await?;
         Ok(Response::new(v1::RenewEndedResponse { issued: Some(issued) }))
     }
 }
@@ -175,6 +179,11 @@ fn refused(enrolment: &Enrolment) -> Status {
 }
 
 /// A signing request that cannot be taken.
+/// Refuses a request without a signing request.
+pub(super) fn check_csr(csr: &[u8]) -> Result<(), Status> {
+    if csr.is_empty() { Err(errors::invalid("csr", "is missing")) } else { Ok(()) }
+}
+
 pub(crate) fn csr_refused(problem: String) -> Status {
     let message = format!("the signing request cannot be taken: {problem}");
     errors::broken_at(Fault::CsrRefused, message, None, [("problem", problem)])
@@ -216,7 +225,13 @@ impl Context {
                     }
                     return Ok((serial, self.certificate(serial).await?));
                 }
-                refused => return Err(Refused::Enrolment(refused)),
+                refused @ (Enrolment::UnknownInvite
+                | Enrolment::WithdrawnInvite
+                | Enrolment::EndedInvite(_)
+                | Enrolment::UsedInvite(_)
+                | Enrolment::UnknownCredential
+                | Enrolment::EndedCredential(_)
+                | Enrolment::KnownKey) => return Err(Refused::Enrolment(refused)),
             }
         }
         Err(errors::internal().into())
@@ -236,13 +251,12 @@ impl Context {
     }
 
     /// A certificate with all that its holder needs to connect.
-    pub(super) async fn from_certificate(
-        &self,
-        serial: Serial,
-        certificate: &[u8],
-    ) -> Result<v1::IssuedCertificate, Status> {
+    pub(super) async fn handed_out(&self, serial: Serial, certificate: &[u8]) -> Result<v1::IssuedCertificate, Status> {
         let issuer = self.issuer()?;
         let known = self.known(serial).await?;
+        // Right after all that its holder had was revoked a certificate begins a moment ahead: whoever has it can use it.
+        let ahead = known.begins.0.saturating_sub(clock::machine_time().0);
+        tokio::time::sleep(Duration::from_micros(u64::try_from(ahead).unwrap_or_default())).await;
         Ok(v1::IssuedCertificate {
             certificate_pem: pem(certificate) + issuer.chain_pem(),
             ca_pem: issuer.ca_pem(),

@@ -30,7 +30,9 @@ impl InfoService for Service {
         };
         let info = server_info(&self.0.house(), limits, &caller, self.0.clock.now());
         let clock_stands_still = self.0.clock.is_manual();
-        Ok(Response::new(v1::GetServerInfoResponse { clock_stands_still, ..info }))
+        let endpoint = self.0.issuer.as_ref().map(|issuer| issuer.enrolment_endpoint().to_owned());
+        let enrolment_endpoint = endpoint.unwrap_or_default();
+        Ok(Response::new(v1::GetServerInfoResponse { clock_stands_still, enrolment_endpoint, ..info }))
     }
 }
 
@@ -75,6 +77,7 @@ fn server_info(house: &House, limits: Limits, caller: &Caller, now: Timestamp) -
         }),
         deprecations: Vec::new(),
         clock_stands_still: false,
+        enrolment_endpoint: String::new(),
         notice_days: coalition.notice_days.iter().map(i32::from).collect(),
         proposal_days: i32::from(coalition.proposal_days),
         account_change_days: i32::from(coalition.account_change_days),

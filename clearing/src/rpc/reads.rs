@@ -16,7 +16,7 @@ use super::errors;
 use crate::shares::{Bucket, ReadShares, WEIGHT};
 
 /// The calls that read the database.
-pub const READS: [&str; 25] = [
+pub const READS: [&str; 27] = [
     "/coalition.clearing.v1.RedemptionService/QuoteRedemption",
     "/coalition.clearing.v1.HoldService/GetHold",
     "/coalition.clearing.v1.MemberService/GetBalance",
@@ -41,6 +41,8 @@ pub const READS: [&str; 25] = [
     "/coalition.clearing.v1.ReportService/FindEntries",
     "/coalition.clearing.v1.ReportService/ListMembers",
     "/coalition.clearing.v1.AdminService/ListAdminActions",
+    "/coalition.clearing.v1.CredentialService/ListInvites",
+    "/coalition.clearing.v1.CredentialService/ListCredentials",
     "/coalition.clearing.v1.ReportService/ListAllExpiryNotices",
 ];
 

@@ -87,6 +87,13 @@ const LINES: &[Line] = &[
         ],
         MALFORMED,
     ),
+    line("CreateInvitesRequest.end_time", &["1", "2592000"], &["0", "2592001"], "TIME_OUT_OF_RANGE"),
+    line("Device.calls_per_second", &["0", "1", "10000"], &["10001", "-1"], MALFORMED),
+    line("Device.connections_max", &["0", "1", "128"], &["129", "-1"], MALFORMED),
+    line("NewInvite.secret_hash", &["32"], &["0", "31", "33"], MALFORMED),
+    line("Holder.kind", &["1"], &["0", "99"], MALFORMED),
+    line("Holder.id", &["A"], &["", "1a", "a.b", "Z2345678901234567890123456789012"], MALFORMED),
+    line("RevokeCredentialsRequest.serials", &["1 *"], &["1001 *"], MALFORMED),
     line("MemberRef.member_id", &[], &["", "42"], MALFORMED),
     line("Identifier.value", &["1", "ж*128"], &["", "ж*129", "1 2", "\u{661}", "\u{ff11}", "a\u{200b}"], MALFORMED),
     line("Money.currency_code", &["RUB"], &["EUR", "rub", ""], MALFORMED),
@@ -301,7 +308,9 @@ fn fields_of(message: &DynamicMessage, above: &[FieldDescriptor]) -> Vec<Vec<Fie
         let value = message.get_field(&field).into_owned();
         let below = match &value {
             Value::Message(below) => message.has_field(&field).then_some(below),
-            Value::List(items) if field.name() == "funders" => items.first().and_then(Value::as_message),
+            Value::List(items) if ["funders", "invites"].contains(&field.name()) => {
+                items.first().and_then(Value::as_message)
+            }
             _ => None,
         };
         let below = below.filter(|below| below.descriptor().package_name() == "coalition.clearing.v1");
@@ -376,6 +385,8 @@ fn value(message: &DynamicMessage, field: &FieldDescriptor, text: &str, now: i64
         FieldKind::Int64 => Value::I64(text.parse().unwrap()),
         FieldKind::Enum(_) => Value::EnumNumber(text.parse().unwrap()),
         FieldKind::String => Value::String(text.to_owned()),
+        // So many of them.
+        FieldKind::Bytes => Value::Bytes(vec![7; text.parse().unwrap()].into()),
         FieldKind::Message(of) if of.name() == "Timestamp" => {
             let mut time = DynamicMessage::new(of);
             time.transcode_from(&Timestamp { seconds: now + text.parse::<i64>().unwrap(), nanos: 0 }).unwrap();

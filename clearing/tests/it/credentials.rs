@@ -115,7 +115,7 @@ impl Joined {
 }
 
 /// An invite of the caller's own, as `change` asks for it: its id.
-async fn invite_by(by: &Wire, change: impl FnOnce(&mut v1::CreateInvitesRequest)) -> Result<String, Status> {
+pub async fn invite_by(by: &Wire, change: impl FnOnce(&mut v1::CreateInvitesRequest)) -> Result<String, Status> {
     let invite_id = foreign::key();
     let secret_hash = Sha256::digest(SECRET).to_vec();
     let invites = vec![v1::NewInvite { invite_id: invite_id.clone(), secret_hash, device: None }];
@@ -172,6 +172,21 @@ async fn until<T: std::fmt::Debug>(mut ask: impl AsyncFnMut() -> T, is_it: impl 
         assert!(tokio::time::Instant::now() < end, "still {answer:?}");
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
+}
+
+/// Writes, which is refused as the certificate was revoked. A call on the connection that is just being closed hears nothing of
+/// that, and is asked again on the next.
+async fn is_out(by: &Wire, asked: &v1::IssuePointsRequest) {
+    let answer =
+        until(async || issues(by, asked).await, |answer| code_of(answer) != Code::Unavailable && !is_broken(answer));
+    let answer = answer.await;
+    assert!(is_refused(&answer, "CREDENTIAL_REVOKED"), "{answer:?}");
+    assert_eq!(code_of(&answer), Code::Unauthenticated);
+}
+
+/// Whether an answer is the library's own word that its connection broke.
+fn is_broken(answer: &Result<impl Sized, Status>) -> bool {
+    answer.as_ref().err().is_some_and(|status| !status.metadata().contains_key("clearing-reason"))
 }
 
 fn operator(test: &TestHouse) -> Wire {

@@ -174,7 +174,6 @@ fn the_sdk_knows_every_reason_by_the_same_table() {
 const OF_NO_FIELD: &[(&str, &str)] = &[
     ("problem", "what is wrong with it"),
     ("what", "the kind of thing that was not found, or of the sum that would overflow"),
-    ("id", "the name of what was not found, whatever its kind"),
     ("time", "the time that is out of range, whichever field has it"),
     ("earliest_time", "the first time that is in range"),
     ("latest_time", "the last time that is in range, or at which it could be done"),
@@ -201,6 +200,8 @@ const OF_NO_FIELD: &[(&str, &str)] = &[
     ("message_bytes", "the size of a message"),
     ("answer_bytes", "the size that an answer could have"),
     ("maximum_bytes", "the most that either may have"),
+    ("scope", "one of the `scopes`: that which a credential lacks"),
+    ("used_time", "when an invite was used"),
     ("machine_time", "what the clock of the house says"),
     ("other_time", "what the clock says that it was compared with"),
 ];
@@ -229,18 +230,20 @@ fn words(comment: &str) -> impl Iterator<Item = &str> {
 
 #[test]
 fn what_a_comment_says_of_the_numbers_of_a_reason_is_what_the_table_says() {
-    let keys: BTreeSet<&str> = Rejection::TABLE.iter().flat_map(|row| row.metadata).copied().collect();
+    let rules = Rejection::TABLE.iter().map(|row| (row.reason, row.metadata));
+    let rows: Vec<(&str, &[&str])> = rules.chain(Fault::TABLE.iter().map(|row| (row.reason, row.metadata))).collect();
+    let keys: BTreeSet<&str> = rows.iter().flat_map(|(_, metadata)| *metadata).copied().collect();
     let mut told = 0;
     for (place, comment) in interface::comments() {
         let (mut row, mut numbers) = (None, false);
         for word in words(&comment) {
-            if let Some(of) = Rejection::TABLE.iter().find(|row| row.reason == word) {
+            if let Some(of) = rows.iter().find(|(reason, _)| *reason == word) {
                 (row, numbers) = (Some(of), false);
             } else if word == "metadata" {
                 numbers = true;
-            } else if let Some(row) = row.filter(|_| numbers) {
+            } else if let Some((reason, metadata)) = row.filter(|_| numbers) {
                 numbers = keys.contains(word);
-                assert!(!numbers || row.metadata.contains(&word), "{place}: {} has no {word}", row.reason);
+                assert!(!numbers || metadata.contains(&word), "{place}: {reason} has no {word}");
                 assert!(numbers || !word.contains('_'), "{place}: no reason has a number {word}");
                 told += usize::from(numbers);
             }

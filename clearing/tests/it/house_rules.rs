@@ -94,7 +94,7 @@ fn no_operation_is_named_in_the_store_the_writer_or_the_scheduler() {
 
 #[test]
 fn the_wire_is_spoken_in_rpc_and_at_the_door_only() {
-    let at_the_door = ["src/rpc", "src/server.rs", "src/tls.rs", "src/door/body.rs"];
+    let at_the_door = ["src/rpc", "src/server.rs", "src/tls.rs", "src/door/body.rs", "src/enrolment.rs"];
     none_has("clearing/src", &["tonic::", "clearing_proto"], &at_the_door);
     none_has("clearing/core/src", &["clearing_proto"], &[]);
     // The command speaks through the SDK, as every partner does.

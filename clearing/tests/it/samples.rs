@@ -127,23 +127,40 @@ impl Samples {
             invites: vec![invite],
         };
         let message = match method {
-            "CreateInvites" => create.encode_to_vec(),
+            "CreateInvites" => {
+                let of_partner = self.named(create.clone());
+                if self.caller == "operator" {
+                    // A person says whom it invites.
+                    return vec![of_partner.encode_to_vec()];
+                }
+                let invites = vec![v1::NewInvite { invite_id: foreign::key(), ..create.invites[0].clone() }];
+                let named = v1::CreateInvitesRequest { request_id: foreign::key(), invites, ..of_partner };
+                return vec![create.encode_to_vec(), named.encode_to_vec()];
+            }
             "WithdrawInvites" => {
                 let invite_ids = create.invites.iter().map(|invite| invite.invite_id.clone()).collect();
-                self.own.clone().credentials.create_invites(create).await.unwrap();
+                self.own.clone().credentials.create_invites(self.named(create)).await.unwrap();
                 v1::WithdrawInvitesRequest { request_id: foreign::key(), invite_ids }.encode_to_vec()
             }
             "ListInvites" => v1::ListInvitesRequest::default().encode_to_vec(),
             "ListCredentials" => v1::ListCredentialsRequest::default().encode_to_vec(),
             "RevokeCredentials" => {
                 let (request_id, reason_code) = (foreign::key(), "sold".to_owned());
-                let serials = vec![self.enrolled.enroll(&self.own, None).await.serial];
+                let of = if self.caller == "operator" { &self.a } else { &self.own };
+                let serials = vec![self.enrolled.enroll(of, None).await.serial];
                 v1::RevokeCredentialsRequest { request_id, serials, holder: None, reason_code }.encode_to_vec()
             }
             "RenewCertificate" => v1::RenewCertificateRequest { csr: csr(&new_key()) }.encode_to_vec(),
             _ => return Vec::new(),
         };
         vec![message]
+    }
+
+    /// Invites of a partner: of the caller, or of A if it is none.
+    fn named(&self, create: v1::CreateInvitesRequest) -> v1::CreateInvitesRequest {
+        let id = if self.caller == "operator" { "A" } else { self.caller }.to_owned();
+        let holder = Some(v1::Holder { kind: v1::HolderKind::Partner.into(), id });
+        v1::CreateInvitesRequest { holder, ..create }
     }
 
     fn money(&self, amount: &str) -> Option<v1::Money> {
@@ -377,9 +394,26 @@ impl Samples {
         }
         let list = v1::SetTwoPersonListRequest { request_id: foreign::key(), one_person_operations: alone() };
         people.set_two_person_list(list).await.unwrap();
-        let roles = [v1::PersonRole::Clerk, v1::PersonRole::Approver].map(Into::into).to_vec();
-        let person_id = SECOND.to_owned();
-        people.set_person(v1::SetPersonRequest { request_id: foreign::key(), person_id, roles }).await.unwrap();
+        self.propose_person(SECOND, &[v1::PersonRole::Clerk, v1::PersonRole::Approver]).await;
+    }
+
+    /// Asks for the roles of a person. Gives the proposal that it became; empty where one person is enough.
+    async fn propose_person(&self, name: &str, roles: &[v1::PersonRole]) -> String {
+        let (person_id, roles) = (name.to_owned(), roles.iter().map(|role| i32::from(*role)).collect());
+        let set = v1::SetPersonRequest { request_id: foreign::key(), person_id, roles };
+        self.operator.clone().people.set_person(set).await.unwrap().into_inner().proposal_id
+    }
+
+    /// Gives a person these roles, as two.
+    pub async fn set_person(&self, name: &str, roles: &[v1::PersonRole]) {
+        self.be_two().await;
+        let proposal_id = self.propose_person(name, roles).await;
+        let mut approvals = self.second.clone().approvals;
+        let shown = v1::GetProposalRequest { proposal_id: proposal_id.clone() };
+        let shown = approvals.get_proposal(shown).await.unwrap().into_inner();
+        let (request_id, proposal_hash) = (foreign::key(), shown.proposal.unwrap().proposal_hash);
+        let approve = v1::ApproveProposalRequest { request_id, proposal_id, proposal_hash };
+        approvals.approve_proposal(approve).await.unwrap();
     }
 
     async fn of_partners(&self, method: &str) -> Vec<Vec<u8>> {

@@ -259,7 +259,7 @@ async fn the_authority_may_vouch_for_others_but_only_this_coalitions_partners_ge
 
     let other_domain = ["spiffe://other.example/partner/A"].as_slice();
     let two_names = ["spiffe://points.example/partner/A", "spiffe://points.example/partner/B"].as_slice();
-    let unknown_kind = ["spiffe://points.example/operator/A"].as_slice();
+    let unknown_kind = ["spiffe://points.example/supplier/A"].as_slice();
     for uris in [other_domain, two_names, unknown_kind, &[]] {
         // The handshake itself succeeds; then the connection is cut before a byte is served.
         let error = door.knock(&client_named(&ca, uris)).await.unwrap_err();

@@ -2,17 +2,20 @@
 //! audit says nothing.
 
 use clearing::audit::{AuditError, AuditLimits, UNEXPLAINED, audit_by};
-use clearing_core::command::Command;
+use clearing_core::command::{Command, Request};
 use clearing_core::facts::answer::Attachment;
 use clearing_core::facts::chain::attachment_commitment;
+use clearing_core::facts::credential::{Device, Holder, NewInvite, Scopes, Serial};
 use clearing_core::facts::limits::Limits;
 use clearing_core::facts::order::OrderMode;
+use clearing_core::facts::origin::Code;
 use clearing_core::facts::partner::PartnerState;
 use clearing_core::rules::close::CloseWindow;
+use clearing_core::rules::credential::{CreateInvites, Enroll, Made, Renew, RevokeCredentials, WithdrawInvites};
 use clearing_core::rules::limits::SetLimits;
 use clearing_core::rules::partner::SetPartnerState;
 use clearing_core::rules::settlement::{ConfirmSettlement, ExportOrders};
-use clearing_core::units::{Money, Points};
+use clearing_core::units::{InviteId, Money, Points};
 
 use crate::schema::Raw;
 use crate::{TestStore, Till, agreement, at, card, id, issue, redeem};
@@ -37,7 +40,7 @@ const ROWS_TRIED: usize = 20;
 const TELLING: &[(&str, &str)] =
     &[("balances", "amount <> 0"), ("gross", "points <> 0"), ("returns", "length(lots) > 4"), ("consents", "used > 0")];
 
-/// Plays a game, and then what no game has: attachments, and every limit.
+/// Plays a game, and then what no game has: attachments, every limit, and who may connect.
 pub async fn play(test: &TestStore) {
     agreement::play(test, SEED).await;
     let mut till = Till::open(&test.store, 77).await;
@@ -69,11 +72,55 @@ pub async fn play(test: &TestStore) {
     for member in [card(0), card(1)] {
         till.one("fuel", redeem(member, 3), at(151)).await.unwrap();
     }
+    join(&mut till).await;
     let window = test.store.open_book().await.unwrap().open_window;
     let mut house = async |command| till.one("operator", command, at(152)).await.unwrap();
     house(Command::CloseWindow(CloseWindow { expected: None })).await;
     house(Command::ConfirmSettlement(ConfirmSettlement { window })).await;
     house(Command::ExportOrders(ExportOrders { window, mode: OrderMode::Hub, replace: false })).await;
+}
+
+/// Of three invites two are used and one is taken back; of two credentials one is renewed, one revoked.
+async fn join(till: &mut Till) {
+    let secret = [1; 32];
+    let mut invites = Vec::new();
+    for name in ["till-1", "till-2", "till-3"] {
+        let id = InviteId(till.request("grocer", issue(card(0), 1)).request_id.unwrap().0);
+        let device = Device {
+            name: Code::new(name).unwrap(),
+            store: Some(Code::new("7").unwrap()),
+            till: None,
+            calls_per_second: 20,
+            connections_max: 2,
+        };
+        invites.push(NewInvite { id, secret, device: Some(device) });
+    }
+    let ids: Vec<InviteId> = invites.iter().map(|invite| invite.id).collect();
+    let create = CreateInvites { holder: None, scopes: Scopes::WHOLE, ends: None, invites };
+    till.one("grocer", create.into(), at(151)).await.unwrap();
+    let serial = |number: u8| Serial::new(&[0x40, number]).unwrap();
+    let made = |number: u8| Made {
+        serial: serial(number),
+        certificate: vec![0x30, number],
+        begins: at(150),
+        ends: at(150).plus_days(90),
+        key: [number; 32],
+    };
+    let of_grocer = Holder::partner(id("grocer"));
+    let work: [Command; 3] = [
+        Enroll { invite: ids[0], secret, made: made(1) }.into(),
+        Enroll { invite: ids[1], secret, made: made(2) }.into(),
+        Renew { renews: serial(2), holder: of_grocer, ended: false, made: made(3) }.into(),
+    ];
+    for command in work {
+        let own = Request { request_id: None, ..till.request("operator", command) };
+        till.run(&[own], at(151)).await.unwrap().answers.pop().unwrap().result.unwrap();
+    }
+    let withdraw = WithdrawInvites { invites: vec![ids[2]] };
+    till.one("grocer", withdraw.into(), at(151)).await.unwrap();
+    let reason = Code::word("stolen").unwrap();
+    let revoke = RevokeCredentials { serials: vec![serial(1)], holder: None, reason };
+    till.one("grocer", revoke.into(), at(151)).await.unwrap();
 }
 
 /// What an audit finds, or why it cannot read the books.
@@ -250,7 +297,7 @@ impl Column {
     pub fn as_text(&self) -> String {
         let name = &self.name;
         match &*self.kind {
-            "BLOB" => format!("hex({name})"),
+            "BLOB" => format!("CASE WHEN {name} IS NOT NULL THEN hex({name}) END"),
             "bytea" => format!("encode({name}, 'hex')"),
             "uuid" => format!("replace({name}::text, '-', '')"),
             _ => format!("CAST({name} AS TEXT)"),

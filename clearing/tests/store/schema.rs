@@ -290,9 +290,13 @@ impl Raw {
         let sql = match self {
             Self::Sqlite(_) => {
                 "DROP TRIGGER entries_refuse_update; DROP TRIGGER entries_refuse_delete;
-                DROP TRIGGER batches_refuse_update; DROP TRIGGER batches_refuse_delete"
+                DROP TRIGGER batches_refuse_update; DROP TRIGGER batches_refuse_delete;
+                DROP TRIGGER credentials_refuse_update; DROP TRIGGER credentials_refuse_delete"
             }
-            Self::Postgres(_) => "ALTER TABLE entries DISABLE TRIGGER USER; ALTER TABLE batches DISABLE TRIGGER USER",
+            Self::Postgres(_) => {
+                "ALTER TABLE entries DISABLE TRIGGER USER; ALTER TABLE batches DISABLE TRIGGER USER;
+                ALTER TABLE credentials DISABLE TRIGGER USER"
+            }
         };
         self.run(sql).await.unwrap();
     }

@@ -95,7 +95,13 @@ pub async fn run(global: &Global, command: Command) -> Result<Answer, Failure> {
     let folder = credential(global).await?;
     let builder = builder(global, &folder);
     let (pin, client) = (builder.pin().await?, builder.connect().await?);
-    let end = client.server_info().await?.server_time + Duration::from_secs(arguments.hours * 3_600);
+    let info = client.server_info().await?;
+    if info.enrolment_endpoint.is_empty() {
+        // Invites that cannot be used are not made.
+        return Err(Failure::new(Exit::Usage, "this house issues no certificates, so there is nothing to invite to")
+            .hint("ask the operator for certificates that are made by hand, or to turn enrolment on"));
+    }
+    let end = info.server_time + Duration::from_secs(arguments.hours * 3_600);
     let invites: Vec<_> =
         arguments.devices().into_iter().map(|device| (client.new_invite().device(device.clone()), device)).collect();
     let create =
@@ -106,14 +112,14 @@ pub async fn run(global: &Global, command: Command) -> Result<Answer, Failure> {
     let mut rows = Vec::new();
     for (invite, device) in &invites {
         let string = invite
-            .string(&created.enrolment_endpoint, pin)
+            .string(&info.enrolment_endpoint, pin)
             .map_err(|error| Failure::new(Exit::Internal, error))?
             .to_string();
         rows.push(vec![device.name.clone(), device.store.clone(), device.till.clone(), string]);
     }
     let json = json!({
         "end_time": moment(created.end_time),
-        "enrolment_endpoint": created.enrolment_endpoint,
+        "enrolment_endpoint": info.enrolment_endpoint,
         "invites": invites.iter().zip(&rows).map(|((invite, _), row)| json!({
             "invite_id": invite.id(), "device": row[0], "store": row[1], "till": row[2], "string": row[3],
         })).collect::<Vec<_>>(),
@@ -125,11 +131,20 @@ pub async fn run(global: &Global, command: Command) -> Result<Answer, Failure> {
     let Some(file) = &arguments.csv else {
         return Ok(Answer::new(json, format!("{}{next}", table(&header, &rows))));
     };
-    let lines = std::iter::once(header.join(",")).chain(rows.iter().map(|row| row.join(",")));
-    let text = lines.map(|line| line + "\n").collect::<String>();
-    write_private(file, &text)
+    write_private(file, &sheet(&header, &rows))
         .map_err(|error| Failure::new(Exit::Usage, format!("cannot write {}: {error}", file.display())))?;
     Ok(Answer::new(json, format!("{count} strings are in {}.\n{next}", file.display())))
+}
+
+/// Rows for a spreadsheet or a program: the codes of stores and tills may have commas and quotes.
+fn sheet(header: &[&str], rows: &[Vec<String>]) -> String {
+    const WHY: &str = "memory takes what is written, and it is text";
+    let mut sheet = csv::Writer::from_writer(Vec::new());
+    sheet.write_record(header).expect(WHY);
+    for row in rows {
+        sheet.write_record(row).expect(WHY);
+    }
+    String::from_utf8(sheet.into_inner().expect(WHY)).expect(WHY)
 }
 
 fn write_private(path: &PathBuf, text: &str) -> std::io::Result<()> {
@@ -149,4 +164,18 @@ fn scope(text: &str) -> Result<CredentialScope, String> {
         let all: Vec<String> = CredentialScope::ALL.iter().map(|scope| scope.as_str().to_lowercase()).collect();
         format!("some of {}", all.join(", "))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_with_a_comma_or_a_quote_stays_one_cell() {
+        let row = ["7-1", "store 7, left", "the \"big\" one", "clearinginvite1"].map(str::to_owned).to_vec();
+        let text = sheet(&["device", "store", "till", "string"], std::slice::from_ref(&row));
+        let read: Vec<csv::StringRecord> =
+            csv::Reader::from_reader(text.as_bytes()).records().map(Result::unwrap).collect();
+        assert_eq!(read, [csv::StringRecord::from(row)]);
+    }
 }

@@ -149,7 +149,15 @@ impl From<EnrolmentError> for Failure {
             | EnrolmentError::Enrolled { .. }
             | EnrolmentError::OtherHouse { .. }
             | EnrolmentError::Clock { .. } => Exit::Usage,
-            _ => Exit::Rejected,
+            EnrolmentError::Unknown
+            | EnrolmentError::Ended { .. }
+            | EnrolmentError::Withdrawn
+            | EnrolmentError::Used { .. }
+            | EnrolmentError::Off
+            | EnrolmentError::CredentialUnknown
+            | EnrolmentError::CredentialRevoked
+            | EnrolmentError::CredentialEnded { .. }
+            | _ => Exit::Rejected,
         };
         let reason = reason.map(|reason| (reason, BTreeMap::new()));
         Self { exit, message, reason, hint: None }

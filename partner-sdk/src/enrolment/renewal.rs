@@ -56,10 +56,7 @@ impl CredentialFolder {
 }
 
 fn of_error(error: Error) -> EnrolmentError {
-    match error {
-        Error::Refused(rejection) => super::of_rejection(rejection),
-        other => other.into(),
-    }
+    if let Error::Refused(rejection) = error { super::of_rejection(rejection) } else { error.into() }
 }
 
 /// Renews the credential of one client, for as long as there is the client.

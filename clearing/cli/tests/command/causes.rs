@@ -88,7 +88,7 @@ fn each_cause_about_files_of_the_books_is_said_once_with_what_to_do_and_the_code
         ));
         cases.push(case(&[&of(command, "sqlite:folder"), &CONFIG], 2, "folder is a folder", "name a file"));
     }
-    cases.push(case(&[&of("audit", "sqlite:empty.db"), &CONFIG], 2, "5 migrations are pending", "clearing migrate"));
+    cases.push(case(&[&of("audit", "sqlite:empty.db"), &CONFIG], 2, "6 migrations are pending", "clearing migrate"));
     for command in ["serve", "audit"] {
         let next = "clearing init --database URL";
         cases.push(case(&[&of(command, "sqlite:laid-out.db"), &CONFIG], 2, "holds no coalition yet", next));

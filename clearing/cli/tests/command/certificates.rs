@@ -49,7 +49,10 @@ async fn a_brand_joins_with_one_string_and_redeems_its_first_points() {
     let stolen = enroll(&desk, &invite["string"], "thief").await.unwrap_err();
     assert!(matches!(stolen, EnrolmentError::Used { .. }), "{stolen:?}");
     let seen = house.json(&["certificate", "invites", "grocer", "--all"]);
-    assert_eq!((&seen["invites"][0]["state"], &seen["invites"][0]["foreign_attempts"]), (&"USED".into(), &1.into()));
+    assert_eq!(
+        (&seen["invites"][0]["state"], &seen["invites"][0]["foreign_attempt_count"]),
+        (&"USED".into(), &1.into())
+    );
     assert_eq!(seen["invites"][0]["serial"], folder.serial());
     assert!(house.table(&["certificate", "invites", "grocer", "--all"]).contains("somebody else has seen the string"));
 
@@ -173,4 +176,36 @@ async fn a_brand_whose_keys_are_stolen_is_locked_by_one_command() {
     grocer.issue(Issue::to("card", "1").points(1)).await.unwrap().accepted().unwrap();
     assert_eq!(server.stop("-TERM").0, Some(0));
     assert_eq!(desk.json(&["audit", "--config", "coalition/clearing.toml"])["clean"], true);
+}
+
+/// Half of its life is made to be over by what tells of it; what is then done is what a till does that runs for months.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_renews_its_credential_when_that_is_due_with_a_new_key_and_no_call_fails() {
+    let desk = Desk::new();
+    let server = serve(&desk);
+    let house = asking(&desk, &server);
+    let created = house.json(&["partner", "create", "grocer", "--invite"]);
+    enroll(&desk, &created["invite"]["string"], "grocer").await.unwrap();
+    let file = desk.path("grocer/credential.txt");
+    let told = fs::read_to_string(&file).unwrap();
+    let due = |line: &str| {
+        if line.starts_with("renew: ") { "renew: 2026-01-01T00:00:00Z\n".to_owned() } else { format!("{line}\n") }
+    };
+    fs::write(&file, told.lines().map(due).collect::<String>()).unwrap();
+    let open = || CredentialFolder::open(desk.path("grocer")).unwrap();
+    let (before, key) = (open(), fs::read_to_string(desk.path("grocer/client.key")).unwrap());
+
+    let grocer = connect(&before, &server).await.unwrap();
+    let begun = std::time::Instant::now();
+    while open().serial() == before.serial() {
+        grocer.issue(Issue::to("card", "1").points(1)).await.unwrap().accepted().unwrap();
+        assert!(begun.elapsed() < clearing_play::PATIENCE, "it is not renewed");
+    }
+    grocer.issue(Issue::to("card", "1").points(1)).await.unwrap().accepted().unwrap();
+    assert_ne!(fs::read_to_string(desk.path("grocer/client.key")).unwrap(), key);
+    assert!(!desk.path("grocer/client.next.key").exists());
+    let shown = house.json(&["certificate", "show", before.serial()]);
+    assert_eq!((&shown["renewed_by_serial"], &shown["state"]), (&open().serial().into(), &"VALID".into()));
+    // Whoever begins now has the new one.
+    connect(&open(), &server).await.unwrap().balance(("card", "1")).await.unwrap();
 }

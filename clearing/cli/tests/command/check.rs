@@ -212,7 +212,7 @@ async fn what_is_broken_is_found_with_its_cause_and_what_is_well_lists_what_was_
             fs::write(file, "").unwrap();
         }
         let set = format!("house.database={}", empty.url);
-        found(&planted, &["--set", &set], "layout", "5 migrations are pending", 2);
+        found(&planted, &["--set", &set], "layout", "6 migrations are pending", 2);
         desk.json(&["migrate", "--database", &empty.url]);
         found(&planted, &["--set", &set], "coalition", "holds no coalition yet", 2);
         empty.remove().await;

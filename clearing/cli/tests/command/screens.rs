@@ -13,8 +13,12 @@ const NAME: &str =
     "The Most Excellent Grocery of the Northern Shore and All Its Branches, Sons, Daughters and Heirs Ltd";
 
 /// Commands that list nothing, or whose figures are those of a machine.
-const WITHOUT: [&str; 19] = [
+const WITHOUT: [&str; 23] = [
     "audit",
+    "certificate crl",
+    "certificate revoke",
+    "certificate show",
+    "certificate withdraw",
     "completions",
     "config check",
     "demo",
@@ -42,6 +46,10 @@ fn asked() -> Vec<Vec<&'static str>> {
         "partner create NEW-PARTNER-WITH-A-VERY-LONG-ID --net-debit-cap 9000000000000.00".to_owned(),
         format!("partner terms {grocer} --expiry FIXED~2090-01-01 --from 2080-01-01"),
         "partner list".to_owned(),
+        format!("partner invite {grocer}"),
+        "certificate invites".to_owned(),
+        "certificate list".to_owned(),
+        format!("partner lock {grocer} --dry-run"),
         format!("partner terms {grocer}"),
         format!("partner limits {grocer}"),
         "partner consents".to_owned(),

@@ -284,7 +284,8 @@ impl Shown for BTreeSet<String> {
 impl Shown for Proposal {
     fn fields(&self, _: &Unit) -> Vec<(&'static str, String)> {
         let Self { person, asked, facts, state, decided } = self;
-        let ProposedFacts { operation, content, found, replaces } = facts;
+        let ProposedFacts { operation, content, found, shown, replaces } = facts;
+        let shown = shown.map(|shown| format!("{} of {}, from {}", shown.serial, shown.holder, shown.begins));
         let replaces = replaces.map(|(proposal, state)| format!("{proposal}, which is {}", state.as_str()));
         vec![
             ("of", person.to_string()),
@@ -292,6 +293,7 @@ impl Shown for Proposal {
             ("operation", format!("{operation:02x?}")),
             ("hash", format!("{content:02x?}")),
             ("hash of what was found", format!("{found:02x?}")),
+            ("certificate", or_none(shown)),
             ("takes the place of", or_none(replaces)),
             ("state", state.as_str().to_owned()),
             ("decided by entry", or_none(*decided)),

@@ -2,6 +2,7 @@
 
 use borsh::{BorshDeserialize, BorshSerialize};
 
+use crate::facts::credential::{Badge, Holder, Revoked, Scopes, Serial};
 use crate::facts::person::PersonId;
 use crate::units::{EntryId, Hash, Timestamp};
 
@@ -63,8 +64,35 @@ pub struct ProposedFacts {
     pub content: Hash,
     /// SHA-256 of what stood where the operation would write. Once that is another, the proposal is stale.
     pub found: Hash,
+    /// The certificate under which it was asked for.
+    pub shown: Option<ShownFacts>,
     /// The open proposal of the same content that ends with this one, as it has lapsed or is stale, and which of the two.
     pub replaces: Option<(EntryId, ProposalState)>,
+}
+
+/// A certificate that somebody showed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct ShownFacts {
+    pub serial: Serial,
+    pub holder: Holder,
+    /// Its first moment.
+    pub begins: Timestamp,
+}
+
+impl ShownFacts {
+    pub fn of(badge: &Badge) -> Self {
+        Self { serial: badge.serial, holder: badge.holder, begins: badge.begins }
+    }
+
+    /// As if it were shown at a moment of the machine's clock: what was asked for with it is done in the name of who asked.
+    pub fn badge(&self, now: Timestamp) -> Badge {
+        Badge { serial: self.serial, holder: self.holder, scopes: Scopes::WHOLE, begins: self.begins, now }
+    }
+
+    /// Whether it was revoked.
+    pub fn is_revoked(&self, revoked: &Revoked) -> bool {
+        revoked.of(self.serial, self.holder, self.begins).is_some()
+    }
 }
 
 /// A proposal was refused or withdrawn.

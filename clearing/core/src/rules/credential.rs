@@ -17,6 +17,7 @@ use crate::facts::credential::{
 };
 use crate::facts::entry::EntryKind;
 use crate::facts::origin::Code;
+use crate::facts::person::{Role, Roles};
 use crate::operation::{Admitted, Ask, Decision, Footprint, Gate, HOLDINGS_TOLD_MAX, Operation, Subject, decided};
 use crate::rejection::Rejection;
 use crate::rules::checks::{check_moment, check_range};
@@ -59,41 +60,54 @@ fn check_count(field: &str, count: usize) -> Result<(), Rejection> {
     Err(Rejection::invalid(field, format!("{count} of them, and 1 to {INVITES_MAX} are allowed at once")))
 }
 
-fn check_device(device: &Device) -> Result<(), Rejection> {
+/// `at`: its place among the invites of the request.
+fn check_device(at: usize, device: &Device) -> Result<(), Rejection> {
     let Device { name: _, store: _, till: _, calls_per_second, connections_max } = device;
     let bounds = [
-        ("invites.device.calls_per_second", *calls_per_second, Device::CALLS_PER_SECOND_MAX),
-        ("invites.device.connections_max", *connections_max, Device::CONNECTIONS_MAX),
+        ("calls_per_second", *calls_per_second, Device::CALLS_PER_SECOND_MAX),
+        ("connections_max", *connections_max, Device::CONNECTIONS_MAX),
     ];
     match bounds.into_iter().find(|(_, number, most)| number > most) {
-        Some((field, number, most)) => Err(Rejection::invalid(field, format!("{number} is above {most}"))),
+        Some((field, number, most)) => {
+            Err(Rejection::invalid(&format!("invites[{at}].device.{field}"), format!("{number} is above {most}")))
+        }
         None => Ok(()),
     }
 }
 
 impl Operation for CreateInvites {
     const NAME: &'static str = "CreateInvites";
+    const TWO_PERSONS: bool = true;
+
+    /// Whoever gave a person a certificate alone could act in its name, and be the second one.
+    fn waits(&self, _: &Book) -> bool {
+        self.holder.is_none_or(|holder| holder.kind != HolderKind::Partner)
+    }
 
     fn check(&self) -> Result<(), Rejection> {
         check_moment("end_time", self.ends)?;
         check_count("invites", self.invites.len())?;
         let mut seen = BTreeSet::new();
-        for NewInvite { id, secret: _, device } in &self.invites {
+        for (at, NewInvite { id, secret: _, device }) in self.invites.iter().enumerate() {
+            let of_id = format!("invites[{at}].invite_id");
             if !id.is_version_7() {
-                return Err(Rejection::invalid("invites.invite_id", format!("{id} is not a version 7 UUID")));
+                return Err(Rejection::invalid(&of_id, format!("{id} is not a version 7 UUID")));
             }
             if !seen.insert(id) {
-                return Err(Rejection::invalid("invites.invite_id", format!("{id} comes twice")));
+                return Err(Rejection::invalid(&of_id, format!("{id} comes twice")));
             }
-            device.as_ref().map_or(Ok(()), check_device)?;
+            device.as_ref().map_or(Ok(()), |device| check_device(at, device))?;
         }
         if let Some(holder) = self.holder.filter(|holder| holder.kind != HolderKind::Partner) {
             if !self.scopes.is_whole() {
                 let problem = format!("{} has none: scopes are of partners' credentials", holder);
                 return Err(Rejection::invalid("scopes", problem));
             }
-            if self.invites.iter().any(|invite| invite.device.is_some()) {
-                return Err(Rejection::invalid("invites.device", format!("{holder} has none: devices are partners'")));
+            if let Some(at) = self.invites.iter().position(|invite| invite.device.is_some()) {
+                return Err(Rejection::invalid(
+                    &format!("invites[{at}].device"),
+                    format!("{holder} has none: devices are partners'"),
+                ));
             }
         }
         Ok(())
@@ -108,6 +122,9 @@ impl Operation for CreateInvites {
     }
 
     fn decide(&self, book: &Book, ask: &Ask<'_>, _: &Admitted) -> Result<Decision, Rejection> {
+        if ask.person.is_some() && self.holder.is_none() {
+            return Err(Rejection::invalid("holder", "is missing; a person of the operator names whom it invites"));
+        }
         let holder = self.holder.unwrap_or_else(|| ask.holder());
         let latest = ask.now.plus_days(INVITE_DAYS_MAX);
         let ends = self.ends.unwrap_or_else(|| ask.now.plus_seconds(INVITE_SECONDS));
@@ -132,13 +149,17 @@ impl Operation for CreateInvites {
     }
 }
 
-/// The partner of a holder, if it is one.
+/// The partner or person that a holder is.
 fn about(holder: Holder) -> Subject {
     match holder.kind {
         HolderKind::Partner => Subject::partner(holder.id),
-        HolderKind::Operator | HolderKind::Auditor => Subject::default(),
+        HolderKind::Operator => holder.person().map_or_else(Subject::default, Subject::person),
+        HolderKind::Auditor => Subject::default(),
     }
 }
+
+/// Who ends what others can do: a clerk, and an approver as well, who may be the one who sees it.
+const ENDING: Roles = Roles::of(&[Role::Clerk, Role::Approver]);
 
 /// Takes back invites that were not used.
 ///
@@ -152,6 +173,7 @@ pub struct WithdrawInvites {
 
 impl Operation for WithdrawInvites {
     const NAME: &'static str = "WithdrawInvites";
+    const ROLES: Roles = ENDING;
 
     fn check(&self) -> Result<(), Rejection> {
         check_count("invite_ids", self.invites.len())
@@ -199,6 +221,7 @@ pub struct RevokeCredentials {
 
 impl Operation for RevokeCredentials {
     const NAME: &'static str = "RevokeCredentials";
+    const ROLES: Roles = ENDING;
     /// Every batch reads what is revoked.
     const GATE: Gate = Gate::Alone;
 

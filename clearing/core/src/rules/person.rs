@@ -11,6 +11,7 @@ use crate::facts::entry::EntryKind;
 use crate::facts::person::{AloneFacts, Person, PersonFacts, PersonId, Role, Roles};
 use crate::operation::{Admitted, Ask, Decision, Footprint, Gate, Operation, Subject, decided};
 use crate::rejection::Rejection;
+use crate::rules::credential::CreateInvites;
 use crate::units::Timestamp;
 
 /// People that a coalition has at the most.
@@ -94,8 +95,8 @@ pub struct SetTwoPersonList {
 }
 
 impl SetTwoPersonList {
-    /// Without these one person could take the other's word away, so they never leave the list.
-    pub const FOR_GOOD: [&'static str; 2] = [SetPerson::NAME, Self::NAME];
+    /// Without these one person could take the other's word away, or speak as the other, so they never leave the list.
+    pub const FOR_GOOD: [&'static str; 3] = [SetPerson::NAME, Self::NAME, CreateInvites::NAME];
 }
 
 impl Operation for SetTwoPersonList {

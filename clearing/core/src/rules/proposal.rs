@@ -157,6 +157,33 @@ impl Book {
         Ok(())
     }
 
+    /// Refuses what somebody has asked for who could not ask for it any more: whose role was taken, or whose certificate was
+    /// revoked, as a thief may have asked.
+    ///
+    /// # Errors
+    /// `NOT_PERMITTED`
+    ///
+    /// Rule: asker-of-proposal
+    pub fn check_asker(
+        &self,
+        proposal: &Proposal,
+        name: &str,
+        allowed: Roles,
+        now: Timestamp,
+    ) -> Result<(), Rejection> {
+        let person = proposal.person;
+        match proposal.facts.shown.filter(|shown| shown.is_revoked(&self.house.revoked)) {
+            Some(shown) => Err(Rejection::NotPermitted {
+                problem: format!(
+                    "operator/{person} asked for it with the certificate {}, which was revoked since; refuse it, and ask for \
+                     it anew if it is still wanted",
+                    shown.serial
+                ),
+            }),
+            None => self.check_roles(person, name, allowed, now),
+        }
+    }
+
     /// Refuses to propose what is proposed already, and gives the open proposal that ends with a new one.
     ///
     /// # Errors

@@ -281,8 +281,8 @@ pub(crate) fn rare() -> impl Strategy<Value = Op> {
     let rare = prop_oneof![
         6 => (by.clone(), member.clone(), 1..300i64)
             .prop_map(|(by, member, points)| Rare::RedeemById { by, member, points }),
-        6 => on.prop_map(|(by, member, points, receipt, line)| Rare::RedeemOn { by, member, points, receipt, line }),
-        2 => by.prop_map(|partner| Rare::HalfOfReceipts { partner }),
+        9 => on.prop_map(|(by, member, points, receipt, line)| Rare::RedeemOn { by, member, points, receipt, line }),
+        3 => by.prop_map(|partner| Rare::HalfOfReceipts { partner }),
         6 => (any::<Index>(), 1..300i64).prop_map(|(of, points)| Rare::ReverseReceipt { of, points }),
         4 => member.prop_map(|member| Rare::DueWork { member }),
         // A freeze and a name are of no draw of their own, so that plays of a seed that never changes stay what they are.

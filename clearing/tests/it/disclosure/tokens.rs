@@ -6,6 +6,7 @@ use futures::future::BoxFuture;
 use prost::Message as _;
 
 use super::*;
+use crate::credentials::{Newcomer, invite_by};
 
 /// Asks for the page of a token, and gives that of the next one.
 type Ask = fn(Wire, String) -> BoxFuture<'static, Result<String, Status>>;
@@ -23,7 +24,7 @@ macro_rules! list {
 }
 
 /// Every list: its name, how it is asked for with its first filter and with another one, and who may ask for it.
-const LISTS: [(&str, [Ask; 2], [&str; 2]); 16] = [
+const LISTS: [(&str, [Ask; 2], [&str; 2]); 18] = [
     (
         "ListEntries",
         [
@@ -122,6 +123,19 @@ const LISTS: [(&str, [Ask; 2], [&str; 2]); 16] = [
         ["operator", "auditor"],
     ),
     (
+        "ListInvites",
+        [list!(credentials.list_invites, invites(false)), list!(credentials.list_invites, invites(true))],
+        ["A", "operator"],
+    ),
+    (
+        "ListCredentials",
+        [
+            list!(credentials.list_credentials, credentials(false)),
+            list!(credentials.list_credentials, credentials(true)),
+        ],
+        ["A", "operator"],
+    ),
+    (
         "ListAdminActions",
         [list!(admin.list_admin_actions, actions("")), list!(admin.list_admin_actions, actions("A"))],
         ["operator", "auditor"],
@@ -142,6 +156,14 @@ fn finding(partner: &'static str) -> impl Fn(String) -> v1::FindEntriesRequest {
 
 fn members(after: &'static str) -> impl Fn(String) -> v1::ListMembersRequest {
     move |page_token| v1::ListMembersRequest { after_member_id: after.to_owned(), page_size: 1, page_token }
+}
+
+fn invites(open_only: bool) -> impl Fn(String) -> v1::ListInvitesRequest {
+    move |page_token| v1::ListInvitesRequest { open_only, page_size: 1, page_token, ..Default::default() }
+}
+
+fn credentials(valid_only: bool) -> impl Fn(String) -> v1::ListCredentialsRequest {
+    move |page_token| v1::ListCredentialsRequest { valid_only, page_size: 1, page_token, ..Default::default() }
 }
 
 fn receipt(number: &'static str) -> impl Fn(String) -> v1::FindReceiptRequest {
@@ -255,6 +277,11 @@ async fn a_token_of_another_list_filter_or_caller_is_refused_everywhere() {
             trade(&callers, window).await;
             let close = v1::CloseWindowRequest { request_id: request_id() };
             callers["operator"].settlement.clone().close_window(close).await.unwrap();
+        }
+        let newcomer = Newcomer::to(&test);
+        for _ in 0..2 {
+            newcomer.join(&callers["A"], |_| ()).await;
+            invite_by(&callers["A"], |_| ()).await.unwrap();
         }
         let mut tokens: Vec<(&str, usize, &str, String)> = Vec::new();
         for (name, asks, [caller, _]) in LISTS {
