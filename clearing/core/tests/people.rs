@@ -241,7 +241,7 @@ fn who_stops_somebody_never_waits_for_a_second_person() {
         let revoked = by(&mut play, "first", revoking(whom)).unwrap();
         assert_eq!(kind(&play, revoked[0]), EntryKind::RevokeCredentials, "{whom}");
     }
-    let invites = inviting(&play, "partner/A", 1);
+    let invites = inviting(&play, "partner/B", 1);
     by(&mut play, "first", invites.clone()).unwrap();
     let withdrawal = WithdrawInvites { invites: vec![invites.invites[0].id] };
     let withdrawn = by(&mut play, "first", withdrawal).unwrap();
