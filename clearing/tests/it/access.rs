@@ -43,7 +43,7 @@ use Role::{Approver, Auditor, Brand, Clerk, Nobody, Operator, Partner, Reader, S
 /// Everybody, in the order in which they ask: whoever is refused first, since that leaves a sample as it was.
 const CALLERS: [(Role, Kind, &str); 11] = [
     (Stranger, Kind::Partner, "stranger"),
-    (Unknown, Kind::Operator, "unknown"),
+    (Unknown, Kind::Operator, "newcomer"),
     (Nobody, Kind::Operator, "nobody"),
     (Auditor, Kind::Auditor, "eve"),
     (Reader, Kind::Operator, "reader"),

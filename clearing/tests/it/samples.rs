@@ -359,7 +359,10 @@ impl Samples {
         let message = match method {
             "SetPerson" => set().encode_to_vec(),
             "SetTwoPersonList" => {
-                v1::SetTwoPersonListRequest { request_id, one_person_operations: alone() }.encode_to_vec()
+                // Each time another one: what is proposed is not proposed again.
+                let number = NAMES.fetch_add(1, Ordering::Relaxed);
+                let some = (0..).zip(alone()).filter(|(at, _)| number >> at & 1 == 0).map(|(_, name)| name);
+                v1::SetTwoPersonListRequest { request_id, one_person_operations: some.collect() }.encode_to_vec()
             }
             "ListPeople" => v1::ListPeopleRequest::default().encode_to_vec(),
             "ListProposals" => v1::ListProposalsRequest::default().encode_to_vec(),

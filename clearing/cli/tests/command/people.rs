@@ -76,7 +76,7 @@ fn what_one_person_proposes_at_its_desk_another_approves_at_its_own() {
     assert_eq!((code, error["kind"].as_str()), (1, Some("REJECTED")), "{error}");
     assert_eq!(anna.json(&["approvals", "list"])["proposals"].as_array().map(Vec::len), Some(0));
     assert_eq!(anna.json(&["approvals", "list", "--all"])["proposals"].as_array().map(Vec::len), Some(3));
-    assert_eq!(server.stop("TERM").0, Some(0));
+    assert_eq!(server.stop("-TERM").0, Some(0));
 }
 
 #[test]
@@ -86,7 +86,7 @@ fn an_approver_is_named_on_the_machine_of_the_house_that_stands_still() {
     let recover = ["person", "recover", "clara", "--config", "coalition/clearing.toml", "--yes"];
     let (code, error) = desk.failure(&recover);
     assert_eq!((code, error["kind"].as_str()), (2, Some("USAGE")), "a house that serves: {error}");
-    assert_eq!(server.stop("TERM").0, Some(0));
+    assert_eq!(server.stop("-TERM").0, Some(0));
     let named = desk.json(&recover);
     assert_eq!((&named["person"], &named["roles"]), (&"clara".into(), &"CLERK, APPROVER".into()));
     let audited = desk.run(&["audit", "--config", "coalition/clearing.toml"]);
@@ -98,5 +98,5 @@ fn an_approver_is_named_on_the_machine_of_the_house_that_stands_still() {
     let clara = listed["people"].as_array().unwrap().iter().find(|person| person["person"] == "clara").unwrap();
     assert_eq!(clara["coming_roles"], serde_json::json!(["CLERK", "APPROVER"]));
     assert_eq!(anna.json(&["log", "--limit", "1"])["actions"][0]["actor"], "house");
-    assert_eq!(server.stop("TERM").0, Some(0));
+    assert_eq!(server.stop("-TERM").0, Some(0));
 }
