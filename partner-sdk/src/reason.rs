@@ -33,10 +33,6 @@ pub enum Reason {
     PartnerSuspended,
     /// Unknown, or somebody else's.
     NotFound,
-    /// An id of the request names an invite that there is already.
-    InviteExists,
-    /// More than the caller's own credential may do.
-    ScopeExceeded,
     /// The proposal was approved (DONE), refused or withdrawn, has lapsed, or is stale: what it changes has changed since it was asked
     /// for.
     ProposalNotOpen,
@@ -44,6 +40,10 @@ pub enum Reason {
     SamePerson,
     /// The same is proposed already, and waits for its second person.
     ProposalExists,
+    /// An id of the request names an invite that there is already.
+    InviteExists,
+    /// More than the caller's own credential may do.
+    ScopeExceeded,
     /// There is a partner of that id.
     PartnerExists,
     /// The member is frozen: nothing of it is redeemed, reserved or transferred. It earns, and holds that are open are captured
@@ -133,11 +133,11 @@ impl Reason {
             Self::PartnerRestricted => "PARTNER_RESTRICTED",
             Self::PartnerSuspended => "PARTNER_SUSPENDED",
             Self::NotFound => "NOT_FOUND",
-            Self::InviteExists => "INVITE_EXISTS",
-            Self::ScopeExceeded => "SCOPE_EXCEEDED",
             Self::ProposalNotOpen => "PROPOSAL_NOT_OPEN",
             Self::SamePerson => "SAME_PERSON",
             Self::ProposalExists => "PROPOSAL_EXISTS",
+            Self::InviteExists => "INVITE_EXISTS",
+            Self::ScopeExceeded => "SCOPE_EXCEEDED",
             Self::PartnerExists => "PARTNER_EXISTS",
             Self::MemberBlocked => "MEMBER_BLOCKED",
             Self::SameMember => "SAME_MEMBER",
@@ -188,11 +188,11 @@ impl Reason {
             "PARTNER_RESTRICTED" => Self::PartnerRestricted,
             "PARTNER_SUSPENDED" => Self::PartnerSuspended,
             "NOT_FOUND" => Self::NotFound,
-            "INVITE_EXISTS" => Self::InviteExists,
-            "SCOPE_EXCEEDED" => Self::ScopeExceeded,
             "PROPOSAL_NOT_OPEN" => Self::ProposalNotOpen,
             "SAME_PERSON" => Self::SamePerson,
             "PROPOSAL_EXISTS" => Self::ProposalExists,
+            "INVITE_EXISTS" => Self::InviteExists,
+            "SCOPE_EXCEEDED" => Self::ScopeExceeded,
             "PARTNER_EXISTS" => Self::PartnerExists,
             "MEMBER_BLOCKED" => Self::MemberBlocked,
             "SAME_MEMBER" => Self::SameMember,

@@ -1,5 +1,7 @@
 //! The list of the operations, and requests: what may be asked of the house.
 
+use std::collections::BTreeSet;
+
 use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Deserializer};
 use sha2::{Digest, Sha256};
@@ -7,6 +9,7 @@ use sha2::{Digest, Sha256};
 use crate::book::Book;
 use crate::facts::answer::Attachment;
 use crate::facts::credential::Badge;
+use crate::facts::entry::Entry;
 use crate::facts::origin::Origin;
 use crate::facts::person::{PersonId, Role, Roles};
 use crate::facts::proposal::{ByFacts, ProposalState};
@@ -371,6 +374,19 @@ impl Command {
         };
         Some(ByFacts { person: ask.person?, approved })
     }
+}
+
+/// What an entry proposes, if it does and this release knows it.
+pub fn proposed_by(entry: &Entry) -> Option<Command> {
+    Command::from_bytes(&entry.facts.proposed()?.operation)
+}
+
+/// The partners that a decision is about, or what it proposes.
+pub fn partners_of(entry: &Entry) -> BTreeSet<PartnerId> {
+    let proposed = proposed_by(entry).and_then(|command| command.subject());
+    let mut partners = entry.action_partners();
+    partners.extend(proposed.into_iter().flat_map(|subject| subject.partners));
+    partners
 }
 
 /// The name of an RPC as files write it: `IssuePoints` is `issue_points`.

@@ -1,5 +1,6 @@
 //! AdminService: who did what, for the operator and auditors.
 
+use clearing_core::command::{partners_of, proposed_by};
 use clearing_core::facts::coalition::House;
 use clearing_core::facts::entry::{EntryKind, IsDecision, JournalEntry};
 use clearing_core::facts::person::PersonId;
@@ -79,7 +80,15 @@ fn fields(filter: &ActionFilter) -> [String; 5] {
 
 fn from_action(written: &JournalEntry, house: &House, opaque: &Opaque) -> v1::AdminAction {
     let JournalEntry { id, sequence, entry } = written;
-    let changes = entry.action_changes(house);
+    let mut changes = entry.action_changes(house);
+    let proposed = proposed_by(entry);
+    if let Some(proposed) = &proposed {
+        changes.insert(
+            0,
+            FieldChange { field: "operation".to_owned(), before: None, after: Some(proposed.name().to_owned()) },
+        );
+    }
+    let about = proposed.and_then(|proposed| proposed.subject()).and_then(|subject| subject.person);
     // A decay of all who are inactive is asked for once, and is a decision on each of them.
     let asked = entry.request_id.is_some() || entry.kind == EntryKind::Decay;
     let by = entry.facts.by();
@@ -94,7 +103,7 @@ fn from_action(written: &JournalEntry, house: &House, opaque: &Opaque) -> v1::Ad
         actor: if asked { asker.to_string() } else { HOUSE.to_owned() },
         request_id: entry.request_id.map(|id| id.to_string()),
         kind: from_kind(entry.kind).into(),
-        partner_ids: entry.action_partners().iter().map(PartnerId::to_string).collect(),
+        partner_ids: partners_of(entry).iter().map(PartnerId::to_string).collect(),
         member_id: entry.member.map(|member| member.to_string()),
         window: i64::from(entry.action_window()),
         reason_code: entry.facts.reason().map(|code| code.as_str().to_owned()),
@@ -102,7 +111,7 @@ fn from_action(written: &JournalEntry, house: &House, opaque: &Opaque) -> v1::Ad
         after: in_words(&changes, |change| change.after.as_deref()),
         changes: changes.into_iter().map(from_change).collect(),
         approver,
-        person_id: entry.facts.person().map(|set| set.person.to_string()),
+        person_id: entry.facts.person().map(|set| set.person).or(about).map(|person| person.to_string()),
     }
 }
 

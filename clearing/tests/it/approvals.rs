@@ -74,6 +74,12 @@ async fn a_proposal_shows_what_it_would_change_and_the_log_shows_both_persons() 
             (action.actor.as_str(), action.approver.as_deref()),
             ("operator/operator-1", Some("operator/boris"))
         );
+        // What was proposed is found by whom it is about, too.
+        let log = first.admin_actions(AdminActions::all().partner("A")).all().await.unwrap();
+        let asked = log.iter().find(|action| action.entry_id == proposal).unwrap();
+        assert_eq!((asked.actor.as_str(), &*asked.partner_ids), ("operator/operator-1", &["A".to_owned()][..]));
+        let named = asked.changes.iter().find(|change| change.field == "operation").unwrap();
+        assert_eq!(named.after.as_deref(), Some("SetPartnerState"));
         let shown = first.proposal(&proposal).await.unwrap();
         assert_eq!(shown.proposal.state, ProposalState::Done);
         assert_eq!(shown.proposal.decided_by.as_deref(), Some(SECOND));
@@ -111,6 +117,35 @@ async fn a_proposal_whose_ground_has_moved_is_shown_as_stale_and_not_approved() 
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_rules_refuse_when_it_is_approved_stays_open_and_is_done_when_they_allow_it() {
+    for backend in BACKENDS {
+        let (house, _) = TestHouse::of_s01(backend, |_| ()).await;
+        let boris = second_approver(&house).await;
+        let first = house.client("operator").await.operator();
+        let deposit = async |amount| {
+            first.deposit(Deposit::account("reserve", roubles(amount))).await.unwrap().accepted().unwrap();
+        };
+        deposit(100).await;
+        let mut proposals = Vec::new();
+        for amount in [80, 60] {
+            proposals.push(proposed(first.withdraw_funds(WithdrawFunds::account("reserve", roubles(amount))).await));
+        }
+        let approve = async |proposal: &String| {
+            let hash = hash_of(&boris, proposal).await;
+            boris.approve_proposal(ApproveProposal::of(proposal, hash)).await
+        };
+        approve(&proposals[0]).await.unwrap().accepted().unwrap();
+        assert_eq!(reason(approve(&proposals[1]).await), "FUND_INSUFFICIENT");
+        let shown = boris.proposal(&proposals[1]).await.unwrap();
+        assert_eq!(shown.proposal.state, ProposalState::Open);
+        assert!(shown.refusal.unwrap().starts_with("FUND_INSUFFICIENT: "));
+        deposit(40).await;
+        approve(&proposals[1]).await.unwrap().accepted().unwrap();
+        house.end().await;
+    }
+}
+
 /// Who decides, and how.
 async fn decide(desk: &Operator, proposal: &str, hash: &str, approves: bool) -> Result<(), String> {
     let told = if approves {
@@ -125,10 +160,22 @@ async fn decide(desk: &Operator, proposal: &str, hash: &str, approves: bool) -> 
     }
 }
 
+/// On one node, and on two where the database allows it.
 #[tokio::test(flavor = "multi_thread")]
-async fn of_two_who_decide_at_once_on_two_nodes_one_wins() {
-    let (house, begin) = TestHouse::of_s01(Backend::Postgres, |_| ()).await;
-    let second_node = serve(&house.database.url, &house.identities, Clock::manual(clearing_time(begin))).await;
+async fn of_two_who_decide_at_once_one_wins() {
+    for backend in BACKENDS {
+        one_of_two_deciders_wins(backend).await;
+    }
+}
+
+async fn one_of_two_deciders_wins(backend: Backend) {
+    let (house, begin) = TestHouse::of_s01(backend, |_| ()).await;
+    let second_node = match backend {
+        Backend::Sqlite => None,
+        Backend::Postgres => {
+            Some(serve(&house.database.url, &house.identities, Clock::manual(clearing_time(begin))).await)
+        }
+    };
     let first = house.client("operator").await.operator();
     for name in ["boris", "clara"] {
         let set = SetPerson::of(name, [PersonRole::Clerk, PersonRole::Approver]);
@@ -142,7 +189,7 @@ async fn of_two_who_decide_at_once_on_two_nodes_one_wins() {
             Err(other) => panic!("{other:?}"),
         }
     }
-    let other_node = endpoint(&second_node);
+    let other_node = second_node.as_ref().map_or_else(|| house.endpoint(), endpoint);
     let boris = house.person("boris").await.operator();
     let clara = house.identities.client(&other_node, Kind::Operator, "clara").await.operator();
     first.deposit(Deposit::account("reserve", roubles(1_000))).await.unwrap().accepted().unwrap();
@@ -173,7 +220,9 @@ async fn of_two_who_decide_at_once_on_two_nodes_one_wins() {
     let balance = first.trial_balance(false).await.unwrap();
     let reserve = balance.accounts.iter().find(|account| account.account == "reserve").unwrap();
     assert_eq!(reserve.balance, partner_sdk::Quantity::Money(roubles(1_000 - paid)));
-    second_node.shutdown(std::time::Duration::from_secs(20)).await;
+    if let Some(second_node) = second_node {
+        second_node.shutdown(std::time::Duration::from_secs(20)).await;
+    }
     house.end().await;
 }
 
