@@ -133,6 +133,7 @@ impl Certificates {
                 cert_pem: server.cert_pem,
                 key_pem: key.expose_pem().to_owned().into(),
                 crl_pem: None,
+                partner_ca_pems: BTreeMap::new(),
             },
         })
     }

@@ -22,6 +22,7 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 use zeroize::Zeroizing;
 
 use crate::identity::{self, IdentityError, Kind};
+use crate::sealed::Passphrase;
 
 /// The span in which a certificate is valid. Certificates count in whole seconds: fractions are cut off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +60,32 @@ impl ServerAddress {
 pub struct PrivateKey(Zeroizing<String>);
 
 impl PrivateKey {
+    pub(crate) fn from_text(pem: &str) -> Self {
+        Self(Zeroizing::new(pem.to_owned()))
+    }
+
+    /// A new one, ECDSA P-256.
+    ///
+    /// # Errors
+    ///
+    /// The system gives no random numbers.
+    pub fn generate() -> Result<Self, CertError> {
+        Ok(Self(Zeroizing::new(KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?.serialize_pem())))
+    }
+
+    /// A signing request (PKCS#10, DER) that says nothing but the key: all else is the authority's to say.
+    ///
+    /// # Errors
+    ///
+    /// A text that is no private key.
+    pub fn signing_request(&self) -> Result<Vec<u8>, CertError> {
+        let key = KeyPair::from_pem(&self.0)
+            .map_err(|error| CertError::Unreadable { what: "private key", why: error.to_string() })?;
+        let mut params = CertificateParams::default();
+        params.distinguished_name = DistinguishedName::new();
+        Ok(params.serialize_request(&key)?.der().to_vec())
+    }
+
     /// The secret itself; [`crate::write_private`] is the way to keep it.
     #[must_use]
     pub fn expose_pem(&self) -> &str {
@@ -75,7 +102,8 @@ impl fmt::Debug for PrivateKey {
 /// A certificate just issued.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Issued {
-    /// The certificate, as PEM.
+    /// The certificate, as PEM; behind it that of the authority, where a root vouches for that one: whoever trusts the root alone
+    /// needs both.
     pub cert_pem: String,
     /// The same in DER.
     pub cert_der: Vec<u8>,
@@ -141,6 +169,18 @@ pub enum CertError {
     /// The certificate may not issue others.
     #[error("the certificate is not an authority's")]
     NotAnAuthority,
+    /// The authority may have none below it.
+    #[error("the authority may have no other authority below it")]
+    NoneBelow,
+    /// A root is kept away: it vouches for authorities, and for nobody else.
+    #[error("a root issues certificates of authorities alone; the one below it issues all others")]
+    OfRoot,
+    /// The key cannot be read without a passphrase.
+    #[error("the private key is encrypted, and no passphrase was given")]
+    Sealed,
+    /// The passphrase is not the one that the key was encrypted with.
+    #[error("the passphrase does not open the private key")]
+    WrongPassphrase,
     /// The key is not the one of the certificate.
     #[error("the private key does not belong to the authority's certificate")]
     WrongKey,
@@ -164,12 +204,25 @@ pub enum CertError {
     Library(#[from] rcgen::Error),
 }
 
-/// The coalition's authority: a certificate and the private key that signs with it.
+/// An authority of the coalition: a certificate and the private key that signs with it.
 pub struct Authority {
     domain: String,
     cert_pem: String,
+    serial_hex: String,
     not_after: Timestamp,
+    tier: Tier,
     issuer: Issuer<'static, KeyPair>,
+}
+
+/// Where an authority stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tier {
+    /// It vouches for itself, and issues everything: that of a sandbox.
+    Alone,
+    /// It vouches for itself and for authorities below it. Its key is kept away, and used once in years.
+    Root,
+    /// A root vouches for it, and it issues what the coalition needs from day to day.
+    Issuing,
 }
 
 impl fmt::Debug for Authority {
@@ -182,26 +235,67 @@ impl fmt::Debug for Authority {
 }
 
 impl Authority {
-    /// Makes a new authority for the coalition that is named by `domain`.
+    /// Makes a new authority for the coalition that is named by `domain`, which vouches for itself and has none below it.
     ///
     /// # Errors
     ///
     /// A malformed domain, or a validity that ends before it begins.
     pub fn generate(domain: &str, validity: Validity) -> Result<Self, CertError> {
+        Self::make(domain, Tier::Alone, validity, None)
+    }
+
+    /// Makes a new root for the coalition that is named by `domain`: it vouches for the authorities that
+    /// [`Self::issuing`] makes below it, and for nobody else.
+    ///
+    /// # Errors
+    ///
+    /// A malformed domain, or a validity that ends before it begins.
+    pub fn root(domain: &str, validity: Validity) -> Result<Self, CertError> {
+        Self::make(domain, Tier::Root, validity, None)
+    }
+
+    /// Makes a new authority for daily use below this root.
+    ///
+    /// # Errors
+    ///
+    /// An authority that is no root, or a validity that is empty or outlives it.
+    pub fn issuing(&self, validity: Validity) -> Result<Self, CertError> {
+        if self.tier != Tier::Root {
+            return Err(CertError::NoneBelow);
+        }
+        self.outlives(validity)?;
+        Self::make(&self.domain, Tier::Issuing, validity, Some(&self.issuer))
+    }
+
+    fn make(
+        domain: &str,
+        tier: Tier,
+        validity: Validity,
+        above: Option<&Issuer<'static, KeyPair>>,
+    ) -> Result<Self, CertError> {
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
         let serial = random_serial();
+        let serial_hex = identity::serial_hex(&serial);
         // Verifiers find the revocation list of an authority by its name: two authorities, as there are while one
         // replaces the other, must never share it.
-        let name = format!("Clearing authority {}", &identity::serial_hex(&serial)[..8]);
-        let mut params = params(domain, &name, &serial, validity)?;
+        let word = if tier == Tier::Root { "root" } else { "authority" };
+        let mut params = params(domain, &format!("Clearing {word} {}", &serial_hex[..8]), &serial, validity)?;
         params.subject_alt_names = vec![san_uri(identity::authority_uri(domain)?)?];
-        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(u8::from(tier == Tier::Root)));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-        let certificate = params.self_signed(&key)?;
+        let certificate = match above {
+            None => params.self_signed(&key)?,
+            Some(root) => {
+                params.use_authority_key_identifier_extension = true;
+                params.signed_by(&key, root)?
+            }
+        };
         Ok(Self {
             domain: domain.to_owned(),
             cert_pem: certificate.pem(),
+            serial_hex,
             not_after: whole_seconds(validity.not_after),
+            tier,
             issuer: Issuer::new(params, key),
         })
     }
@@ -225,9 +319,58 @@ impl Authority {
             return Err(CertError::WrongKey);
         }
         let domain = identity::authority_domain(&certificate)?;
+        let serial_hex = identity::serial_hex(certificate.raw_serial());
+        let length = certificate.basic_constraints().ok().flatten().and_then(|basic| basic.value.path_len_constraint);
+        let tier = if certificate.subject().as_raw() != certificate.issuer().as_raw() {
+            Tier::Issuing
+        } else if length.is_some_and(|length| length > 0) {
+            Tier::Root
+        } else {
+            Tier::Alone
+        };
         let not_after = Timestamp::from_second(certificate.validity().not_after.timestamp())
             .map_err(|error| CertError::Unreadable { what: WHAT, why: error.to_string() })?;
-        Ok(Self { domain, cert_pem: cert_pem.to_owned(), not_after, issuer: Issuer::from_ca_cert_pem(cert_pem, key)? })
+        let issuer = Issuer::from_ca_cert_pem(cert_pem, key)?;
+        Ok(Self { domain, cert_pem: cert_pem.to_owned(), serial_hex, not_after, tier, issuer })
+    }
+
+    /// Takes up an authority whose key may be sealed.
+    ///
+    /// # Errors
+    ///
+    /// What [`PrivateKey::open`] and [`Self::from_pem`] refuse.
+    pub fn from_sealed_pem(cert_pem: &str, key_pem: &str, passphrase: Option<&Passphrase>) -> Result<Self, CertError> {
+        Self::from_pem(cert_pem, PrivateKey::open(key_pem, passphrase)?.expose_pem())
+    }
+
+    /// The coalition's domain in an authority's certificate, for whoever has no key of it.
+    ///
+    /// # Errors
+    ///
+    /// A text that is no certificate, or names no coalition.
+    pub fn domain_of(cert_pem: &str) -> Result<String, CertError> {
+        of_certificate(cert_pem, |certificate| Ok(identity::authority_domain(certificate)?))
+    }
+
+    /// The serial number of an authority's certificate, written as in [`crate::Identity::serial_hex`].
+    ///
+    /// # Errors
+    ///
+    /// A text that is no certificate.
+    pub fn serial_of(cert_pem: &str) -> Result<String, CertError> {
+        of_certificate(cert_pem, |certificate| Ok(identity::serial_hex(certificate.raw_serial())))
+    }
+
+    /// Where it stands.
+    #[must_use]
+    pub fn tier(&self) -> Tier {
+        self.tier
+    }
+
+    /// The serial number of its certificate, written as in [`crate::Identity::serial_hex`].
+    #[must_use]
+    pub fn serial_hex(&self) -> &str {
+        &self.serial_hex
     }
 
     /// The coalition's domain.
@@ -242,7 +385,8 @@ impl Authority {
         self.not_after
     }
 
-    /// The authority's certificate as PEM: what servers and clients trust. It is public.
+    /// The authority's certificate as PEM. It is public. That of a root, or of one that is alone, is what servers and clients
+    /// trust.
     #[must_use]
     pub fn cert_pem(&self) -> &str {
         &self.cert_pem
@@ -383,10 +527,10 @@ impl Authority {
         key: &impl PublicKeyData,
         validity: Validity,
     ) -> Result<Issued, CertError> {
-        let not_after = whole_seconds(validity.not_after);
-        if not_after > self.not_after {
-            return Err(CertError::OutlivesAuthority { not_after, authority_not_after: self.not_after });
+        if self.tier == Tier::Root {
+            return Err(CertError::OfRoot);
         }
+        self.outlives(validity)?;
         let serial = random_serial();
         let mut params = params(&self.domain, common_name, &serial, validity)?;
         params.subject_alt_names = names;
@@ -396,8 +540,19 @@ impl Authority {
         params.extended_key_usages = vec![usage];
         params.use_authority_key_identifier_extension = true;
         let certificate = params.signed_by(key, &self.issuer)?;
-        let (cert_pem, cert_der) = (certificate.pem(), certificate.der().to_vec());
+        let (mut cert_pem, cert_der) = (certificate.pem(), certificate.der().to_vec());
+        if self.tier == Tier::Issuing {
+            cert_pem.push_str(&self.cert_pem);
+        }
         Ok(Issued { cert_pem, cert_der, serial_hex: identity::serial_hex(&serial) })
+    }
+
+    fn outlives(&self, validity: Validity) -> Result<(), CertError> {
+        let not_after = whole_seconds(validity.not_after);
+        if not_after > self.not_after {
+            return Err(CertError::OutlivesAuthority { not_after, authority_not_after: self.not_after });
+        }
+        Ok(())
     }
 }
 
@@ -451,43 +606,38 @@ impl SigningRequest {
     }
 }
 
-/// Checks what the holder of a certificate shows who cannot connect with it: that an authority vouches for it, whatever its dates
-/// say, and that its key signed a message. The signature is in the form of X.509: ECDSA with SHA-256 (P-256) or SHA-384 (P-384)
-/// in DER, or Ed25519. Gives its public key: SubjectPublicKeyInfo in DER.
+/// Whether one of these authorities has signed a certificate, whatever its dates say.
 ///
 /// # Errors
 ///
-/// An unreadable certificate or authority, one that none of the authorities has signed, an authority among them, a key that is
-/// not accepted, and another's signature.
-pub fn verify_holder(
-    authorities_pem: &str,
-    certificate_der: &[u8],
-    message: &[u8],
-    signature: &[u8],
-) -> Result<Vec<u8>, CertError> {
-    const WHAT: &str = "certificate";
-    let unreadable = |why: String| CertError::Unreadable { what: WHAT, why };
-    let (rest, certificate) =
-        X509Certificate::from_der(certificate_der).map_err(|error| unreadable(error.to_string()))?;
-    if !rest.is_empty() {
-        return Err(unreadable("bytes follow its end".to_owned()));
+/// An unreadable certificate or authority.
+pub fn is_vouched_for(authorities_pem: &str, certificate_der: &[u8]) -> Result<bool, CertError> {
+    let certificate = read_certificate(certificate_der)?;
+    for pem in Pem::iter_from_buffer(authorities_pem.as_bytes()) {
+        let pem = pem.map_err(|error| unreadable(&error))?;
+        let authority = pem.parse_x509().map_err(|error| unreadable(&error))?;
+        let signed = authority.is_ca()
+            && authority.subject().as_raw() == certificate.issuer().as_raw()
+            && certificate.verify_signature(Some(authority.public_key())).is_ok();
+        if signed {
+            return Ok(true);
+        }
     }
+    Ok(false)
+}
+
+/// Checks that the key of a certificate signed a message, as its holder shows it who cannot connect with it. The signature is in
+/// the form of X.509: ECDSA with SHA-256 (P-256) or SHA-384 (P-384) in DER, or Ed25519.
+///
+/// # Errors
+///
+/// An unreadable certificate, one of an authority, a key that is not accepted, and another's signature.
+pub fn verify_holder(certificate_der: &[u8], message: &[u8], signature: &[u8]) -> Result<(), CertError> {
+    let certificate = read_certificate(certificate_der)?;
     if certificate.is_ca() {
         return Err(CertError::OfAnAuthority);
     }
-    let mut signed = false;
-    for pem in Pem::iter_from_buffer(authorities_pem.as_bytes()) {
-        let pem = pem.map_err(|error| unreadable(error.to_string()))?;
-        let authority = pem.parse_x509().map_err(|error| unreadable(error.to_string()))?;
-        signed |= authority.is_ca()
-            && authority.subject().as_raw() == certificate.issuer().as_raw()
-            && certificate.verify_signature(Some(authority.public_key())).is_ok();
-    }
-    if !signed {
-        return Err(CertError::OtherAuthority);
-    }
-    let key_der = certificate.public_key().raw.to_vec();
-    let key = SubjectPublicKeyInfo::from_der(&key_der).map_err(|_| CertError::KeyNotAccepted)?;
+    let key = SubjectPublicKeyInfo::from_der(certificate.public_key().raw).map_err(|_| CertError::KeyNotAccepted)?;
     let algorithm: &dyn VerificationAlgorithm = if key.algorithm() == &PKCS_ECDSA_P256_SHA256 {
         &ECDSA_P256_SHA256_ASN1
     } else if key.algorithm() == &PKCS_ECDSA_P384_SHA384 {
@@ -498,8 +648,16 @@ pub fn verify_holder(
         return Err(CertError::KeyNotAccepted);
     };
     let point = &certificate.public_key().subject_public_key.data;
-    UnparsedPublicKey::new(algorithm, point).verify(message, signature).map_err(|_| CertError::HolderSignature)?;
-    Ok(key_der)
+    UnparsedPublicKey::new(algorithm, point).verify(message, signature).map_err(|_| CertError::HolderSignature)
+}
+
+fn read_certificate(der: &[u8]) -> Result<X509Certificate<'_>, CertError> {
+    let (rest, certificate) = X509Certificate::from_der(der).map_err(|error| unreadable(&error))?;
+    if rest.is_empty() { Ok(certificate) } else { Err(unreadable(&"bytes follow its end")) }
+}
+
+fn unreadable(why: &dyn fmt::Display) -> CertError {
+    CertError::Unreadable { what: "certificate", why: why.to_string() }
 }
 
 /// What every certificate has. `rcgen`'s own defaults are a serial number made of the key, so the same one at each
@@ -560,6 +718,18 @@ fn read_pem(text: &str, label: &str, what: &'static str) -> Result<Pem, CertErro
         return Err(CertError::Unreadable { what, why: format!("it is a {}", pem.label) });
     }
     Ok(pem)
+}
+
+/// Reads something of the first certificate of a text.
+fn of_certificate<T>(
+    cert_pem: &str,
+    read: impl FnOnce(&X509Certificate<'_>) -> Result<T, CertError>,
+) -> Result<T, CertError> {
+    const WHAT: &str = "authority certificate";
+    let pem = read_pem(cert_pem, "CERTIFICATE", WHAT)?;
+    let (_, certificate) = X509Certificate::from_der(&pem.contents)
+        .map_err(|error| CertError::Unreadable { what: WHAT, why: error.to_string() })?;
+    read(&certificate)
 }
 
 fn whole_seconds(at: Timestamp) -> Timestamp {

@@ -139,7 +139,8 @@ pub(crate) fn authority_domain(certificate: &X509Certificate<'_>) -> Result<Stri
 }
 
 /// Serial numbers are compared as text in the register of revoked certificates, so there must be one way to write them.
-pub(crate) fn serial_hex(serial: &[u8]) -> String {
+#[must_use]
+pub fn serial_hex(serial: &[u8]) -> String {
     use fmt::Write as _;
     let significant = serial.iter().position(|byte| *byte != 0).map_or(&[][..], |first| &serial[first..]);
     significant.iter().fold(String::with_capacity(significant.len() * 2), |mut text, byte| {

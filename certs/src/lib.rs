@@ -13,14 +13,20 @@
 //! | a partner, the operator among them | `spiffe://<coalition domain>/partner/<id>` |
 //! | an auditor | `spiffe://<coalition domain>/auditor/<name>` |
 //!
-//! Keys are ECDSA P-256, made by aws-lc.
+//! A coalition has a root, whose key is kept away, and below it the authority that issues from day to day ([`Tier`]). What that
+//! one issues brings its certificate along, so that who trusts the root believes it, also when another one takes its place.
+//!
+//! Keys are ECDSA P-256, made by aws-lc. Those of authorities may be kept under a passphrase ([`PrivateKey::seal`]).
 
 mod authority;
 mod identity;
 mod key_file;
+mod sealed;
 
 pub use authority::{
-    Authority, CertError, Issued, PrivateKey, Revoked, ServerAddress, SigningRequest, Validity, verify_holder,
+    Authority, CertError, Issued, PrivateKey, Revoked, ServerAddress, SigningRequest, Tier, Validity, is_vouched_for,
+    verify_holder,
 };
-pub use identity::{DOMAIN_LENGTH_MAX, Identity, IdentityError, Kind, parse_identity};
+pub use identity::{DOMAIN_LENGTH_MAX, Identity, IdentityError, Kind, parse_identity, serial_hex};
 pub use key_file::{SecretError, check_private, read_private, write_private, write_private_new};
+pub use sealed::{Passphrase, is_sealed};

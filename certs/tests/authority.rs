@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clearing_certs::{
-    Authority, CertError, IdentityError, Issued, Kind, PrivateKey, Revoked, ServerAddress, Validity, parse_identity,
+    Authority, CertError, IdentityError, Issued, Kind, Passphrase, PrivateKey, Revoked, ServerAddress, Tier, Validity,
+    is_sealed, parse_identity,
 };
 use jiff::{Timestamp, ToSpan as _};
 use rcgen::{
@@ -365,4 +366,73 @@ impl SigningKey for Impostor {
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, rcgen::Error> {
         self.own.sign(message)
     }
+}
+
+fn passphrase(text: &str) -> Passphrase {
+    Passphrase::new(text.to_owned().into()).unwrap()
+}
+
+/// As who trusts `root` alone sees what its holder shows.
+fn verify_chain(root: &Authority, pem: &str, now: Timestamp) -> Result<(), Error> {
+    let chain: Vec<_> = CertificateDer::pem_slice_iter(pem.as_bytes()).map(Result::unwrap).collect();
+    WebPkiClientVerifier::builder_with_provider(roots(&[root]), Arc::new(default_provider()))
+        .build()
+        .unwrap()
+        .verify_client_cert(&chain[0], &chain[1..], unix(now))
+        .map(|_| ())
+}
+
+#[test]
+fn what_an_authority_below_a_root_issues_is_believed_by_who_trusts_the_root_alone() {
+    let root = Authority::root(DOMAIN, decade()).unwrap();
+    let now = at("2026-06-01T12:00:00Z");
+    // Two of them, as one follows the other.
+    for issuing in [root.issuing(decade()).unwrap(), root.issuing(decade()).unwrap()] {
+        assert_eq!((root.tier(), issuing.tier()), (Tier::Root, Tier::Issuing));
+        let again = Authority::from_pem(issuing.cert_pem(), issuing.private_key().expose_pem()).unwrap();
+        assert_eq!((again.tier(), again.serial_hex(), again.domain()), (Tier::Issuing, issuing.serial_hex(), DOMAIN));
+        for authority in [&issuing, &again] {
+            let (issued, _) = authority.issue_client(Kind::Partner, "A", year(2026)).unwrap();
+            verify_chain(&root, &issued.cert_pem, now).unwrap();
+            let foreign = Authority::root(DOMAIN, decade()).unwrap();
+            verify_chain(&foreign, &issued.cert_pem, now).unwrap_err();
+        }
+    }
+    let again = Authority::from_pem(root.cert_pem(), root.private_key().expose_pem()).unwrap();
+    assert_eq!((again.tier(), again.serial_hex()), (Tier::Root, root.serial_hex()));
+}
+
+#[test]
+fn a_root_issues_authorities_alone_and_these_issue_none() {
+    let root = Authority::root(DOMAIN, decade()).unwrap();
+    let issuing = root.issuing(decade()).unwrap();
+    let error = root.issue_client(Kind::Partner, "A", year(2026)).unwrap_err();
+    assert!(matches!(error, CertError::OfRoot), "{error}");
+    assert!(matches!(root.issue_server(&ServerAddress::loopback(), year(2026)).unwrap_err(), CertError::OfRoot));
+    for none_below in [&issuing, &authority()] {
+        assert!(matches!(none_below.issuing(year(2026)).unwrap_err(), CertError::NoneBelow));
+    }
+    let beyond = Validity { not_after: root.not_after() + 1.second(), ..year(2030) };
+    assert!(matches!(root.issuing(beyond).unwrap_err(), CertError::OutlivesAuthority { .. }));
+}
+
+#[test]
+fn a_sealed_key_opens_with_its_passphrase_alone() {
+    let root = Authority::root(DOMAIN, decade()).unwrap();
+    let (right, wrong) = (passphrase("correct horse"), passphrase("Correct horse"));
+    let sealed = root.private_key().seal(&right).unwrap();
+    assert!(is_sealed(&sealed) && !is_sealed(root.private_key().expose_pem()));
+    let first = sealed.lines().next().unwrap_or_default();
+    assert_eq!(first.trim_matches('-'), "BEGIN ENCRYPTED PRIVATE KEY");
+    assert_ne!(sealed, root.private_key().seal(&right).unwrap(), "salt and first block are new each time");
+    let opened = Authority::from_sealed_pem(root.cert_pem(), &sealed, Some(&right)).unwrap();
+    assert_eq!(opened.serial_hex(), root.serial_hex());
+    opened.issuing(decade()).unwrap();
+    for passphrase in [&wrong, &passphrase("correct hors"), &passphrase("correct horse ")] {
+        let error = Authority::from_sealed_pem(root.cert_pem(), &sealed, Some(passphrase)).unwrap_err();
+        assert!(matches!(error, CertError::WrongPassphrase), "{error}");
+    }
+    assert!(matches!(Authority::from_sealed_pem(root.cert_pem(), &sealed, None).unwrap_err(), CertError::Sealed));
+    // One that is not sealed needs none.
+    Authority::from_sealed_pem(root.cert_pem(), root.private_key().expose_pem(), Some(&wrong)).unwrap();
 }

@@ -206,6 +206,7 @@ impl Config {
             cert: self.needed("tls.cert", &mut missing, path),
             key: self.needed("tls.key", &mut missing, path),
             crl: self.found.get("tls.crl").and_then(|found| path(&found.value)),
+            partner_authorities: self.found.get("tls.partner_authorities").and_then(|found| path(&found.value)),
             enrolment: self.enrolment(&mut missing),
             identifier_key: self.needed("keys.identifier_key", &mut missing, path),
             jump_max: Duration::from_secs(self.needed("clock.jump_max", &mut missing, whole) * 86_400),
@@ -259,8 +260,18 @@ impl Config {
             house_endpoint: own("enrolment.house_endpoint", house, missing),
             authority_cert: self.needed("authority.cert", missing, path),
             authority_key: self.needed("authority.key", missing, path),
+            passphrase: self.authority_passphrase(),
             certificate_days: i64::try_from(self.needed("enrolment.certificate_days", missing, whole)).unwrap_or(1),
         })
+    }
+
+    /// What opens the key of the authority that issues.
+    pub fn authority_passphrase(&self) -> PassphraseSettings {
+        let found = |name: &str| self.found.get(name).map(|found| &found.value);
+        PassphraseSettings {
+            file: found("authority.passphrase_file").and_then(path),
+            command: found("authority.passphrase_command").and_then(text),
+        }
     }
 
     /// What a command needs that talks to a house.
@@ -341,6 +352,8 @@ pub struct ServerSettings {
     pub key: PathBuf,
     /// The file of the revocation list.
     pub crl: Option<PathBuf>,
+    /// The folder of partners' own authorities.
+    pub partner_authorities: Option<PathBuf>,
     /// How certificates are issued, if they are.
     pub enrolment: Option<EnrolmentSettings>,
     /// The file of the identifier key.
@@ -374,8 +387,17 @@ pub struct EnrolmentSettings {
     pub authority_cert: PathBuf,
     /// The file of its private key.
     pub authority_key: PathBuf,
+    /// What opens that key.
+    pub passphrase: PassphraseSettings,
     /// How long a certificate is valid, in days.
     pub certificate_days: i64,
+}
+
+/// Where the passphrase of a key is, if somebody said so: the first line of the file, or else of what the command prints.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PassphraseSettings {
+    pub file: Option<PathBuf>,
+    pub command: Option<String>,
 }
 
 /// What a command needs that talks to a house.

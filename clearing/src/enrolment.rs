@@ -104,32 +104,31 @@ pub enum IssuerError {
 }
 
 /// Makes certificates.
+#[derive(Debug)]
 pub struct Issuer {
-    authority: Authority,
-    /// The authority's certificate, if it is not one of those that are trusted, and others between it and these.
-    chain_pem: String,
+    domain: String,
+    signer: ArcSwap<Signer>,
     days: i64,
     house_endpoint: String,
     enrolment_endpoint: String,
-    ca_pem: ArcSwap<String>,
 }
 
-impl fmt::Debug for Issuer {
+/// Who signs them, and what goes with them.
+struct Signer {
+    authority: Authority,
+    /// The authority's certificate, if it is not one of those that are trusted, and others between it and these.
+    chain_pem: String,
+    ca_pem: String,
+}
+
+impl fmt::Debug for Signer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Issuer").field("authority", &self.authority).finish_non_exhaustive()
+        f.debug_struct("Signer").field("authority", &self.authority).finish_non_exhaustive()
     }
 }
 
-impl Issuer {
-    /// Of a house of this domain that trusts these authorities, listens at `house`, and enrols at `enrolment`.
-    ///
-    /// # Errors
-    /// [`IssuerError`] if certificates of this authority would not be trusted.
-    pub fn new(
-        options: &EnrolmentOptions,
-        (domain, ca_pem): (&str, &str),
-        (house, enrolment): (SocketAddr, SocketAddr),
-    ) -> Result<Self, IssuerError> {
+impl Signer {
+    fn new(options: &EnrolmentOptions, domain: &str, ca_pem: &str) -> Result<Self, IssuerError> {
         let authority = Authority::from_pem(&options.authority_cert_pem, &options.authority_key_pem)?;
         if authority.domain() != domain {
             return Err(IssuerError::OtherDomain { theirs: authority.domain().to_owned(), ours: domain.to_owned() });
@@ -148,23 +147,40 @@ impl Issuer {
         if !signed {
             return Err(IssuerError::NotTrusted);
         }
+        Ok(Self { authority, chain_pem: between.into_iter().map(|der| pem(der)).collect(), ca_pem: ca_pem.to_owned() })
+    }
+}
+
+impl Issuer {
+    /// Of a house of this domain that trusts these authorities, listens at `house`, and enrols at `enrolment`.
+    ///
+    /// # Errors
+    /// [`IssuerError`] if certificates of this authority would not be trusted.
+    pub fn new(
+        options: &EnrolmentOptions,
+        (domain, ca_pem): (&str, &str),
+        (house, enrolment): (SocketAddr, SocketAddr),
+    ) -> Result<Self, IssuerError> {
         Ok(Self {
-            authority,
-            chain_pem: between.into_iter().map(|der| pem(der)).collect(),
+            domain: domain.to_owned(),
+            signer: ArcSwap::from_pointee(Signer::new(options, domain, ca_pem)?),
             days: options.certificate_days,
             house_endpoint: options.house_endpoint.clone().unwrap_or_else(|| format!("https://{house}")),
             enrolment_endpoint: options.endpoint.clone().unwrap_or_else(|| enrolment.to_string()),
-            ca_pem: ArcSwap::from_pointee(ca_pem.to_owned()),
         })
     }
 
-    /// The house trusts others from now on.
-    pub fn trusts(&self, ca_pem: &str) {
-        self.ca_pem.store(Arc::new(ca_pem.to_owned()));
+    /// Another authority issues from now on, or the house trusts others. All else of the options is read at the start alone.
+    ///
+    /// # Errors
+    /// What [`Self::new`] refuses; all stays as it was then.
+    pub fn reload(&self, options: &EnrolmentOptions, ca_pem: &str) -> Result<(), IssuerError> {
+        self.signer.store(Arc::new(Signer::new(options, &self.domain, ca_pem)?));
+        Ok(())
     }
 
     pub fn domain(&self) -> &str {
-        self.authority.domain()
+        &self.domain
     }
 
     pub fn enrolment_endpoint(&self) -> &str {
@@ -175,17 +191,20 @@ impl Issuer {
         &self.house_endpoint
     }
 
-    pub fn chain_pem(&self) -> &str {
-        &self.chain_pem
+    /// Those between its certificates and one that is trusted, if any.
+    pub fn chain_pem(&self) -> String {
+        self.signer.load().chain_pem.clone()
     }
 
+    /// Those that are trusted.
     pub fn ca_pem(&self) -> String {
-        self.ca_pem.load().to_string()
+        self.signer.load().ca_pem.clone()
     }
 
     /// Whoever may have signed a certificate of this coalition.
     pub fn authorities_pem(&self) -> String {
-        format!("{}\n{}", self.ca_pem.load(), self.authority.cert_pem())
+        let signer = self.signer.load();
+        format!("{}\n{}", signer.ca_pem, signer.authority.cert_pem())
     }
 
     /// Makes a certificate for the key of a signing request. It begins after all that its holder had was revoked, if it was.
@@ -194,18 +213,19 @@ impl Issuer {
     /// `CSR_REFUSED`.
     pub(crate) fn make(&self, csr: &[u8], holder: Holder, revoked: &Revoked) -> Result<Made, Status> {
         let request = SigningRequest::from_der(csr).map_err(|error| csr_refused(error.to_string()))?;
+        let authority = &self.signer.load().authority;
         let now = clock::machine_time();
         let second = |time: Timestamp| Timestamp::from_seconds(time.0.div_euclid(1_000_000));
         let cut = revoked.holders.get(&holder).map(|all| second(all.cut).plus_seconds(1));
         let begins = second(now.plus_seconds(-BACKDATED_SECONDS)).max(cut.unwrap_or(Timestamp(0)));
-        let ends = second(now.plus_days(self.days)).min(second(micros(self.authority.not_after())));
+        let ends = second(now.plus_days(self.days)).min(second(micros(authority.not_after())));
         let kind = match holder.kind {
             HolderKind::Partner => Kind::Partner,
             HolderKind::Operator => Kind::Operator,
             HolderKind::Auditor => Kind::Auditor,
         };
         let validity = Validity { not_before: begins.to_jiff(), not_after: ends.to_jiff() };
-        let issued = self.authority.sign(&request, kind, holder.id.as_str(), validity).map_err(|error| {
+        let issued = authority.sign(&request, kind, holder.id.as_str(), validity).map_err(|error| {
             tracing::error!(%holder, error = &error as &dyn std::error::Error, "no certificate could be made");
             errors::internal()
         })?;

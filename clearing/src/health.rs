@@ -5,6 +5,7 @@
 //! | none, or one of the house's by name | ready: the books can be written. Send it callers |
 //! | `liveness` | the process runs. Starting it again would mend nothing that readiness tells of |
 //! | `settlement` | no closed window has waited for its confirmation for a day or more. For whoever watches, never for where callers are sent |
+//! | `certificates` | none that the house shows or trusts, or that the operator's commands show, ends within seven days. Likewise |
 //!
 //! What the writer commits proves that the books can be written. When it commits nothing, or fails, a row of no meaning is
 //! written instead, each second, on a connection of its own: a disk that is full, a server that only reads and a file
@@ -23,6 +24,7 @@ use tracing::{info, warn};
 
 use crate::clock::Clock;
 use crate::store::{Store, StoreError};
+use crate::tls::ending::{Nearness, Watch};
 use crate::writer::{Writer, WriterCounts};
 
 /// The service by which one asks whether the process runs.
@@ -31,12 +33,17 @@ pub const LIVENESS: &str = "liveness";
 /// The service by which one asks whether somebody confirms what closes.
 pub const SETTLEMENT: &str = "settlement";
 
+/// The service by which one asks whether somebody renews what ends.
+pub const CERTIFICATES: &str = "certificates";
+
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(250);
 /// Looks after which a row is written, if the writer commits nothing.
 const LOOKS_IDLE: u32 = 4;
 /// Looks after which windows are looked at that wait to be confirmed: five seconds.
 const LOOKS_SETTLEMENT: u32 = 20;
+/// Looks after which certificates are looked at that end: a minute.
+const LOOKS_CERTIFICATES: u32 = 240;
 /// How long a database may take over that row.
 const PATIENCE: Duration = Duration::from_secs(3);
 
@@ -52,7 +59,7 @@ pub struct Health {
 impl Health {
     /// A house that lives, and is not ready: each service that it will serve says so.
     pub async fn new(reporter: HealthReporter, services: Vec<&'static str>) -> Self {
-        for service in [LIVENESS, SETTLEMENT] {
+        for service in [LIVENESS, SETTLEMENT, CERTIFICATES] {
             reporter.set_service_status(service, ServingStatus::Serving).await;
         }
         let health = Self { reporter, services: services.into(), held: Arc::new(AtomicBool::new(true)) };
@@ -75,6 +82,24 @@ impl Health {
     /// Tells whether the house is ready, and whether somebody confirms what closes, until it stops; to be begun when it is open.
     pub async fn watch(&self, store: &Store, writer: &Writer, clock: &Clock, stop: &CancellationToken) {
         tokio::join!(self.watch_books(store, writer, stop), self.watch_settlement(store, clock, stop));
+    }
+
+    /// Tells whether somebody renews what ends, until the house stops. For the machine's clock, whatever the house's own says.
+    pub async fn watch_certificates(&self, watch: &Watch, stop: &CancellationToken) {
+        let machine = Clock::system();
+        loop {
+            let state = if watch.look(machine.now()) >= Nearness::Week {
+                ServingStatus::NotServing
+            } else {
+                ServingStatus::Serving
+            };
+            self.reporter.set_service_status(CERTIFICATES, state).await;
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = watch.changed() => {}
+                () = tokio::time::sleep(LOOK * LOOKS_CERTIFICATES) => {}
+            }
+        }
     }
 
     async fn watch_books(&self, store: &Store, writer: &Writer, stop: &CancellationToken) {

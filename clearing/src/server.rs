@@ -75,6 +75,7 @@ use crate::scheduler::{ScheduleError, Scheduler};
 use crate::shares::{ReadShares, WriteShares};
 use crate::store::{Backend, GateError, Occupancy, OccupyError, Store, StoreError};
 use crate::timekeeper::Timekeeper;
+use crate::tls::ending::{self, Ending, Whose};
 use crate::tls::{Acceptor, Peer, TlsError, TlsMaterial, guests_config, server_config};
 use crate::writer::{Writer, WriterCounts};
 
@@ -171,6 +172,15 @@ pub enum StartError {
     Gate(GateError),
 }
 
+/// Why nothing was reloaded.
+#[derive(Debug, thiserror::Error)]
+pub enum ReloadError {
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    #[error(transparent)]
+    Issuer(#[from] IssuerError),
+}
+
 /// How far a house has come with opening.
 #[derive(Debug, Clone)]
 enum Opening {
@@ -199,6 +209,7 @@ pub struct RunningServer {
     door: Door,
     context: Context,
     acceptor: Acceptor,
+    ending: ending::Watch,
     enrolment: Option<Enrolment>,
     progress: watch::Receiver<Opening>,
     serving: JoinHandle<Result<(), tonic::transport::Error>>,
@@ -239,6 +250,8 @@ pub async fn start(options: ServerOptions) -> Result<RunningServer, StartError> 
     let listen = |source| StartError::Listen { address: options.listen, source };
     let door = Door::new(options.limits.door);
     let acceptor = Acceptor::new(server_config(&options.tls)?, &options.domain).with_door(door.clone());
+    let ending = ending::Watch::default();
+    ending.set(Whose::House, ending::of_material(&options.tls)?);
     let store = Store::connect_later(&options.database_url).await?;
     let mut books = Books {
         domain: options.domain.clone(),
@@ -335,7 +348,13 @@ pub async fn start(options: ServerOptions) -> Result<RunningServer, StartError> 
     });
     let (tell, progress) = watch::channel(Opening::Waiting);
     let open = open(context.clone(), books, health.clone(), tell, stop.clone());
-    let watch = door.clone().watch();
+    let watch = {
+        let (door, health, ending, stop) = (door.clone(), health.clone(), ending.clone(), stop.clone());
+        async move {
+            let certificates = health.watch_certificates(&ending, &stop);
+            tokio::join!(door.watch(), certificates);
+        }
+    };
     #[allow(clippy::disallowed_methods, reason = "the house's three tasks; shutdown waits for them or ends them")]
     let (serving, opening, watching) = (tokio::spawn(serve), tokio::spawn(open), tokio::spawn(watch));
     let enrolment = desk.map(|(_, reception, listener, address)| {
@@ -349,6 +368,7 @@ pub async fn start(options: ServerOptions) -> Result<RunningServer, StartError> 
         door,
         context,
         acceptor,
+        ending,
         enrolment,
         progress,
         serving,
@@ -388,25 +408,28 @@ impl RunningServer {
         self.enrolment.as_ref().map(|enrolment| enrolment.address)
     }
 
-    /// Uses other certificates, authorities and revocation lists for the handshakes that begin from now on, on all listeners.
+    /// Shows other certificates, and trusts other authorities and lists, in the handshakes that begin from now on, on all
+    /// listeners; and lets another authority issue, where this house issues. Connections that are open stay, and their calls are
+    /// answered.
     ///
     /// # Errors
-    /// [`TlsError`] says which part of the material cannot be used; then all is as it was.
-    pub fn reload(&self, material: &TlsMaterial) -> Result<(), TlsError> {
-        let (config, guests) = (server_config(material)?, guests_config(material)?);
+    /// [`ReloadError`] says what cannot be used; all stays as it was then.
+    pub fn reload(&self, tls: &TlsMaterial, issuing: Option<&EnrolmentOptions>) -> Result<(), ReloadError> {
+        let (config, guests, endings) = (server_config(tls)?, guests_config(tls)?, ending::of_material(tls)?);
+        if let (Some(issuer), Some(options)) = (&self.context.issuer, issuing) {
+            issuer.reload(options, &tls.ca_pem)?;
+        }
         self.acceptor.reload(config);
         if let Some(enrolment) = &self.enrolment {
             enrolment.reception.reload(guests);
         }
-        if let Some(issuer) = &self.context.issuer {
-            issuer.trusts(&material.ca_pem);
-        }
+        self.ending.set(Whose::House, endings);
         Ok(())
     }
 
-    /// The acceptor, to give it new certificates or revocation lists.
-    pub fn acceptor(&self) -> &Acceptor {
-        &self.acceptor
+    /// Tells ahead of the end of these as well: what the operator's commands show.
+    pub fn watch_also(&self, endings: Vec<Ending>) {
+        self.ending.set(Whose::Operator, endings);
     }
 
     /// How many batches this node has written, and how many of them ran again.

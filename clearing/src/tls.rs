@@ -9,15 +9,17 @@
 //! |---|---|
 //! | TLS 1.3 alone | nothing older is needed by any gRPC library in use, and there is less to get wrong |
 //! | X25519MLKEM768 first | what is recorded today stays secret when quantum computers come |
-//! | the authority's own bound on certificates between it and a client | webpki does not look at it; an authority of `clearing init` vouches for clients alone |
+//! | the authority's own bound on certificates between it and a client | webpki does not look at it; a root of `clearing init` has one authority below it, which vouches for clients alone |
+//! | a partner's own authority vouches for that partner alone | a brand with a PKI of its own must not be able to name another |
 //! | no resumption | a resumed session skips the check of the client's certificate and of the revocation list |
 //! | an acceptor of our own | tonic's has no revocation list, no reload, no limits: see [`door`](crate::door) |
 //! | time is the machine's | certificates end at real moments, also in a sandbox whose business clock was moved |
 //! | a stale revocation list still counts | it names all who were revoked until then; refusing every partner because a list was not renewed in time would turn a late job into an outage |
 
 pub mod credentials;
+pub mod ending;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -63,8 +65,10 @@ pub struct TlsMaterial {
     pub cert_pem: String,
     /// The server's private key.
     pub key_pem: Zeroizing<String>,
-    /// The lists of revoked certificates. If there is any list, each authority needs one.
+    /// The lists of revoked certificates. If there is any list, each authority that issues needs one; a root need not have one.
     pub crl_pem: Option<String>,
+    /// Partners' own authorities, by partner: each vouches for that one partner, and for nobody else.
+    pub partner_ca_pems: BTreeMap<String, String>,
 }
 
 impl fmt::Debug for TlsMaterial {
@@ -139,6 +143,9 @@ pub enum TlsError {
         /// Whose.
         what: &'static str,
     },
+    /// A certificate of somebody who may issue none.
+    #[error("the certificate is not an authority's")]
+    NoAuthority,
     /// A certificate that the authority has taken back.
     #[error("the {what} is revoked")]
     Revoked {
@@ -174,13 +181,19 @@ pub fn server_config(material: &TlsMaterial) -> Result<ServerConfig, TlsError> {
         Some(text) => read_all("revocation list", text)?,
         None => Vec::new(),
     };
+    let chain: Vec<CertificateDer<'static>> = read_all("server certificate", &material.cert_pem)?;
     if !lists.is_empty() {
-        check_lists(&authorities, &lists)?;
+        check_lists(&authorities, &chain, &lists)?;
     }
     let provider = Arc::new(provider());
-    let verifier = Arc::new(ClientVerifier::new(authorities, &lists, &provider)?);
+    let mut verifier = ClientVerifier::new(authorities, &lists, &provider)?;
+    for (partner, ca_pem) in &material.partner_ca_pems {
+        let own = ClientVerifier::new(read_all("partner's authority certificate", ca_pem)?, &[], &provider)?;
+        verifier.names.extend(own.names.iter().cloned());
+        verifier.of_partner.insert(partner.clone(), own);
+    }
+    let verifier = Arc::new(verifier);
 
-    let chain = read_all("server certificate", &material.cert_pem)?;
     let mut keys: Vec<PrivateKeyDer<'static>> = read_all("server private key", &material.key_pem)?;
     let key = keys.swap_remove(0);
     let mut config = ServerConfig::builder_with_provider(provider)
@@ -239,6 +252,10 @@ struct ClientVerifier {
     /// A verifier of the authorities that allow so many others below them; `None`: any number.
     of_length: BTreeMap<Option<u32>, Arc<dyn ClientCertVerifier>>,
     names: Vec<DistinguishedName>,
+    /// The names of the authorities that have a revocation list, if there is any list.
+    listed: Option<BTreeSet<Vec<u8>>>,
+    /// Of partners' own authorities, by the partner that alone may be named by what they issue.
+    of_partner: BTreeMap<String, Self>,
 }
 
 impl ClientVerifier {
@@ -259,10 +276,35 @@ impl ClientVerifier {
         let names = roots.values().flat_map(RootCertStore::subjects).collect();
         let verifier = |(length, roots)| {
             let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
-            Ok((length, builder.with_crls(lists.to_vec()).build()?))
+            // A root need not have a list. That who issued the client's own certificate has one is looked at beside webpki.
+            let builder = builder.with_crls(lists.to_vec()).allow_unknown_revocation_status();
+            Ok((length, builder.build()?))
         };
         let of_length = roots.into_iter().map(verifier).collect::<Result<_, TlsError>>()?;
-        Ok(Self { of_length, names })
+        let listed = issuers_of(lists)?;
+        Ok(Self { of_length, names, listed: (!lists.is_empty()).then_some(listed), of_partner: BTreeMap::new() })
+    }
+
+    /// With any list there must be one of whoever issued a certificate.
+    fn check_listed(&self, end_entity: &CertificateDer<'_>) -> Result<(), rustls::Error> {
+        let Some(listed) = &self.listed else { return Ok(()) };
+        let issuer = X509Certificate::from_der(end_entity).ok().map(|(_, read)| read.issuer().as_raw().to_vec());
+        if issuer.is_some_and(|issuer| listed.contains(&issuer)) {
+            return Ok(());
+        }
+        Err(rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownRevocationStatus))
+    }
+
+    /// Whether a partner's own authority vouches for it, and for nobody else.
+    fn verify_of_partner(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Option<Result<ClientCertVerified, rustls::Error>> {
+        let identity = parse_identity(end_entity).ok().filter(|identity| identity.kind == Kind::Partner)?;
+        let own = self.of_partner.get(&identity.id)?;
+        Some(own.verify_client_cert(end_entity, intermediates, now))
     }
 
     fn any(&self) -> &dyn ClientCertVerifier {
@@ -286,13 +328,15 @@ impl ClientCertVerifier for ClientVerifier {
             let allowed = length.and_then(|length| usize::try_from(length).ok()).unwrap_or(intermediates.len());
             let between = &intermediates[..allowed.min(intermediates.len())];
             match verifier.verify_client_cert(end_entity, between, now) {
-                Ok(verified) => return Ok(verified),
+                Ok(verified) => return self.check_listed(end_entity).map(|()| verified),
                 Err(rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer)) => {}
                 // It is of one of these authorities, so this is what is wrong with it.
                 Err(error) => refused = error,
             }
         }
-        Err(refused)
+        let unknown = rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer);
+        let own = (refused == unknown).then(|| self.verify_of_partner(end_entity, intermediates, now)).flatten();
+        own.unwrap_or(Err(refused))
     }
 
     fn verify_tls12_signature(
@@ -632,21 +676,32 @@ fn read_all<T: PemObject>(what: &'static str, text: &str) -> Result<Vec<T>, TlsE
 
 /// With any list configured, certificates of an authority without one are refused, each handshake anew and without a word
 /// to the operator. So it is said at the start.
+///
+/// Authorities that issue are those that may have none below them, and those below a root that the house's own certificate
+/// names.
 fn check_lists(
     authorities: &[CertificateDer<'static>],
+    chain: &[CertificateDer<'static>],
     lists: &[CertificateRevocationListDer<'static>],
 ) -> Result<(), TlsError> {
-    let lists = lists
-        .iter()
-        .map(|list| CertificateRevocationList::from_der(list).map(|(_, list)| list))
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| TlsError::Malformed { what: "revocation list", why: error.to_string() })?;
-    for authority in authorities {
-        let (_, authority) = X509Certificate::from_der(authority)
-            .map_err(|error| TlsError::Malformed { what: "authority certificate", why: error.to_string() })?;
-        if !lists.iter().any(|list| list.issuer().as_raw() == authority.subject().as_raw()) {
+    let listed = issuers_of(lists)?;
+    let between = chain.get(1..).unwrap_or_default();
+    for authority in authorities.iter().chain(between) {
+        let malformed = |why: String| TlsError::Malformed { what: "authority certificate", why };
+        let (_, authority) = X509Certificate::from_der(authority).map_err(|error| malformed(error.to_string()))?;
+        let basic = authority.basic_constraints().map_err(|error| malformed(error.to_string()))?;
+        let is_root = basic.is_some_and(|basic| basic.value.path_len_constraint.is_some_and(|length| length > 0));
+        if !is_root && !listed.contains(authority.subject().as_raw()) {
             return Err(TlsError::RevocationListMissing { authority: authority.subject().to_string() });
         }
     }
     Ok(())
+}
+
+/// The names of the authorities whose lists these are.
+fn issuers_of(lists: &[CertificateRevocationListDer<'static>]) -> Result<BTreeSet<Vec<u8>>, TlsError> {
+    let issuer =
+        |list: &[u8]| CertificateRevocationList::from_der(list).map(|(_, list)| list.issuer().as_raw().to_vec());
+    let issuers = lists.iter().map(|list| issuer(list.as_ref())).collect::<Result<_, _>>();
+    issuers.map_err(|error| TlsError::Malformed { what: "revocation list", why: error.to_string() })
 }

@@ -5,31 +5,26 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use clearing::clock::Clock;
-use clearing_certs::{Authority, CertError, Kind, PrivateKey, SecretError, Validity, read_private, write_private};
+use clearing_certs::{Authority, CertError, Kind, PrivateKey, Validity, write_private};
 use clearing_core::units::Timestamp;
 use serde_json::json;
 
+use crate::authority::Place;
 use crate::context::Context;
 use crate::failure::{Failure, with_causes};
-use crate::files::{Made, is_there, may_write, refuse_to_overwrite, write, write_new};
+use crate::files::{Made, is_there, may_write, refuse_to_overwrite, write};
 use crate::irrevocable::confirmed;
-use crate::material::too_wide;
 use crate::output::{Answer, Page};
+use crate::passphrase::PassphraseFlags;
 use crate::values;
 
 /// The file of the authority's certificate, in every folder that has one.
 pub const CA_FILE: &str = "ca.pem";
 
-/// The file of the authority's private key.
-pub const CA_KEY_FILE: &str = "ca.key";
-
-/// The folder of the authority, beside the configuration file.
-pub const AUTHORITY_FOLDER: &str = "authority";
-
 /// How long a certificate is valid unless somebody says otherwise.
 pub const CERTIFICATE_DAYS: i64 = 397;
 
-/// How long the authority is valid.
+/// How long the authority of a sandbox is valid.
 pub const AUTHORITY_DAYS: i64 = 3_653;
 
 /// Clocks differ: a certificate is valid a little before it was made.
@@ -55,9 +50,10 @@ pub struct Arguments {
     /// How many days it is valid.
     #[arg(long, value_name = "DAYS", default_value_t = CERTIFICATE_DAYS, value_parser = |text: &str| values::between::<i64>(text, 1, 3_650))]
     days: i64,
-    /// The folder with ca.pem and ca.key of the authority. Left out: "authority" beside the configuration file.
-    #[arg(long, value_name = "DIR")]
-    authority: Option<PathBuf>,
+    #[command(flatten)]
+    place: Place,
+    #[command(flatten)]
+    passphrase: PassphraseFlags,
     /// Overwrites files that are there. A key that is overwritten is lost, so it asks first.
     #[arg(long)]
     force: bool,
@@ -68,11 +64,9 @@ pub struct Arguments {
 
 /// Runs `partner certificate`.
 pub fn run(context: &Context, arguments: &Arguments) -> Result<Answer, Failure> {
-    let folder = match &arguments.authority {
-        Some(folder) => folder.clone(),
-        None => context.config()?.file().and_then(Path::parent).unwrap_or(Path::new("")).join(AUTHORITY_FOLDER),
-    };
-    let authority = read_authority(&folder)?;
+    let folder = arguments.place.folder(context)?;
+    let authority = folder.issuing(context, &arguments.passphrase)?;
+    let trusted = folder.trusted()?;
     let id = &arguments.id;
     let kind = match (arguments.auditor, arguments.person) {
         (true, _) => Kind::Auditor,
@@ -90,7 +84,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<Answer, Failure> 
 
     let identity = Identity { cert_pem: issued.cert_pem, key };
     let ca = arguments.out.join(CA_FILE);
-    let new_ca = fs::read_to_string(&ca).ok().as_deref() != Some(authority.cert_pem());
+    let new_ca = fs::read_to_string(&ca).ok().as_deref() != Some(&trusted);
     let mut there = identity.files(&arguments.out, id);
     if new_ca {
         there.push(ca.clone());
@@ -105,7 +99,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<Answer, Failure> 
     made.folder(&arguments.out)?;
     if new_ca {
         made.file(&ca);
-        write(&ca, authority.cert_pem(), arguments.force)?;
+        write(&ca, &trusted, arguments.force)?;
     }
     identity.write_over(&arguments.out, id, &mut made, arguments.force)?;
     made.keep();
@@ -183,31 +177,6 @@ impl Identity {
     }
 }
 
-/// Makes a new authority and writes its certificate and key.
-pub fn make_authority(folder: &Path, domain: &str, made: &mut Made) -> Result<Authority, Failure> {
-    let authority = Authority::generate(domain, valid_for(AUTHORITY_DAYS))?;
-    made.folder(folder)?;
-    let key = folder.join(CA_KEY_FILE);
-    made.file(&key);
-    made.file(folder.join(CA_FILE));
-    write_private(&key, authority.private_key().expose_pem())
-        .map_err(|error| Failure::file("cannot write", &key, &error))?;
-    write_new(&folder.join(CA_FILE), authority.cert_pem())?;
-    Ok(authority)
-}
-
-/// Takes up the authority of a folder.
-pub fn read_authority(folder: &Path) -> Result<Authority, Failure> {
-    const HINT: &str = "name the folder with ca.pem and ca.key of the coalition's authority: --authority DIR";
-    let (ca, key) = (folder.join(CA_FILE), folder.join(CA_KEY_FILE));
-    let ca = fs::read_to_string(&ca).map_err(|error| Failure::file("cannot read", &ca, &error).hint(HINT))?;
-    let key = read_private(&key).map_err(|error| match error {
-        SecretError::Unreadable { .. } => Failure::usage(&error).hint(HINT),
-        SecretError::Wide { .. } => too_wide("", &error, &key),
-    })?;
-    Ok(Authority::from_pem(&ca, &key)?)
-}
-
 /// From a little before now.
 pub fn valid_for(days: i64) -> Validity {
     // Certificates are checked against the machine's clock, also by a sandbox whose own clock stands still.
@@ -222,7 +191,15 @@ impl From<CertError> for Failure {
             return failure.hint("an id has 1 to 31 characters of A-Z a-z 0-9 _ -, a domain a-z 0-9 . - _");
         }
         if matches!(error, CertError::OutlivesAuthority { .. }) {
-            return failure.hint("give fewer --days");
+            return failure.hint("give fewer --days, or renew the authority: clearing authority renew");
+        }
+        if matches!(error, CertError::Sealed | CertError::WrongPassphrase) {
+            return failure
+                .hint("type the passphrase at a terminal, or name it with --passphrase-file or --passphrase-command");
+        }
+        if matches!(error, CertError::OfRoot) {
+            return failure
+                .hint("name the folder of both authorities: ca.pem and ca.key are those of the one that issues");
         }
         failure
     }

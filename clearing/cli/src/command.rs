@@ -13,8 +13,8 @@ use crate::context::{Context, Global};
 use crate::failure::{self, Failure};
 use crate::waiting::telling;
 use crate::{
-    approvals, audit, calendar, check, credential, demo, entry, fund, init, log, member, migrate, partner, person,
-    report, sandbox, serve, settlement, statement, window,
+    approvals, audit, authority, calendar, check, credential, demo, entry, fund, init, log, member, migrate, partner,
+    person, report, sandbox, serve, settlement, statement, window,
 };
 
 const AFTER_HELP: &str = "\
@@ -71,7 +71,7 @@ enum Command {
                             clearing init --domain points.example --dir /srv/coalition --server-name clearing.points.example \\\n    \
                             --database postgres://house:secret@db.example/books --currency EUR --point-value 0.01 --fee 0.02")]
     Init(init::Arguments),
-    /// Runs the house until SIGTERM or SIGINT; SIGHUP reads certificates and the revocation list again.
+    /// Runs the house until SIGTERM or SIGINT; SIGHUP reads certificates, authorities and revocation lists again.
     ///
     /// It prints one line, "ready https://ADDRESS", when it takes calls. A database that is out of reach, or is not migrated, keeps
     /// it waiting: the log says so once, then less and less often, and when it is over. What no waiting mends (a wrong password, no
@@ -112,7 +112,10 @@ enum Command {
     /// Admits brands, sets their terms, limits and states, makes their certificates.
     #[command(subcommand)]
     Partner(partner::Command),
-    /// Who may connect, and ending that.
+    /// The coalition's root, and the authority below it that issues certificates.
+    #[command(subcommand)]
+    Authority(authority::Command),
+    /// Who may connect, and ending that; the house's own certificate.
     #[command(subcommand)]
     Certificate(credential::Command),
     /// What a member has, and what the operator can do for it.
@@ -241,6 +244,7 @@ async fn dispatch(context: Context, command: Command) -> Result<(), Failure> {
         Command::Demo(arguments) => demo::run(&arguments, output.is_watched()).await?,
         Command::Init(arguments) => init::run(&context, arguments).await?,
         Command::Migrate(arguments) => migrate::run(context, arguments).await?,
+        Command::Authority(command) => authority::run(&context, command)?,
         Command::Partner(command) => partner::run(&context, command).await?,
         Command::Certificate(command) => credential::run(&context, command).await?,
         Command::Member(command) => member::run(&context, command).await?,

@@ -1,7 +1,7 @@
 //! `clearing certificate`: who may connect, and ending that; and `clearing partner lock`, for a brand whose keys are stolen.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use clearing::clock::Clock;
@@ -14,13 +14,16 @@ use partner_sdk::{
 };
 use serde_json::{Value, json};
 
-use crate::certificate::{AUTHORITY_FOLDER, read_authority};
+use crate::authority::Place;
 use crate::context::Context;
 use crate::failure::{Exit, Failure, accepted};
 use crate::files::{may_write, write};
 use crate::invite::Whose;
 use crate::irrevocable::{Irrevocable, Plan};
 use crate::output::{Answer, Page};
+use crate::passphrase::PassphraseFlags;
+use crate::renewal;
+use crate::server_certificate;
 use crate::session::{Effect, Session, moment, moment_or_none};
 use crate::times::Zone;
 use crate::values;
@@ -54,6 +57,16 @@ pub enum Command {
     #[command(after_help = "Examples:\n  clearing certificate crl --out revoked.crl\n  \
                             clearing certificate crl --out revoked.crl --force --days 2 --authority /media/key/authority")]
     Crl(Crl),
+    /// Renews the certificate that these commands show (client.cert), over its own connection and with a new key.
+    ///
+    /// The former one stays valid until its end.
+    #[command(after_help = "Examples:\n  clearing certificate renew\n  clearing certificate renew --output json")]
+    Renew,
+    /// Makes a new certificate for the house, in the place of the one that it shows.
+    #[command(
+        after_help = "Examples:\n  clearing certificate server\n  clearing certificate server --server-name clearing.points.example --days 90"
+    )]
+    Server(server_certificate::Arguments),
     /// Lists invites: who was invited, and what became of it.
     #[command(after_help = "Examples:\n  clearing certificate invites\n  clearing certificate invites GROCER --all")]
     Invites(List),
@@ -112,9 +125,10 @@ pub struct Crl {
     /// After how many days the next list is due.
     #[arg(long, value_name = "DAYS", default_value_t = 7, value_parser = |text: &str| values::between::<i64>(text, 1, 366))]
     days: i64,
-    /// The folder with ca.pem and ca.key of the authority. Left out: "authority" beside the configuration file.
-    #[arg(long, value_name = "DIR")]
-    authority: Option<PathBuf>,
+    #[command(flatten)]
+    place: Place,
+    #[command(flatten)]
+    passphrase: PassphraseFlags,
 }
 
 /// Arguments of `partner lock`.
@@ -133,6 +147,8 @@ pub async fn run(context: &Context, command: Command) -> Result<Answer, Failure>
         Command::Show { serial } => show(&Session::open(context).await?, &serial).await,
         Command::Revoke(arguments) => revoke(context, arguments).await,
         Command::Crl(arguments) => crl(context, &arguments).await,
+        Command::Renew => renewal::run(context).await,
+        Command::Server(arguments) => server_certificate::run(context, &arguments),
         Command::Invites(arguments) => invites(&Session::open(context).await?, &arguments).await,
         Command::Withdraw { invites, effect } => withdraw(&Session::open(context).await?, invites, effect).await,
     }
@@ -255,11 +271,7 @@ async fn revoke(context: &Context, arguments: Revoke) -> Result<Answer, Failure>
 
 async fn crl(context: &Context, arguments: &Crl) -> Result<Answer, Failure> {
     may_write(&arguments.out, arguments.force)?;
-    let folder = match &arguments.authority {
-        Some(folder) => folder.clone(),
-        None => context.config()?.file().and_then(Path::parent).unwrap_or(Path::new("")).join(AUTHORITY_FOLDER),
-    };
-    let authority = read_authority(&folder)?;
+    let authority = arguments.place.folder(context)?.issuing(context, &arguments.passphrase)?;
     let session = Session::open(context).await?;
     let mut revoked = Vec::new();
     let mut all = session.client.credentials(CredentialFilter::all());

@@ -113,6 +113,45 @@ pub fn write(path: &Path, text: &str, force: bool) -> Result<(), Failure> {
     Ok(())
 }
 
+/// A file that takes the place of one that may be there.
+#[derive(Debug)]
+pub struct NewText {
+    pub path: PathBuf,
+    pub text: String,
+    /// It is its owner's alone.
+    pub secret: bool,
+}
+
+/// Puts files in the place of those that are there. All are whole on the disk before the first gets its name, so what is left to
+/// fail between the first and the last is next to nothing.
+pub fn replace_all(files: &[NewText]) -> Result<(), Failure> {
+    let mut whole = Vec::new();
+    for NewText { path, text, secret } in files {
+        let wrong = |error: &io::Error| Failure::file("cannot write", path, error);
+        // A name that leads elsewhere goes on leading there.
+        let path = if is_there(path) { path.canonicalize().map_err(|error| wrong(&error))? } else { path.clone() };
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
+        let mode =
+            if *secret { 0o600 } else { path.metadata().map_or(0o644, |file| file.permissions().mode() & 0o777) };
+        let permissions = fs::Permissions::from_mode(mode);
+        let mut file = tempfile::Builder::new()
+            .prefix(".clearing-")
+            .permissions(permissions)
+            .tempfile_in(folder)
+            .map_err(|error| wrong(&error))?;
+        file.write_all(text.as_bytes()).and_then(|()| file.as_file().sync_all()).map_err(|error| wrong(&error))?;
+        whole.push((file, path));
+    }
+    for (file, path) in whole {
+        file.persist(&path).map_err(|error| Failure::file("cannot write", &path, &error.error))?;
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
+        // The name is durable only when its folder is.
+        let synced = fs::File::open(folder).and_then(|folder| folder.sync_all());
+        synced.map_err(|error| Failure::file("cannot write", &path, &error))?;
+    }
+    Ok(())
+}
+
 /// A file that is written piece by piece, and gets its name when it is whole: what was there before stays until then, and
 /// what is dropped before leaves nothing behind.
 #[derive(Debug)]

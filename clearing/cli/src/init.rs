@@ -8,7 +8,7 @@ use clearing::clock::Clock;
 use clearing::coalition_file::{CoalitionFile, CoalitionTable, FIRST_PERSON, NamedRecovery};
 use clearing::config::{self, Kind as KeyKind, without_password};
 use clearing::identifier::IdentifierKey;
-use clearing_certs::{Authority, Kind, ServerAddress, write_private_new};
+use clearing_certs::{Authority, Kind, Passphrase, ServerAddress, write_private_new};
 use clearing_core::facts::coalition::{ACCOUNT_CHANGE_DAYS, DECISION_DAYS_MAX, House, NoticeDays, PROPOSAL_DAYS};
 use clearing_core::facts::limits::Limits;
 use clearing_core::facts::person::PersonId;
@@ -18,14 +18,14 @@ use jiff::tz::TimeZone;
 use partner_sdk::Decimal;
 use serde_json::{Value, json};
 
-use crate::certificate::{
-    AUTHORITY_FOLDER, CA_FILE, CA_KEY_FILE, CERTIFICATE_DAYS, Identity, make_authority, valid_for,
-};
+use crate::authority::{AUTHORITY_FOLDER, Authorities, CA_KEY_FILE, root_in_the_clear};
+use crate::certificate::{CA_FILE, CERTIFICATE_DAYS, Identity, valid_for};
 use crate::context::Context;
 use crate::failure::{Failure, with_causes};
 use crate::files::{refuse_to_overwrite, write_new};
 use crate::material::write_identifier_key;
 use crate::output::{Answer, Output, Page};
+use crate::passphrase::{self, Source};
 use crate::times::Zone;
 use crate::values::{self, word};
 use crate::waiting::Waiting;
@@ -60,6 +60,31 @@ pub struct Arguments {
     units: Units,
     #[command(flatten)]
     rules: Rules,
+    #[command(flatten)]
+    root: RootKey,
+}
+
+/// What opens the key of the root.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "The root's key")]
+struct RootKey {
+    /// The file whose first line is the passphrase that encrypts the root's key; it must be its owner's alone. Left out: whoever sits
+    /// at the terminal is asked; without a passphrase the key lies in the clear until `clearing authority encrypt root`.
+    #[arg(long, value_name = "FILE", conflicts_with = "root_passphrase_command")]
+    root_passphrase_file: Option<PathBuf>,
+    /// The command of a shell whose first line is that passphrase, such as 'pass show coalition/root'.
+    #[arg(long, value_name = "COMMAND")]
+    root_passphrase_command: Option<String>,
+    #[arg(skip)]
+    passphrase: Option<Passphrase>,
+}
+
+impl RootKey {
+    fn read(&mut self, output: Output) -> Result<(), Failure> {
+        let source = Source::of(self.root_passphrase_file.as_deref(), self.root_passphrase_command.as_deref());
+        self.passphrase = passphrase::chosen(source, output, "root")?;
+        Ok(())
+    }
 }
 
 /// What never changes about money and days.
@@ -223,6 +248,7 @@ pub const AUDITOR: &str = "auditor-1";
 /// Runs it.
 pub async fn run(context: &Context, mut arguments: Arguments) -> Result<Answer, Failure> {
     arguments.rules.limits.ask(context.output, &arguments.units.currency);
+    arguments.root.read(context.output)?;
     let made = make(&arguments, Clock::system().now(), &context.waiting).await?;
     let Made { house, files, .. } = &made;
     Ok(Answer::new(to_json(&arguments, house, files), page(&arguments, house, files)))
@@ -248,9 +274,11 @@ pub async fn make(arguments: &Arguments, now: Timestamp, waiting: &Waiting) -> R
     let (mut making, dir) = (files::Made::new(), &arguments.dir);
     making.folder(dir)?;
     let key = IdentifierKey::random();
-    let authority = make_authority(&files.authority, &arguments.domain, &mut making)?;
+    let passphrase = arguments.root.passphrase.as_ref();
+    let authorities = Authorities::make(&files.authority, &arguments.domain, (passphrase, None), &mut making)?;
+    let authority = authorities.issuing;
     making.file(&files.ca);
-    write_new(&files.ca, authority.cert_pem())?;
+    write_new(&files.ca, authorities.root.cert_pem())?;
     server_identity(&authority, &addresses)?.write(dir, "server", &mut making)?;
     let first = arguments.first_person.as_str();
     Identity::of_client(&authority, Kind::Operator, first)?.write(dir, "operator", &mut making)?;
@@ -398,6 +426,7 @@ fn config_text(arguments: &Arguments) -> String {
         of("tls.ca", CA_FILE),
         of("tls.cert", "server.pem"),
         of("tls.key", "server.key"),
+        of("tls.partner_authorities", "partner-authorities"),
         of("keys.identifier_key", "identifier.key"),
         of("client.endpoint", &format!("https://localhost:{port}")),
         of("client.ca", CA_FILE),
@@ -444,6 +473,7 @@ fn to_json(arguments: &Arguments, house: &House, files: &Files) -> Value {
         "account_change_days": coalition.account_change_days,
         "first_person": arguments.first_person.as_str(),
         "authority": files.authority,
+        "root_key_encrypted": arguments.root.passphrase.is_some(),
         "ca": files.ca,
         "default_limits": {
             "net_debit_cap": limits.net_debit_cap.map(|cap| coalition.money_text(cap)),
@@ -467,9 +497,16 @@ fn page(arguments: &Arguments, house: &House, files: &Files) -> Page {
         ))
         .text(format!("  {config}   the configuration, every key explained"))
         .text(format!(
-            "  {}   the coalition's authority. Its key can be every partner: keep it away from the server",
+            "  {}   the coalition's root and the authority that issues below it. Whoever has ca.key can be every partner",
             files.authority.display()
         ))
+        .text(match arguments.root.passphrase {
+            None => root_in_the_clear(&files.authority.join("root.key")),
+            Some(_) => format!(
+                "  {}   encrypted. Take it off this machine: it is needed to renew and to replace the authority, never to serve",
+                files.authority.join("root.key").display()
+            ),
+        })
         .text(format!(
             "  {}   the secret that leads from a card to its member. Back it up; it never changes",
             files.identifier_key.display()

@@ -9,13 +9,15 @@
 //! | `command` | every command by name, with its help; reading the command line and running it |
 //! | `init`, `serve`, `migrate`, `check`, `audit` | a house of one's own: founding, running, looking after it |
 //! | `partner` | brands; their `terms`, `limits` and the `certificate` of each |
+//! | `authority`, `passphrase` | the coalition's root and the authority that issues, and what opens their keys |
+//! | `server_certificate`, `renewal`, `partner_authority` | a new certificate for the house, and for the operator; brands that have a PKI of their own |
 //! | `invite`, `credential` | strings by which somebody gets a certificate; those that there are, and ending them |
 //! | `member` | members, for the operator |
 //! | `person`, `approvals` | the operator's people, and what two of them do together |
 //! | `window`, `calendar`, `settlement`, `fund` | periods, and the money that settles them |
 //! | `report`, `statement`, `entry` | what the books say |
 //! | `paper` | reports and statements as one HTML file, for a browser and for paper |
-//! | `log` | who did what |
+//! | `log`, `endings` | who did what; which certificates are about to end |
 //! | `sandbox` | a house for integrators |
 //! | `demo` | a day of a coalition, as a demonstration |
 //! | `context`, `session`, `material`, `database` | what commands are given, and what they open |
@@ -27,6 +29,7 @@
 mod amounts;
 mod approvals;
 mod audit;
+mod authority;
 mod calendar;
 mod certificate;
 mod check;
@@ -35,6 +38,7 @@ mod context;
 mod credential;
 mod database;
 mod demo;
+mod endings;
 mod entry;
 mod failure;
 mod files;
@@ -51,10 +55,14 @@ mod migrate;
 mod output;
 mod paper;
 mod partner;
+mod partner_authority;
+mod passphrase;
 mod person;
+mod renewal;
 mod report;
 mod sandbox;
 mod serve;
+mod server_certificate;
 mod session;
 mod settlement;
 mod statement;

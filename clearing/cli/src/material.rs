@@ -1,7 +1,8 @@
 //! What a server needs besides its configuration: certificates and the identifier key, read from their files.
 
-use std::fs;
+use std::collections::BTreeMap;
 use std::path::Path;
+use std::{fs, io};
 
 use clearing::clock::Clock;
 use clearing::config::ServerSettings;
@@ -9,10 +10,12 @@ use clearing::enrolment::EnrolmentOptions;
 use clearing::identifier::{IdentifierKey, KEY_BYTES};
 use clearing::tls::credentials::{Certificate, check_key};
 use clearing::tls::{TlsError, TlsMaterial, server_config};
-use clearing_certs::{SecretError, read_private, write_private_new};
+use clearing_certs::{PrivateKey, SecretError, is_sealed, read_private, write_private_new};
+use clearing_core::units::PartnerId;
 use zeroize::Zeroizing;
 
 use crate::failure::{Failure, with_causes};
+use crate::passphrase::configured;
 
 /// Reads the certificates and makes sure that a server can be made of them, whom somebody may believe at this moment.
 pub fn tls(settings: &ServerSettings) -> Result<TlsMaterial, Failure> {
@@ -21,6 +24,7 @@ pub fn tls(settings: &ServerSettings) -> Result<TlsMaterial, Failure> {
         cert_pem: public("tls.cert", &settings.cert)?,
         key_pem: secret("tls.key", &settings.key)?,
         crl_pem: settings.crl.as_deref().map(|path| public("tls.crl", path)).transpose()?,
+        partner_ca_pems: partner_authorities(settings)?,
     };
     own("server certificate", ("tls.cert", &settings.cert), (&material.cert_pem, &material.key_pem))?;
     server_config(&material).map_err(|error| {
@@ -28,6 +32,27 @@ pub fn tls(settings: &ServerSettings) -> Result<TlsMaterial, Failure> {
         of_tls(files, &error)
     })?;
     Ok(material)
+}
+
+/// Partners' own authorities, by partner: the files P.pem of the folder that is configured. One that is not there has none.
+pub fn partner_authorities(settings: &ServerSettings) -> Result<BTreeMap<String, String>, Failure> {
+    const KEY: &str = "tls.partner_authorities";
+    let Some(folder) = settings.partner_authorities.as_deref().filter(|folder| folder.exists()) else {
+        return Ok(BTreeMap::new());
+    };
+    let wrong = |error: io::Error| Failure::file(&format!("{KEY}: cannot read"), folder, &error);
+    let mut found = BTreeMap::new();
+    for entry in fs::read_dir(folder).map_err(wrong)? {
+        let path = entry.map_err(wrong)?.path();
+        let Some(partner) = path.file_stem().and_then(|stem| stem.to_str()) else { continue };
+        if path.extension().is_some_and(|extension| extension == "pem") {
+            let id = partner.parse::<PartnerId>().map_err(|error| {
+                Failure::usage(format!("{KEY}: {}: {error}", path.display())).hint("a file is called PARTNER.pem")
+            })?;
+            found.insert(id.to_string(), public(KEY, &path)?);
+        }
+    }
+    Ok(found)
 }
 
 /// Makes sure that a key is that of a certificate, and that the certificate is valid at this moment: `what` is what it is
@@ -56,9 +81,10 @@ pub fn of_tls(place: &str, error: &TlsError) -> Failure {
         TlsError::OtherName { .. } => {
             "let the authority issue one with this name (`clearing init --server-name`), or name a host that it has"
         }
+        TlsError::NoAuthority => "name the certificate of the authority itself, not one that it issued",
         TlsError::Revoked { .. } => "let the coalition's authority issue a new one",
         TlsError::RevocationListMissing { .. } => {
-            "put the list of each authority into the file, or name no list at all"
+            "put the list of each authority that issues into the file, or name no list at all"
         }
         TlsError::Unreadable { .. }
         | TlsError::Missing { .. }
@@ -74,12 +100,19 @@ pub fn of_tls(place: &str, error: &TlsError) -> Failure {
 /// Reads the authority that issues, if there is one.
 pub fn enrolment(settings: &ServerSettings) -> Result<Option<EnrolmentOptions>, Failure> {
     let Some(enrolment) = &settings.enrolment else { return Ok(None) };
+    let key = secret("authority.key", &enrolment.authority_key)?;
+    let passphrase = if is_sealed(&key) { configured(&enrolment.passphrase)? } else { None };
+    let key = PrivateKey::open(&key, passphrase.as_ref()).map_err(|error| {
+        let place = enrolment.authority_key.display();
+        Failure::usage(format!("authority.key ({place}): {}", with_causes(&error)))
+            .hint("say where its passphrase is: authority.passphrase_file or authority.passphrase_command")
+    })?;
     Ok(Some(EnrolmentOptions {
         listen: enrolment.listen,
         endpoint: enrolment.endpoint.clone(),
         house_endpoint: enrolment.house_endpoint.clone(),
         authority_cert_pem: public("authority.cert", &enrolment.authority_cert)?,
-        authority_key_pem: secret("authority.key", &enrolment.authority_key)?,
+        authority_key_pem: Zeroizing::new(key.expose_pem().to_owned()),
         certificate_days: enrolment.certificate_days,
     }))
 }

@@ -18,9 +18,11 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{Cell, CellAlignment, ColumnConstraint, ContentArrangement};
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use serde_json::{Value, json};
 use terminal_size::{Width, terminal_size};
 use tokio::time::Instant;
+use zeroize::Zeroizing;
 
 use crate::failure::{Exit, Failure};
 use crate::files::{NewFile, may_write};
@@ -41,6 +43,9 @@ pub struct Output {
     format: Format,
     columns: Option<u16>,
 }
+
+/// A secret that somebody types is no longer, so that the buffer does not grow and leave what it held behind.
+const SECRET_BYTES: usize = 1_024;
 
 /// How wide a page is that nobody looks at and for which nobody said it.
 const COLUMNS_DEFAULT: u16 = 80;
@@ -79,6 +84,26 @@ impl Output {
         let _ = asked.and_then(|()| io::stdin().read_line(&mut line));
         *ASKED.lock().expect("nobody panics with the lock") = Some(Instant::now());
         line.trim().to_owned()
+    }
+
+    /// Asks somebody for a secret, which the terminal does not show.
+    pub fn ask_hidden(self, question: &str) -> Zeroizing<String> {
+        let (stdin, mut err) = (io::stdin(), io::stderr().lock());
+        let shown = tcgetattr(&stdin).ok();
+        let echo = |shown: &Termios, echo: bool| {
+            let mut modes = shown.clone();
+            modes.local_modes.set(LocalModes::ECHO, echo && shown.local_modes.contains(LocalModes::ECHO));
+            // A terminal that cannot be told so shows what is typed, and the question was asked all the same.
+            let _ = tcsetattr(&stdin, OptionalActions::Now, &modes);
+        };
+        shown.iter().for_each(|shown| echo(shown, false));
+        let mut line = Zeroizing::new(String::with_capacity(SECRET_BYTES));
+        let asked = write!(err, "{question} ").and_then(|()| err.flush());
+        let _ = asked.and_then(|()| stdin.read_line(&mut line));
+        shown.iter().for_each(|shown| echo(shown, true));
+        let _ = writeln!(err);
+        *ASKED.lock().expect("nobody panics with the lock") = Some(Instant::now());
+        Zeroizing::new(line.trim_end_matches(['\r', '\n']).to_owned())
     }
 
     /// Prints an answer.

@@ -9,11 +9,13 @@ use partner_sdk::operator::{
 use serde_json::{Value, json};
 
 use crate::context::Context;
+use crate::endings;
 use crate::failure::{Exit, Failure, accepted};
 use crate::invite::{self, Terms};
 use crate::irrevocable::{Irrevocable, Plan};
 use crate::limits::{self, LimitChanges, LimitFlags};
 use crate::output::{Answer, Page};
+use crate::partner_authority;
 use crate::session::{Effect, Session, moment};
 use crate::terms::{self, TermsFlags};
 use crate::times::{self, When};
@@ -55,6 +57,13 @@ pub enum Command {
                             clearing partner certificate GROCER --out grocer/ --csr grocer.csr    its key never leaves the brand\n  \
                             clearing partner certificate KPMG --auditor --out kpmg/")]
     Certificate(certificate::Arguments),
+    /// Lets what a partner's own authority issues open connections as that partner, and as nobody else.
+    ///
+    /// Its certificates name the partner as those of the coalition do: spiffe://DOMAIN/partner/ID is their one URI name. Whom it
+    /// takes back is for its own list to say; the house ends all of them when the authority is removed.
+    #[command(after_help = "Examples:\n  clearing partner authority GROCER --cert grocer-ca.pem\n  \
+                            clearing partner authority GROCER --remove")]
+    Authority(partner_authority::Arguments),
     /// Changes the terms of a partner, or shows them when nothing is to change.
     #[command(
         after_help = "Examples:\n  clearing partner terms GROCER\n  clearing partner terms GROCER --fee 0.015 --from 2027-01-01\n  \
@@ -184,6 +193,7 @@ pub struct ConsentArguments {
 pub async fn run(context: &Context, command: Command) -> Result<Answer, Failure> {
     match command {
         Command::Certificate(arguments) => certificate::run(context, &arguments),
+        Command::Authority(arguments) => partner_authority::run(context, &arguments),
         Command::Invite(arguments) => invite::run(context, arguments).await,
         Command::Lock(arguments) => credential::lock(context, arguments).await,
         Command::Create(arguments) => create(&Session::open(context).await?, arguments).await,
@@ -201,7 +211,7 @@ pub async fn run(context: &Context, command: Command) -> Result<Answer, Failure>
         Command::Rename { partner, name, effect } => {
             rename(&Session::open(context).await?, &partner, &name, effect).await
         }
-        Command::List => list(&Session::open(context).await?).await,
+        Command::List => list(context, &Session::open(context).await?).await,
     }
 }
 
@@ -453,11 +463,13 @@ fn meaning(state: PartnerState) -> &'static str {
     }
 }
 
-async fn list(session: &Session) -> Result<Answer, Failure> {
+async fn list(context: &Context, session: &Session) -> Result<Answer, Failure> {
     let partners = session.operator().partners().all().await?;
+    let near = endings::near(&context.config()?);
     let json = json!({
         "currency": session.info.currency_code,
         "partners": partners.iter().map(to_json).collect::<Vec<_>>(),
+        "certificates": near.to_json(),
     });
     let rows = partners.iter().map(|partner| {
         let terms = &partner.terms;
@@ -486,6 +498,9 @@ async fn list(session: &Session) -> Result<Answer, Failure> {
         page = page
             .text(format!("! {} used 80 % of a limit or more.", alarmed.join(", ")))
             .next(format!("clearing partner limits {first}"));
+    }
+    for line in near.lines() {
+        page = page.text(line);
     }
     Ok(Answer::new(json, page))
 }

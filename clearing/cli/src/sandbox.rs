@@ -3,6 +3,7 @@
 
 mod advance;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -315,6 +316,7 @@ fn server_material(authority: &Authority, listen: SocketAddr) -> Result<TlsMater
         cert_pem: identity.cert_pem,
         key_pem: key.expose_pem().to_owned().into(),
         crl_pem: None,
+        partner_ca_pems: BTreeMap::new(),
     })
 }
 

@@ -1,19 +1,23 @@
 //! `clearing serve`: the house, until it is told to stop.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use clap::Args;
 use clearing::clock::{Clock, StartRules};
-use clearing::config::ServerSettings;
+use clearing::config::Config;
 use clearing::door::files;
-use clearing::server::{self, Drained, RunningServer, ServerLimits, ServerOptions, StartError};
+use clearing::enrolment::IssuerError;
+use clearing::server::{self, Drained, ReloadError, RunningServer, ServerLimits, ServerOptions, StartError};
+use clearing::tls::credentials::{Certificate, count_revoked};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use crate::context::Context;
 use crate::database;
+use crate::endings;
 use crate::failure::{Exit, Failure, with_causes};
 use crate::material;
 use crate::telemetry;
@@ -63,8 +67,10 @@ pub async fn run(context: Context, arguments: Arguments) -> Result<(), Failure> 
     };
     // Heard from here on: a stop during a slow start must not be lost.
     let mut stop = Stop::new()?;
-    let mut reload = listen_for(SignalKind::hangup())?;
+    let mut hangup = listen_for(SignalKind::hangup())?;
     let running = server::start(options).await.map_err(|error| start_failure(&error))?;
+    let begun_with = of_the_start(&config);
+    running.watch_also(endings::of_operator(&config));
     let address = running.local_addr();
     info!(%address, domain = settings.domain, "listening");
     if let Some(address) = running.enrolment_addr() {
@@ -74,7 +80,7 @@ pub async fn run(context: Context, arguments: Arguments) -> Result<(), Failure> 
     let heard = loop {
         tokio::select! {
             heard = stop.heard() => break heard,
-            _ = reload.recv() => reload_certificates(&running, &settings),
+            _ = hangup.recv() => reload(&running, &context, &begun_with),
             why = running.lost_its_disk() => return Err(lost_its_disk(running, &why, settings.drain).await),
             error = running.refused() => {
                 running.shutdown(settings.drain).await;
@@ -138,9 +144,8 @@ pub async fn lost_its_disk(running: RunningServer, why: &str, drain: Duration) -
 pub fn start_failure(error: &StartError) -> Failure {
     match error {
         StartError::Listen { address, source } => cannot_listen(*address, source),
-        StartError::Tls(error) => material::of_tls("tls.ca, tls.cert, tls.key, tls.crl", error),
-        StartError::Issuer(error) => Failure::usage(format!("authority.cert, authority.key: {error}"))
-            .hint("name the authority that signs certificates of this coalition, or leave enrolment.listen out"),
+        StartError::Tls(error) => material::of_tls(TLS_KEYS, error),
+        StartError::Issuer(error) => of_issuer(error),
         StartError::Threads(_) => Failure::new(Exit::Internal, with_causes(error))
             .hint("raise the limits of threads and open files of this user (`ulimit -u`, `ulimit -n`)"),
         StartError::Store(error) => error.into(),
@@ -148,6 +153,13 @@ pub fn start_failure(error: &StartError) -> Failure {
         StartError::OtherBooks(error) => database::other_books(error),
         StartError::Gate(error) => database::no_gate(error),
     }
+}
+
+const TLS_KEYS: &str = "tls.ca, tls.cert, tls.key, tls.crl";
+
+fn of_issuer(error: &IssuerError) -> Failure {
+    Failure::usage(format!("authority.cert, authority.key: {error}"))
+        .hint("name the authority that signs certificates of this coalition, or leave enrolment.listen out")
 }
 
 /// Why nobody can be heard at an address.
@@ -173,16 +185,76 @@ pub fn cannot_listen(address: SocketAddr, error: &io::Error) -> Failure {
     Failure::usage(told).hint(hint)
 }
 
-/// Certificates and revocation lists are renewed while the house is open. If the new ones cannot be used the old stay.
-fn reload_certificates(running: &RunningServer, settings: &ServerSettings) {
-    let reloaded = material::tls(settings)
-        .and_then(|material| running.reload(&material).map_err(|error| Failure::internal(&error)));
-    match reloaded {
-        Ok(()) => {
-            info!("certificates and revocation list read again; new connections use them");
+/// What of the configuration is read at the start alone, by the names of the keys: all but certificates, who issues them, and what
+/// the operator's commands need.
+fn of_the_start(config: &Config) -> BTreeMap<&'static str, String> {
+    let again = |name: &str| ["tls.", "client.", "authority."].iter().any(|section| name.starts_with(section));
+    let effective = config.effective().into_iter().map(|(key, value, _)| (key.name, value));
+    effective.filter(|(name, _)| !again(name)).collect()
+}
+
+/// Certificates, authorities and lists are renewed while the house is open: the configuration is read again, and the files that it
+/// names now. If they cannot be used the old ones stay. What was read and what was not is said.
+fn reload(running: &RunningServer, context: &Context, begun_with: &BTreeMap<&'static str, String>) {
+    let read = || {
+        let config = context.config()?;
+        let settings = config.server()?;
+        let material = material::tls(&settings)?;
+        let issuing = material::enrolment(&settings)?;
+        running.reload(&material, issuing.as_ref()).map_err(|error| match &error {
+            ReloadError::Tls(error) => material::of_tls(TLS_KEYS, error),
+            ReloadError::Issuer(error) => of_issuer(error),
+        })?;
+        let issuing = issuing.map(|issuing| issuing.authority_cert_pem);
+        Ok::<_, Failure>((config, settings, material, issuing))
+    };
+    let (config, settings, material, issuing) = match read() {
+        Ok(read) => read,
+        Err(failure) => {
+            let what_to_do = failure.hint.unwrap_or_default();
+            error!(problem = failure.message, what_to_do, "nothing was read again; the old ones stay in use");
+            return;
         }
-        Err(failure) => error!(problem = failure.message, "certificates not read again; the old ones stay in use"),
+    };
+    running.watch_also(endings::of_operator(&config));
+    let certificates = |pem: &str| Certificate::read("certificate", pem).unwrap_or_default();
+    let serials = |pem: &str| certificates(pem).into_iter().map(|one| one.serial_hex).collect::<Vec<_>>().join(" ");
+    let lists = match (&settings.crl, &material.crl_pem) {
+        (Some(path), Some(pem)) => format!("{}: {} revoked", path.display(), count_revoked(pem).unwrap_or_default()),
+        _ => "none is configured".to_owned(),
+    };
+    let issuing = match (&settings.enrolment, &issuing) {
+        // One that was not configured at the start issues nothing before the next.
+        (Some(enrolment), Some(pem)) if running.enrolment_addr().is_some() => {
+            format!("{}: {}", enrolment.authority_cert.display(), serials(pem))
+        }
+        _ => "none: the house issues no certificates".to_owned(),
+    };
+    let partners = match &settings.partner_authorities {
+        Some(path) => format!("{}: {}", path.display(), listed(material.partner_ca_pems.keys())),
+        None => "none are configured".to_owned(),
+    };
+    info!(
+        authorities = format!("{}: {}", settings.ca.display(), serials(&material.ca_pem)),
+        certificate = format!("{}: {}", settings.cert.display(), serials(&material.cert_pem)),
+        key = %settings.key.display(),
+        issuing_authority = issuing,
+        revocation_lists = lists,
+        partners_authorities = partners,
+        "read again; new connections use them"
+    );
+    let now = of_the_start(&config);
+    let changed = now.iter().filter(|(name, value)| begun_with.get(*name) != Some(*value)).map(|(name, _)| *name);
+    let gone = begun_with.keys().filter(|name| !now.contains_key(*name)).copied();
+    let changed: Vec<&str> = changed.chain(gone).collect();
+    if !changed.is_empty() {
+        warn!(keys = changed.join(" "), what_to_do = "start the house again", "not read again: these have changed");
     }
+}
+
+fn listed<'a>(names: impl Iterator<Item = &'a String>) -> String {
+    let names: Vec<&str> = names.map(String::as_str).collect();
+    if names.is_empty() { "none".to_owned() } else { names.join(" ") }
 }
 
 fn listen_for(kind: SignalKind) -> Result<Signal, Failure> {

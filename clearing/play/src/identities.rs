@@ -1,5 +1,6 @@
 //! A coalition's certificates, for one test.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -38,6 +39,11 @@ impl Identities {
         Self { authority: Authority::generate(DOMAIN, validity).unwrap(), validity }
     }
 
+    /// Who vouches for all of them.
+    pub fn authority(&self) -> &Authority {
+        &self.authority
+    }
+
     /// What a server on this machine shows.
     pub fn server(&self) -> TlsMaterial {
         let (issued, key) = self.authority.issue_server(&ServerAddress::loopback(), self.validity).unwrap();
@@ -46,6 +52,7 @@ impl Identities {
             cert_pem: issued.cert_pem,
             key_pem: key.expose_pem().to_owned().into(),
             crl_pem: None,
+            partner_ca_pems: BTreeMap::new(),
         }
     }
 
@@ -59,11 +66,6 @@ impl Identities {
             authority_key_pem: self.authority.private_key().expose_pem().to_owned().into(),
             certificate_days: 90,
         }
-    }
-
-    /// The authority itself.
-    pub fn authority(&self) -> &Authority {
-        &self.authority
     }
 
     /// A client with the identity of a partner or auditor, which asks again as the SDK does by default.
@@ -119,7 +121,7 @@ impl Identities {
     }
 
     /// The authority's certificate, and a client's certificate and key, as PEM.
-    fn pem(&self, kind: Kind, id: &str) -> [String; 3] {
+    pub fn pem(&self, kind: Kind, id: &str) -> [String; 3] {
         // Who acts for the operator is a person.
         let acts = if (kind, id) == (Kind::Partner, OPERATOR) { (Kind::Operator, FIRST_PERSON) } else { (kind, id) };
         self.raw_pem(acts.0, acts.1)

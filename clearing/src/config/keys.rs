@@ -60,6 +60,8 @@ pub enum Kind {
     OptionalAddress,
     /// A host with a port, that may be left out for good.
     OptionalPlace,
+    /// A command of a shell, that may be left out for good.
+    OptionalCommand,
     /// The URL of a database.
     Database,
     /// The URL of a server.
@@ -112,7 +114,15 @@ pub const KEYS: &[Key] = &[
         name: "tls.crl",
         kind: Kind::OptionalFile,
         default: None,
-        doc: "The list of revoked certificates, PEM. When there is one, every authority of `ca` needs one.",
+        doc: "The lists of revoked certificates, PEM. When there is one, every authority that issues needs one; a root need not \
+              have one.",
+    },
+    Key {
+        name: "tls.partner_authorities",
+        kind: Kind::OptionalFile,
+        default: None,
+        doc: "A folder with the authorities of partners that have a PKI of their own, PEM: what PARTNER.pem vouches for is let in \
+              as that partner, and as nobody else. `clearing partner authority` writes them.",
     },
     Key {
         name: "authority.cert",
@@ -126,6 +136,19 @@ pub const KEYS: &[Key] = &[
         kind: Kind::OptionalFile,
         default: None,
         doc: "Its private key, PEM. Whoever has it can be anybody.",
+    },
+    Key {
+        name: "authority.passphrase_file",
+        kind: Kind::OptionalFile,
+        default: None,
+        doc: "The file whose first line opens that key, if it is encrypted (`clearing authority encrypt issuing`). It must be its \
+              owner's alone.",
+    },
+    Key {
+        name: "authority.passphrase_command",
+        kind: Kind::OptionalCommand,
+        default: None,
+        doc: "A command of a shell whose first line opens it, such as \"pass show coalition/issuing\", where there is no such file.",
     },
     Key {
         name: "enrolment.listen",
@@ -399,6 +422,7 @@ impl Kind {
                 format!("sqlite:FILE or postgres://USER:PASSWORD@HOST:PORT/DATABASE, at most {TEXT_BYTES_MAX} bytes")
             }
             Self::OptionalPlace => "HOST:PORT with a port from 1 to 65535".to_owned(),
+            Self::OptionalCommand => format!("a command of a shell, 1 to {TEXT_BYTES_MAX} bytes"),
             Self::Endpoint | Self::OptionalEndpoint => "https://HOST:PORT with a port from 1 to 65535".to_owned(),
             Self::Domain => format!("1 to {DOMAIN_LENGTH_MAX} characters of a-z 0-9 . - _, such as points.example"),
             Self::Filter => {
@@ -437,6 +461,7 @@ impl Kind {
             Self::File | Self::OptionalFile => read_file(text).map(Value::File),
             Self::Address | Self::OptionalAddress => read_address(text).map(Value::Address),
             Self::OptionalPlace => read_place(text).map(Value::Text),
+            Self::OptionalCommand => read_command(text).map(Value::Text),
             Self::Database => read_database(text).map(Value::Text),
             Self::Endpoint | Self::OptionalEndpoint => read_endpoint(text).map(Value::Text),
             Self::Domain => read_domain(text).map(Value::Text),
@@ -557,6 +582,19 @@ fn read_place(text: &str) -> Result<String, Unfit> {
         return malformed(format!("{host:?} is no host"));
     }
     read_port(port, 1)?;
+    Ok(text.to_owned())
+}
+
+fn read_command(text: &str) -> Result<String, Unfit> {
+    if text.contains('\0') {
+        return malformed("a zero byte");
+    }
+    if text.trim().is_empty() {
+        return out_of_range("empty");
+    }
+    if text.len() > TEXT_BYTES_MAX {
+        return out_of_range(format!("{} bytes, above {TEXT_BYTES_MAX}", text.len()));
+    }
     Ok(text.to_owned())
 }
 

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use clearing_certs::{CertError, parse_identity, verify_holder};
+use clearing_certs::{CertError, is_vouched_for, parse_identity, verify_holder};
 use clearing_core::command::Command;
 use clearing_core::facts::credential::{Badge, Credential, Enrolment, Scopes, Serial};
 use clearing_core::rules::credential::{Enroll, Renew};
@@ -78,20 +78,22 @@ impl EnrolmentService for Service {
         let v1::RenewEndedRequest { certificate, csr, signature } = request.into_inner();
         check_csr(&csr)?;
         let unknown = || refused(&Enrolment::UnknownCredential);
-        let checked = verify_holder(&issuer.authorities_pem(), &certificate, &csr, &signature);
-        checked.map_err(|error| {
-            if matches!(error, CertError::OtherAuthority) {
-                return unknown();
-            }
+        verify_holder(&certificate, &csr, &signature).map_err(|error| {
             let field = if matches!(error, CertError::HolderSignature) { "signature" } else { "certificate" };
             errors::invalid(field, error)
         })?;
+        let vouched = is_vouched_for(&issuer.authorities_pem(), &certificate);
+        let vouched = vouched.map_err(|error| errors::invalid("certificate", error))?;
         let identity = parse_identity(&certificate).map_err(|problem| errors::invalid("certificate", problem))?;
         if identity.domain != issuer.domain() {
             return Err(unknown());
         }
         let Held { serial, holder, begins, ends: _ } =
             tls::held(&identity).map_err(|problem| errors::invalid("certificate", problem))?;
+        // An authority that was replaced issued it, and the house remembers.
+        if !vouched && self.context.issued(serial).await?.as_ref() != Some(&certificate) {
+            return Err(unknown());
+        }
         let badge = Badge { serial, holder, scopes: Scopes::WHOLE, begins, now: clock::machine_time() };
         let made = || {
             let made = issuer.make(&csr, holder, &self.context.house().revoked)?;
@@ -242,12 +244,16 @@ impl Context {
         known.ok_or_else(errors::internal)
     }
 
-    /// The certificate of a credential, from its entry.
+    /// The certificate that the house issued under a serial number, from its entry, if it did.
+    async fn issued(&self, serial: Serial) -> Result<Option<Vec<u8>>, Status> {
+        let known = self.store.credential(serial).await.map_err(|error| errors::of_store(&error))?;
+        let Some(known) = known else { return Ok(None) };
+        let entry = self.store.entry(known.entry).await.map_err(|error| errors::of_store(&error))?;
+        Ok(entry.and_then(|written| Some(written.entry.facts.issued()?.certificate.clone())))
+    }
+
     async fn certificate(&self, serial: Serial) -> Result<Vec<u8>, Status> {
-        let id = self.known(serial).await?.entry;
-        let entry = self.store.entry(id).await.map_err(|error| errors::of_store(&error))?;
-        let certificate = entry.and_then(|written| Some(written.entry.facts.issued()?.certificate.clone()));
-        certificate.ok_or_else(errors::internal)
+        self.issued(serial).await?.ok_or_else(errors::internal)
     }
 
     /// A certificate with all that its holder needs to connect.
@@ -258,7 +264,7 @@ impl Context {
         let ahead = known.begins.0.saturating_sub(clock::machine_time().0);
         tokio::time::sleep(Duration::from_micros(u64::try_from(ahead).unwrap_or_default())).await;
         Ok(v1::IssuedCertificate {
-            certificate_pem: pem(certificate) + issuer.chain_pem(),
+            certificate_pem: pem(certificate) + &issuer.chain_pem(),
             ca_pem: issuer.ca_pem(),
             endpoint: issuer.house_endpoint().to_owned(),
             holder: Some(from_holder(known.holder)),

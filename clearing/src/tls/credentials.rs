@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clearing_certs::{Identity, parse_identity};
+use clearing_certs::{Identity, parse_identity, serial_hex};
 use clearing_core::units::Timestamp;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::ServerCertVerifier as _;
@@ -17,6 +17,7 @@ use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{CertificateRevocationList, FromDer, X509Certificate};
 
 use super::{ClientVerifier, TlsError, provider, read_all};
+use crate::clock::Clock;
 
 const DAY: i64 = 86_400_000_000;
 const SECOND: i64 = 1_000_000;
@@ -27,6 +28,8 @@ pub struct Certificate {
     what: &'static str,
     /// Its holder, as a directory would name it.
     pub subject: String,
+    /// Its serial number, as revocations name it.
+    pub serial_hex: String,
     pub not_before: Timestamp,
     pub not_after: Timestamp,
     /// The hosts and addresses that it names.
@@ -67,6 +70,7 @@ impl Certificate {
         Ok(Self {
             what,
             subject: read.subject().to_string(),
+            serial_hex: serial_hex(read.raw_serial()),
             not_before: time(&validity.not_before),
             not_after: time(&validity.not_after),
             names,
@@ -108,6 +112,26 @@ impl Certificate {
 fn address(bytes: &[u8]) -> Option<IpAddr> {
     let four = <[u8; 4]>::try_from(bytes).map(IpAddr::from);
     four.or_else(|_| <[u8; 16]>::try_from(bytes).map(IpAddr::from)).ok()
+}
+
+/// The first certificate of a text, which must be an authority's that is valid now by the machine's clock.
+///
+/// # Errors
+/// [`TlsError::NoAuthority`], or a text that cannot be used.
+pub fn check_authority(pem: &str) -> Result<Certificate, TlsError> {
+    const WHAT: &str = "authority certificate";
+    let all: Vec<CertificateDer<'static>> = read_all(WHAT, pem)?;
+    let first = all.first().expect("a text without one was refused");
+    let malformed = |why: String| TlsError::Malformed { what: WHAT, why };
+    let (_, read) = X509Certificate::from_der(first).map_err(|error| malformed(error.to_string()))?;
+    if !read.is_ca() {
+        return Err(TlsError::NoAuthority);
+    }
+    // What the handshake will make of it.
+    ClientVerifier::new(all.clone(), &[], &Arc::new(provider()))?;
+    let certificate = Certificate::of(WHAT, first)?;
+    certificate.judge(Clock::system().now())?;
+    Ok(certificate)
 }
 
 /// Whether a private key is that of a certificate.
@@ -152,7 +176,8 @@ pub fn check_server(ca_pem: &str, cert_pem: &str, host: Option<&str>) -> Result<
         roots.add(authority).map_err(malformed)?;
     }
     let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::new(provider())).build()?;
-    match verifier.verify_server_cert(end, between, &name, &[], within(&read)) {
+    let Some(time) = within(WHAT, &read, between)? else { return Ok(()) };
+    match verifier.verify_server_cert(end, between, &name, &[], time) {
         Ok(_) => Ok(()),
         Err(rustls::Error::InvalidCertificate(
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
@@ -173,7 +198,8 @@ pub fn check_client(ca_pem: &str, crl_pem: Option<&str>, what: &'static str, cer
     let authorities = read_all("authority certificate", ca_pem)?;
     let verifier = ClientVerifier::new(authorities, &lists, &Arc::new(provider()))?;
     let read = Certificate::of(what, end)?;
-    match verifier.verify_client_cert(end, between, within(&read)) {
+    let Some(time) = within(what, &read, between)? else { return Ok(()) };
+    match verifier.verify_client_cert(end, between, time) {
         Ok(_) => Ok(()),
         Err(rustls::Error::InvalidCertificate(CertificateError::Revoked)) => Err(TlsError::Revoked { what }),
         Err(error) => Err(of_chain(what, &error)),
@@ -188,10 +214,36 @@ fn of_chain(what: &'static str, error: &rustls::Error) -> TlsError {
     TlsError::Malformed { what, why: error.to_string() }
 }
 
-/// A moment at which a certificate is valid, so that what is wrong with it besides is found.
-fn within(certificate: &Certificate) -> UnixTime {
-    let seconds = u64::try_from(certificate.not_before.0.div_euclid(SECOND)).unwrap_or(0);
-    UnixTime::since_unix_epoch(Duration::from_secs(seconds))
+/// A moment at which a certificate and those between it and an authority are valid, so that what is wrong with it besides is
+/// found. None for one that ended before one of these began: that it has ended is all there is to say of it.
+fn within(
+    what: &'static str,
+    certificate: &Certificate,
+    between: &[CertificateDer<'_>],
+) -> Result<Option<UnixTime>, TlsError> {
+    let mut begins = certificate.not_before;
+    for above in between {
+        begins = begins.max(Certificate::of(what, above)?.not_before);
+    }
+    if begins > certificate.not_after {
+        return Ok(None);
+    }
+    let seconds = u64::try_from(begins.0.div_euclid(SECOND)).unwrap_or(0);
+    Ok(Some(UnixTime::since_unix_epoch(Duration::from_secs(seconds))))
+}
+
+/// How many certificates revocation lists name.
+///
+/// # Errors
+/// A text that cannot be used.
+pub fn count_revoked(crl_pem: &str) -> Result<usize, TlsError> {
+    const WHAT: &str = "revocation list";
+    let lists: Vec<CertificateRevocationListDer<'static>> = read_all(WHAT, crl_pem)?;
+    lists.iter().try_fold(0, |sum, list| {
+        let (_, list) = CertificateRevocationList::from_der(list)
+            .map_err(|error| TlsError::Malformed { what: WHAT, why: error.to_string() })?;
+        Ok(sum + list.iter_revoked_certificates().count())
+    })
 }
 
 /// When the next revocation list of each authority is due, where its list says so: the earliest of these moments.

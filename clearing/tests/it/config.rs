@@ -22,6 +22,7 @@ fn samples(key: &Key) -> (String, String, String) {
         Kind::Word(words) => text(words.last().unwrap(), "#!", "neither".to_owned()),
         Kind::File | Kind::OptionalFile => text("a.pem", "a\0b", String::new()),
         Kind::Address | Kind::OptionalAddress => text("[::1]:0", "localhost:1", "127.0.0.1:65536".to_owned()),
+        Kind::OptionalCommand => text("pass show coalition", "pass\0show", " ".to_owned()),
         Kind::OptionalPlace => text("house.example:7444", "house.example", "house.example:65536".to_owned()),
         Kind::Database => text("postgres://u:p@h/d", "books", "mysql://u@h/d".to_owned()),
         Kind::Endpoint | Kind::OptionalEndpoint => {
@@ -203,6 +204,7 @@ fn a_value_of_another_type_is_malformed() {
             | Kind::Address
             | Kind::OptionalAddress
             | Kind::OptionalPlace
+            | Kind::OptionalCommand
             | Kind::Database
             | Kind::Endpoint
             | Kind::OptionalEndpoint
@@ -231,7 +233,14 @@ fn a_missing_key_has_its_default_or_is_named_with_what_it_is_and_how_to_set_it()
                     |(of, _, source): &(&Key, String, &Source)| of.name == key.name && **source == Source::Default;
                 assert!(config.effective().iter().any(of_key), "{}", key.name);
             }
-            (None, Kind::OptionalFile | Kind::OptionalAddress | Kind::OptionalPlace | Kind::OptionalEndpoint) => {
+            (
+                None,
+                Kind::OptionalFile
+                | Kind::OptionalAddress
+                | Kind::OptionalPlace
+                | Kind::OptionalCommand
+                | Kind::OptionalEndpoint,
+            ) => {
                 assert!(named.is_none(), "{} may be left out", key.name)
             }
             (None, _) => {

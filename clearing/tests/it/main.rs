@@ -28,6 +28,7 @@ mod interface;
 mod nodes;
 mod notices;
 mod operations;
+mod reload;
 mod rivals;
 mod samples;
 mod scenarios;

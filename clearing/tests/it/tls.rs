@@ -1,5 +1,6 @@
 //! The door, knocked at over real loopback sockets.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -51,6 +52,7 @@ fn material(authorities: &[&Authority], crl_pem: Option<String>) -> TlsMaterial 
         cert_pem: server.cert_pem,
         key_pem: key.expose_pem().to_owned().into(),
         crl_pem,
+        partner_ca_pems: BTreeMap::new(),
     }
 }
 
@@ -236,6 +238,89 @@ async fn two_authorities_are_trusted_while_one_replaces_the_other() {
         let (client, _) = Guest::partner(&new, issuer, "GROCER", today());
         assert_eq!(door.knock(&client).await.unwrap(), "partner GROCER from 127.0.0.1");
     }
+}
+
+/// A root and the authority below it that issues.
+fn tiers() -> (Authority, Authority) {
+    let validity = Validity { not_before: now() - 1_000.hours(), not_after: now() + 1_000.hours() };
+    let root = Authority::root(DOMAIN, validity).unwrap();
+    let issuing = root.issuing(validity).unwrap();
+    (root, issuing)
+}
+
+/// What the house shows with a certificate of `issuing`, when it trusts `roots`.
+fn below(roots: &[&Authority], issuing: &Authority, crl_pem: Option<String>) -> TlsMaterial {
+    TlsMaterial { ca_pem: roots.iter().map(|root| root.cert_pem()).collect(), ..material(&[issuing], crl_pem) }
+}
+
+#[tokio::test]
+async fn whoever_trusts_the_root_believes_what_any_authority_below_it_issued() {
+    let (root, issuing) = tiers();
+    let validity = Validity { not_before: now() - 10.hours(), not_after: now() + 10.hours() };
+    let former = root.issuing(validity).unwrap();
+    let door = Doorstep::open(&below(&[&root], &issuing, None), DoorLimits::default()).await;
+    for issuer in [&issuing, &former] {
+        let (client, _) = Guest::partner(&root, issuer, "GROCER", validity);
+        assert_eq!(door.knock(&client).await.unwrap(), "partner GROCER from 127.0.0.1");
+    }
+    let (foreign_root, foreign) = tiers();
+    let (client, _) = Guest::partner(&root, &foreign, "GROCER", today());
+    assert_eq!(alert(door.knock(&client).await), AlertDescription::UnknownCA);
+    // While one root replaces another both are trusted.
+    door.acceptor.reload(server_config(&below(&[&root, &foreign_root], &issuing, None)).unwrap());
+    assert_eq!(door.knock(&client).await.unwrap(), "partner GROCER from 127.0.0.1");
+}
+
+#[tokio::test]
+async fn of_a_root_no_list_is_needed_and_of_each_authority_that_issues_one_is() {
+    let (root, issuing) = tiers();
+    let former = root.issuing(today()).unwrap();
+    let (bad, serial) = Guest::partner(&root, &issuing, "BAD", today());
+    let (good, _) = Guest::partner(&root, &issuing, "GOOD", today());
+    let (old, _) = Guest::partner(&root, &former, "OLD", today());
+    let refused = server_config(&below(&[&root], &issuing, Some(list(&root, &[])))).unwrap_err();
+    assert!(matches!(refused, TlsError::RevocationListMissing { .. }), "{refused}");
+    let lists = list(&issuing, &[&serial]);
+    let door = Doorstep::open(&below(&[&root], &issuing, Some(lists.clone())), DoorLimits::default()).await;
+    assert_eq!(alert(door.knock(&bad).await), AlertDescription::CertificateRevoked);
+    assert_eq!(door.knock(&good).await.unwrap(), "partner GOOD from 127.0.0.1");
+    // Nobody says whether one of another authority is revoked.
+    door.knock(&old).await.unwrap_err();
+    let lists = lists + &list(&former, &[]);
+    door.acceptor.reload(server_config(&below(&[&root], &issuing, Some(lists.clone()))).unwrap());
+    assert_eq!(door.knock(&old).await.unwrap(), "partner OLD from 127.0.0.1");
+    // The root's own list takes an authority back with all that it issued.
+    let lists = lists + &list(&root, &[former.serial_hex()]);
+    door.acceptor.reload(server_config(&below(&[&root], &issuing, Some(lists))).unwrap());
+    assert_eq!(alert(door.knock(&old).await), AlertDescription::CertificateRevoked);
+    assert_eq!(door.knock(&good).await.unwrap(), "partner GOOD from 127.0.0.1");
+}
+
+#[tokio::test]
+async fn a_partners_own_authority_vouches_for_that_partner_and_for_nobody_else() {
+    let (ca, own) = (authority(DOMAIN), authority(DOMAIN));
+    let mut material = material(&[&ca], Some(list(&ca, &[])));
+    material.partner_ca_pems.insert("GROCER".to_owned(), own.cert_pem().to_owned());
+    let door = Doorstep::open(&material, DoorLimits::default()).await;
+    let (grocer, _) = Guest::partner(&ca, &own, "GROCER", today());
+    assert_eq!(door.knock(&grocer).await.unwrap(), "partner GROCER from 127.0.0.1");
+    for (kind, id) in [(Kind::Partner, "FUEL"), (Kind::Partner, "operator"), (Kind::Auditor, "GROCER")] {
+        let (issued, key) = own.issue_client(kind, id, today()).unwrap();
+        let other = Guest::with(&ca, Some((&issued.cert_pem, key.expose_pem())));
+        assert_eq!(alert(door.knock(&other).await), AlertDescription::UnknownCA, "{kind} {id}");
+    }
+    // What the coalition issued goes on, for this partner as well.
+    for id in ["GROCER", "FUEL"] {
+        let (client, _) = Guest::partner(&ca, &ca, id, today());
+        assert_eq!(door.knock(&client).await.unwrap(), format!("partner {id} from 127.0.0.1"));
+    }
+    // One of another coalition's domain names nobody here.
+    let elsewhere = authority("elsewhere.example");
+    material.partner_ca_pems.insert("GROCER".to_owned(), elsewhere.cert_pem().to_owned());
+    door.acceptor.reload(server_config(&material).unwrap());
+    let (client, _) = Guest::partner(&ca, &elsewhere, "GROCER", today());
+    door.knock(&client).await.unwrap_err();
+    door.knock(&grocer).await.unwrap_err();
 }
 
 /// A client certificate with any names, signed with the coalition's own key.

@@ -2098,10 +2098,10 @@ pub mod approval_service_client {
         ///
         /// If the rules refuse it, so they refuse this request, and the proposal stays open.
         ///
-        /// Reasons: NOT_FOUND (no such proposal), PROPOSAL_NOT_OPEN (metadata: state, one of DONE, REFUSED, WITHDRAWN, LAPSED and STALE:
-        /// what it changes has changed since), SAME_PERSON (the caller has proposed it, or it is about the caller), NOT_PERMITTED (whoever
-        /// proposed it has lost the role for it, or the certificate that it was proposed with was revoked), those of the operation that
-        /// was proposed, and those of every call with an effect.
+        /// Reasons: NOT_PERMITTED (whoever proposed it has lost the role for it, or the certificate that it was proposed with was
+        /// revoked), NOT_FOUND (no such proposal), PROPOSAL_NOT_OPEN (metadata: state, one of DONE, REFUSED, WITHDRAWN, LAPSED and STALE:
+        /// what it changes has changed since), SAME_PERSON (the caller has proposed it, or it is about the caller), those of the
+        /// operation that was proposed, and those of every call with an effect.
         pub async fn approve_proposal(
             &mut self,
             request: impl tonic::IntoRequest<super::ApproveProposalRequest>,
@@ -2279,10 +2279,10 @@ pub mod approval_service_server {
         ///
         /// If the rules refuse it, so they refuse this request, and the proposal stays open.
         ///
-        /// Reasons: NOT_FOUND (no such proposal), PROPOSAL_NOT_OPEN (metadata: state, one of DONE, REFUSED, WITHDRAWN, LAPSED and STALE:
-        /// what it changes has changed since), SAME_PERSON (the caller has proposed it, or it is about the caller), NOT_PERMITTED (whoever
-        /// proposed it has lost the role for it, or the certificate that it was proposed with was revoked), those of the operation that
-        /// was proposed, and those of every call with an effect.
+        /// Reasons: NOT_PERMITTED (whoever proposed it has lost the role for it, or the certificate that it was proposed with was
+        /// revoked), NOT_FOUND (no such proposal), PROPOSAL_NOT_OPEN (metadata: state, one of DONE, REFUSED, WITHDRAWN, LAPSED and STALE:
+        /// what it changes has changed since), SAME_PERSON (the caller has proposed it, or it is about the caller), those of the
+        /// operation that was proposed, and those of every call with an effect.
         async fn approve_proposal(
             &self,
             request: tonic::Request<super::ApproveProposalRequest>,
@@ -3810,7 +3810,7 @@ pub struct CreateInvitesRequest {
     /// The caller's id of this request, a UUIDv7 as text. Required.
     #[prost(string, tag = "1")]
     pub request_id: ::prost::alloc::string::String,
-    /// Whose the credentials will be. Not set: the caller's own. Required of a person of the operator.
+    /// Whose the credentials will be. Not set: the caller's own; a person of the operator names somebody.
     #[prost(message, optional, tag = "2")]
     pub holder: ::core::option::Option<Holder>,
     /// What the credentials may do. Empty: all that the holder may do.

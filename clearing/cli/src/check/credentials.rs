@@ -11,7 +11,7 @@ use clearing_certs::Kind;
 
 use super::findings::{Findings, Found};
 use crate::failure::Failure;
-use crate::material::{of_tls, own, public, secret};
+use crate::material::{of_tls, own, partner_authorities, public, secret};
 
 /// With fewer days left, somebody should see to the next one.
 const DAYS_LEFT_MIN: i64 = 30;
@@ -46,7 +46,18 @@ pub fn of_server(settings: &ServerSettings, findings: &mut Findings) -> Option<T
     });
     let is_well = found.is_ok();
     findings.add("server certificate", found);
-    let material = TlsMaterial { ca_pem, cert_pem, key_pem, crl_pem };
+    let partner_ca_pems = findings.kept("partners' authorities", partner_authorities(settings))?;
+    for (partner, pem) in &partner_ca_pems {
+        let place = format!("the authority of {partner} (tls.partner_authorities)");
+        let read = Certificate::read("authority certificate", pem).map_err(|error| of_tls(&place, &error));
+        let found = read.and_then(|all| {
+            let first = all.into_iter().next().expect("a text without one was refused");
+            first.judge(Clock::system().now()).map_err(|error| of_tls(&place, &error))?;
+            Ok(lasting(&first, format!("vouches for {partner} alone")))
+        });
+        findings.add("partner's authority", found);
+    }
+    let material = TlsMaterial { ca_pem, cert_pem, key_pem, crl_pem, partner_ca_pems };
     if let Some(list) = &material.crl_pem {
         findings.add("revocation list", revocations(list).map_err(|error| of_tls("tls.crl", &error)));
     }

@@ -144,7 +144,7 @@ fn an_init_that_fails_leaves_nothing_behind_whatever_fails() {
         failed.push(said);
     }
     let of = |what: &str| failed.iter().filter(|said| said.contains(what)).count();
-    assert!(of("ca.key") > 0 && of("clearing.toml") > 0 && of("database") > 0, "{failed:?}");
+    assert!(of("root.key") > 0 && of("clearing.toml") > 0 && of("database") > 0, "{failed:?}");
     // What was there before stays, and after all of that the same command succeeds.
     fs::create_dir(desk.path("coalition")).unwrap();
     make_file(&desk.path("coalition/notes.txt"));

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "what a test expects and does not find ends it")]
 
 mod audit;
+mod authority;
 mod causes;
 mod certificates;
 mod check;

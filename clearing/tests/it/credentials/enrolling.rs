@@ -1,7 +1,8 @@
 //! Getting a credential, and its successor.
 
 use clearing::clock::Clock;
-use clearing_certs::Kind;
+use clearing::tls::TlsMaterial;
+use clearing_certs::{Kind, is_vouched_for};
 use clearing_play::{BACKENDS, Backend, TestHouse, serve};
 use clearing_proto::v1;
 use rcgen::{
@@ -290,6 +291,31 @@ async fn whoever_shows_a_certificate_with_a_signature_of_its_key_gets_its_succes
         revoke(&a, &[&joined.issued.serial], None).await.unwrap();
         let refused = newcomer.renew_ended(good()).await;
         assert!(is_refused(&refused, "CREDENTIAL_REVOKED"), "{refused:?}");
+        test.end().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_replaced_authority_issued_is_renewed_by_the_next_since_the_house_remembers_it() {
+    for backend in BACKENDS {
+        let (test, _) = TestHouse::of_s01(backend, |_| ()).await;
+        let (newcomer, a) = (Newcomer::to(&test), test.wire(Kind::Partner, "A"));
+        let joined = newcomer.join(&a, |_| ()).await;
+        let der = CertificateDer::from_pem_slice(joined.issued.certificate_pem.as_bytes()).unwrap().to_vec();
+        let (by_hand, own) = certificate(&test.identities, "A");
+        // Nobody is trusted any more who signed them.
+        let next = clearing_play::identities::Identities::new();
+        let trusted = next.authority().cert_pem().to_owned();
+        let material = TlsMaterial { ca_pem: trusted.clone(), ..test.identities.server() };
+        test.server.reload(&material, Some(&next.enrolment())).unwrap();
+
+        let issued = newcomer.renew_ended(asked_with(&der, &joined.key)).await.unwrap();
+        assert_eq!((issued.holder.unwrap().id.as_str(), &issued.ca_pem), ("A", &trusted));
+        let renewed = CertificateDer::from_pem_slice(issued.certificate_pem.as_bytes()).unwrap();
+        assert!(is_vouched_for(&trusted, &renewed).unwrap());
+        // What was made by hand is remembered by nobody.
+        let refused = newcomer.renew_ended(asked_with(&by_hand, &own)).await;
+        assert!(is_refused(&refused, "CREDENTIAL_UNKNOWN"), "{refused:?}");
         test.end().await;
     }
 }
