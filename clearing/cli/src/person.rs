@@ -23,10 +23,9 @@ use crate::values;
 /// The person commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Lets a new person act for the operator. It needs a certificate of its own, to which --invite invites it.
+    /// Lets a new person act for the operator, and prints the string by which it joins: it needs a certificate of its own.
     #[command(
-        after_help = "Examples:\n  clearing person add anna --roles clerk --invite     and prints the string by which it joins\n  \
-                      clearing person add boris --roles approver,support\n\n\
+        after_help = "Examples:\n  clearing person add anna --roles clerk\n  clearing person add boris --roles approver,support --no-invite\n\n\
                       Roles: clerk prepares and records; approver approves what others have proposed; support looks after members; \
                       auditor reads.\nFrom the second approver on, for good, two persons are needed for what `clearing person list` shows."
     )]
@@ -63,9 +62,9 @@ pub struct Add {
     /// All roles of the person: clerk, approver, support, auditor.
     #[arg(long, value_name = "ROLE,...", value_delimiter = ',', value_parser = role, required = true)]
     roles: Vec<PersonRole>,
-    /// Prints the string by which it joins as well, as `clearing partner invite --person NAME` does.
+    /// Invites nobody: the person has a certificate, or gets one that is made by hand (`clearing partner certificate NAME --person`).
     #[arg(long)]
-    invite: bool,
+    no_invite: bool,
     #[command(flatten)]
     effect: Effect,
 }
@@ -137,29 +136,32 @@ fn role(text: &str) -> Result<PersonRole, String> {
 }
 
 async fn add(session: &Session, arguments: Add) -> Result<Answer, Failure> {
-    let Add { person, roles, invite: invites, effect } = arguments;
+    let Add { person, roles, no_invite, effect } = arguments;
     let known = session.operator().people().await?.people;
     // Repeated under its id it is answered as it was.
     if effect.request_id.is_none() && known.iter().any(|known| known.person_id == person.as_str()) {
         return Err(Failure::new(Exit::Rejected, format!("there is a person {person} already"))
             .hint("clearing person roles sets the roles of somebody who is known"));
     }
-    let set = set(session, person, &roles, effect).await;
-    if !invites {
-        let (json, page) = set?;
-        return Ok(Answer::new(json, page.next(format!("clearing partner invite --person {person}"))));
-    }
+    // Before the roles: with a second approver the invite would need that person, who has no certificate yet.
+    let invites = !no_invite && !session.info.enrolment_endpoint.is_empty();
+    let invited = if invites {
+        Some(invite::invite(session, Holder::Operator(person.to_string()), &Terms::default()).await?)
+    } else {
+        None
+    };
     // Where two persons are needed, both wait.
+    let set = set(session, person, &roles, effect).await;
     let (mut json, page) = set.or_else(|failure| failure.as_proposed().ok_or(failure))?;
-    let holder = Holder::Operator(person.to_string());
-    let invited = invite::invite(session, holder, &Terms::default()).await.map_err(|failure| {
-        let hint = failure.hint.clone().unwrap_or_default();
-        failure.hint(format!(
-            "its roles are set or proposed; `clearing partner invite --person {person}` invites it. {hint}"
-        ))
-    })?;
-    json["invite"] = invited.to_json();
-    Ok(Answer::new(json, page.and(&invited.page(&session.zone))))
+    let page = match invited {
+        Some(invited) => {
+            json["invite"] = invited.to_json();
+            page.and(&invited.page(&session.zone))
+        }
+        None if no_invite => page,
+        None => page.next(format!("clearing partner certificate {person} --person --out {person}/")),
+    };
+    Ok(Answer::new(json, page))
 }
 
 /// Sets the roles of a person, and tells it to programs and people.

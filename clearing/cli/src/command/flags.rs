@@ -321,7 +321,7 @@ const TOGETHER: &[(&str, &[&[&str]])] = &[
             "request_id",
         ]],
     ),
-    ("person add", &[&["person", "roles", "invite", "request_id"]]),
+    ("person add", &[&["person", "roles", "no_invite", "request_id"]]),
     ("person alone", &[&["operations", "request_id"], &["none", "request_id"]]),
     ("person recover", &[&["person", "database", "yes"]]),
     ("person roles", &[&["person", "roles", "request_id"], &["person", "none", "request_id"]]),

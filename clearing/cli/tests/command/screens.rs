@@ -97,7 +97,7 @@ fn asked() -> Vec<Vec<&'static str>> {
         "member freeze card:1 --reason R --until 2026-03-01".to_owned(),
         "member balance card:1".to_owned(),
         // From here on two persons are needed.
-        format!("person add {PERSON} --roles clerk,approver,support,auditor --invite"),
+        format!("person add {PERSON} --roles clerk,approver,support,auditor"),
         "person list".to_owned(),
         format!("person roles {PERSON} --roles approver"),
         "approvals list".to_owned(),
