@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use clearing_core::book::Book;
 use clearing_core::book::changes::Changes;
 use clearing_core::facts::entry::JournalEntry;
-use clearing_core::facts::proposal::{Proposal, ProposalState};
+use clearing_core::facts::proposal::{Proposal, ProposalState, ProposedFacts};
 use clearing_core::units::{EntryId, Hash};
 
 use super::cells::Row;
@@ -47,6 +47,7 @@ static OPEN_PROPOSALS: Sql = Sql::both(
 /// How a proposal stands.
 pub(super) struct ProposalRow {
     id: EntryId,
+    content: Hash,
     state: ProposalState,
     decided: Option<EntryId>,
 }
@@ -56,7 +57,8 @@ fn row(row: &Row<'_>) -> Result<ProposalRow, StoreError> {
     let state = super::known("state of a proposal", ProposalState::ALL.get(number).copied())?;
     let decided = row.uuid_or_null(PROPOSALS.decided_batch)?;
     let decided = decided.map(|_| row.entry(PROPOSALS.decided_batch, PROPOSALS.decided_ordinal)).transpose()?;
-    Ok(ProposalRow { id: row.entry(PROPOSALS.batch_id, PROPOSALS.ordinal)?, state, decided })
+    let (id, content) = (row.entry(PROPOSALS.batch_id, PROPOSALS.ordinal)?, row.hash(PROPOSALS.content)?);
+    Ok(ProposalRow { id, content, state, decided })
 }
 
 /// Puts proposals that are named, and the open ones of these contents, into the book; locked in ascending order until the
@@ -100,7 +102,8 @@ fn whole(rows: &[ProposalRow], entries: &[JournalEntry]) -> Result<Vec<(EntryId,
     let whole = |row: &ProposalRow| {
         let opened = opened.get(&row.id).cloned();
         let opened = opened.ok_or_else(|| StoreError::permanent(format!("entry {} proposed nothing", row.id)))?;
-        Ok((row.id, Proposal { state: row.state, decided: row.decided, ..opened }))
+        let facts = ProposedFacts { content: row.content, ..opened.facts };
+        Ok((row.id, Proposal { state: row.state, decided: row.decided, facts, ..opened }))
     };
     rows.iter().map(whole).collect()
 }
