@@ -190,9 +190,6 @@ pub enum CertError {
     /// The certificate is an authority's, and no holder's.
     #[error("the certificate is an authority's")]
     OfAnAuthority,
-    /// None of the authorities has signed the certificate.
-    #[error("the certificate is not signed by an authority of this coalition")]
-    OtherAuthority,
     /// The message is not signed by the key of the certificate, so its sender may not hold that key.
     #[error("the request is not signed by the key of the certificate")]
     HolderSignature,

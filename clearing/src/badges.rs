@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use clearing_core::facts::credential::{Badge, Credential, Device, Scopes, Serial};
+use clearing_core::facts::credential::{Badge, Credential, Device, Scope, Scopes, Serial};
 
 use crate::clock;
 use crate::door::Held;
@@ -23,6 +23,17 @@ impl Shown {
     /// One that the house did not issue: made by hand, it may do all that its holder may.
     pub fn by_hand(held: Held) -> Self {
         Self { held, scopes: Scopes::WHOLE, device: None, rate: None }
+    }
+
+    /// One of an authority of the partner's own, which looks after its certificates itself: with one of them nobody asks for
+    /// further ones, nor ends any. Its serial number may be that of another's.
+    pub fn by_own_authority(held: Held) -> Self {
+        let scopes = Scope::ALL.into_iter().filter(|scope| *scope != Scope::Credentials).collect();
+        Self { held, scopes, device: None, rate: None }
+    }
+
+    pub fn is_by_own_authority(&self) -> bool {
+        self.held.by_own_authority
     }
 
     /// One of the house's own.
@@ -46,7 +57,7 @@ impl Shown {
 
     /// As a request carries it that is made now.
     pub fn badge(&self) -> Badge {
-        let Held { serial, holder, begins, ends: _ } = self.held;
+        let Held { serial, holder, begins, .. } = self.held;
         Badge { serial, holder, scopes: self.scopes, begins, now: clock::machine_time() }
     }
 

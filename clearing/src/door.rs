@@ -223,6 +223,21 @@ impl Door {
         }
     }
 
+    /// Closes the connections for which nothing vouches but an authority of the partner's own that is gone.
+    pub fn close_by_own_authority(&self, is_gone: impl Fn(&str) -> bool) {
+        let open: Vec<_> = lock(&self.0.open).of.values().flatten().cloned().collect();
+        for connection in open {
+            let over = |held: &&Held| held.by_own_authority && is_gone(held.holder.id.as_str());
+            if let Some(held) = connection.held().filter(over) {
+                connection.cut();
+                if let Some(left_out) = self.0.cut.turn() {
+                    let (caller, serial) = (&**connection.name(), held.serial);
+                    tracing::info!(caller, %serial, left_out, "connection closed: its own authority was taken away");
+                }
+            }
+        }
+    }
+
     /// How many connections are open that showed a certificate.
     pub fn connections_of(&self, name: &str, serial: Serial) -> usize {
         let open = lock(&self.0.open);

@@ -108,6 +108,8 @@ pub enum IssuerError {
 pub struct Issuer {
     domain: String,
     signer: ArcSwap<Signer>,
+    /// Those that are trusted.
+    ca_pem: ArcSwap<String>,
     days: i64,
     house_endpoint: String,
     enrolment_endpoint: String,
@@ -118,7 +120,6 @@ struct Signer {
     authority: Authority,
     /// The authority's certificate, if it is not one of those that are trusted, and others between it and these.
     chain_pem: String,
-    ca_pem: String,
 }
 
 impl fmt::Debug for Signer {
@@ -147,7 +148,7 @@ impl Signer {
         if !signed {
             return Err(IssuerError::NotTrusted);
         }
-        Ok(Self { authority, chain_pem: between.into_iter().map(|der| pem(der)).collect(), ca_pem: ca_pem.to_owned() })
+        Ok(Self { authority, chain_pem: between.into_iter().map(|der| pem(der)).collect() })
     }
 }
 
@@ -164,10 +165,16 @@ impl Issuer {
         Ok(Self {
             domain: domain.to_owned(),
             signer: ArcSwap::from_pointee(Signer::new(options, domain, ca_pem)?),
+            ca_pem: ArcSwap::from_pointee(ca_pem.to_owned()),
             days: options.certificate_days,
             house_endpoint: options.house_endpoint.clone().unwrap_or_else(|| format!("https://{house}")),
             enrolment_endpoint: options.endpoint.clone().unwrap_or_else(|| enrolment.to_string()),
         })
+    }
+
+    /// The house trusts others from now on, which whoever enrols is told.
+    pub fn trusts(&self, ca_pem: &str) {
+        self.ca_pem.store(Arc::new(ca_pem.to_owned()));
     }
 
     /// Another authority issues from now on, or the house trusts others. All else of the options is read at the start alone.
@@ -176,6 +183,7 @@ impl Issuer {
     /// What [`Self::new`] refuses; all stays as it was then.
     pub fn reload(&self, options: &EnrolmentOptions, ca_pem: &str) -> Result<(), IssuerError> {
         self.signer.store(Arc::new(Signer::new(options, &self.domain, ca_pem)?));
+        self.trusts(ca_pem);
         Ok(())
     }
 
@@ -198,13 +206,12 @@ impl Issuer {
 
     /// Those that are trusted.
     pub fn ca_pem(&self) -> String {
-        self.signer.load().ca_pem.clone()
+        self.ca_pem.load().to_string()
     }
 
     /// Whoever may have signed a certificate of this coalition.
     pub fn authorities_pem(&self) -> String {
-        let signer = self.signer.load();
-        format!("{}\n{}", signer.ca_pem, signer.authority.cert_pem())
+        format!("{}\n{}", self.ca_pem.load(), self.signer.load().authority.cert_pem())
     }
 
     /// Makes a certificate for the key of a signing request. It begins after all that its holder had was revoked, if it was.

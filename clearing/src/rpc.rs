@@ -130,6 +130,11 @@ impl Context {
         SHOWN.try_with(|shown| shown.badge()).map_err(|_| errors::internal())
     }
 
+    /// Whether an authority of the partner's own vouches for the call, and not the coalition's.
+    pub(crate) fn is_by_own_authority(&self) -> bool {
+        SHOWN.try_with(|shown| shown.is_by_own_authority()).unwrap_or_default()
+    }
+
     /// Asks the writer, and logs what became of it if it is an action of the operator.
     async fn carry_out(&self, request: Request) -> Result<Written, Status> {
         let action = Action::of(&request);

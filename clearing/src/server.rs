@@ -416,8 +416,10 @@ impl RunningServer {
     /// [`ReloadError`] says what cannot be used; all stays as it was then.
     pub fn reload(&self, tls: &TlsMaterial, issuing: Option<&EnrolmentOptions>) -> Result<(), ReloadError> {
         let (config, guests, endings) = (server_config(tls)?, guests_config(tls)?, ending::of_material(tls)?);
-        if let (Some(issuer), Some(options)) = (&self.context.issuer, issuing) {
-            issuer.reload(options, &tls.ca_pem)?;
+        match (&self.context.issuer, issuing) {
+            (Some(issuer), Some(options)) => issuer.reload(options, &tls.ca_pem)?,
+            (Some(issuer), None) => issuer.trusts(&tls.ca_pem),
+            (None, _) => {}
         }
         self.acceptor.reload(config);
         if let Some(enrolment) = &self.enrolment {

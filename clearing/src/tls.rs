@@ -175,7 +175,7 @@ pub enum TlsError {
 /// # Errors
 ///
 /// [`TlsError`] says which part of the material cannot be used.
-pub fn server_config(material: &TlsMaterial) -> Result<ServerConfig, TlsError> {
+pub fn server_config(material: &TlsMaterial) -> Result<ServerTls, TlsError> {
     let authorities: Vec<CertificateDer<'static>> = read_all("authority certificate", &material.ca_pem)?;
     let lists: Vec<CertificateRevocationListDer<'static>> = match &material.crl_pem {
         Some(text) => read_all("revocation list", text)?,
@@ -188,9 +188,12 @@ pub fn server_config(material: &TlsMaterial) -> Result<ServerConfig, TlsError> {
     let provider = Arc::new(provider());
     let mut verifier = ClientVerifier::new(authorities, &lists, &provider)?;
     for (partner, ca_pem) in &material.partner_ca_pems {
-        let own = ClientVerifier::new(read_all("partner's authority certificate", ca_pem)?, &[], &provider)?;
-        verifier.names.extend(own.names.iter().cloned());
-        verifier.of_partner.insert(partner.clone(), own);
+        for authority in read_all("partner's authority certificate", ca_pem)? {
+            let ends = credentials::end_of_authority(&authority)?;
+            let own = ClientVerifier::new(vec![authority], &[], &provider)?;
+            verifier.names.extend(own.names.iter().cloned());
+            verifier.of_partner.entry(partner.clone()).or_default().push((ends, own));
+        }
     }
     let verifier = Arc::new(verifier);
 
@@ -199,13 +202,31 @@ pub fn server_config(material: &TlsMaterial) -> Result<ServerConfig, TlsError> {
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])
         .map_err(|source| TlsError::Unusable { what: "server certificate", source })?
-        .with_client_cert_verifier(verifier)
+        .with_client_cert_verifier(Arc::clone(&verifier) as Arc<dyn ClientCertVerifier>)
         .with_single_cert(chain, key)
         .map_err(|error| credentials::of_key("server certificate", error))?;
     config.send_tls13_tickets = 0;
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.alpn_protocols = vec![b"h2".to_vec()];
-    Ok(config)
+    Ok(ServerTls { config: Arc::new(config), verifier, partner_ca_pems: material.partner_ca_pems.clone() })
+}
+
+/// How the server does TLS: what it shows, and whom it lets in.
+#[derive(Debug)]
+pub struct ServerTls {
+    config: Arc<ServerConfig>,
+    verifier: Arc<ClientVerifier>,
+    partner_ca_pems: BTreeMap<String, String>,
+}
+
+impl ServerTls {
+    /// Whether it is an authority of the partner's own that vouches for a client that was let in, and not the coalition's.
+    fn is_by_own_authority(&self, identity: &Identity, shown: &[CertificateDer<'_>]) -> bool {
+        let Some((end_entity, between)) = shown.split_first() else { return false };
+        identity.kind == Kind::Partner
+            && self.partner_ca_pems.contains_key(&identity.id)
+            && self.verifier.verify_of_coalition(end_entity, between, UnixTime::now()).is_err()
+    }
 }
 
 /// The server's side of TLS for those who have no certificate yet: version 1.3, no resumption, HTTP/2. Behind the server's
@@ -254,8 +275,9 @@ struct ClientVerifier {
     names: Vec<DistinguishedName>,
     /// The names of the authorities that have a revocation list, if there is any list.
     listed: Option<BTreeSet<Vec<u8>>>,
-    /// Of partners' own authorities, by the partner that alone may be named by what they issue.
-    of_partner: BTreeMap<String, Self>,
+    /// Partners' own authorities, by the partner that alone may be named by what they issue, each with its end: webpki does not
+    /// look at the dates of an authority that it is told to trust.
+    of_partner: BTreeMap<String, Vec<(UnixTime, Self)>>,
 }
 
 impl ClientVerifier {
@@ -304,7 +326,29 @@ impl ClientVerifier {
     ) -> Option<Result<ClientCertVerified, rustls::Error>> {
         let identity = parse_identity(end_entity).ok().filter(|identity| identity.kind == Kind::Partner)?;
         let own = self.of_partner.get(&identity.id)?;
-        Some(own.verify_client_cert(end_entity, intermediates, now))
+        let tried = own.iter().filter(|(ends, _)| now <= *ends);
+        let tried = tried.map(|(_, own)| own.verify_of_coalition(end_entity, intermediates, now));
+        tried.reduce(|one, other| one.or(other))
+    }
+
+    fn verify_of_coalition(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<ClientCertVerified, rustls::Error> {
+        let mut refused = rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer);
+        for (length, verifier) in &self.of_length {
+            let allowed = length.and_then(|length| usize::try_from(length).ok()).unwrap_or(intermediates.len());
+            let between = &intermediates[..allowed.min(intermediates.len())];
+            match verifier.verify_client_cert(end_entity, between, now) {
+                Ok(verified) => return self.check_listed(end_entity).map(|()| verified),
+                Err(rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer)) => {}
+                // It is of one of these authorities, so this is what is wrong with it.
+                Err(error) => refused = error,
+            }
+        }
+        Err(refused)
     }
 
     fn any(&self) -> &dyn ClientCertVerifier {
@@ -323,17 +367,10 @@ impl ClientCertVerifier for ClientVerifier {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, rustls::Error> {
-        let mut refused = rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer);
-        for (length, verifier) in &self.of_length {
-            let allowed = length.and_then(|length| usize::try_from(length).ok()).unwrap_or(intermediates.len());
-            let between = &intermediates[..allowed.min(intermediates.len())];
-            match verifier.verify_client_cert(end_entity, between, now) {
-                Ok(verified) => return self.check_listed(end_entity).map(|()| verified),
-                Err(rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer)) => {}
-                // It is of one of these authorities, so this is what is wrong with it.
-                Err(error) => refused = error,
-            }
-        }
+        let refused = match self.verify_of_coalition(end_entity, intermediates, now) {
+            Ok(verified) => return Ok(verified),
+            Err(refused) => refused,
+        };
         let unknown = rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer);
         let own = (refused == unknown).then(|| self.verify_of_partner(end_entity, intermediates, now)).flatten();
         own.unwrap_or(Err(refused))
@@ -380,7 +417,7 @@ pub struct Peer {
 /// Clones share one configuration: what is reloaded through one, all use.
 #[derive(Clone)]
 pub struct Acceptor {
-    config: Arc<ArcSwap<ServerConfig>>,
+    tls: Arc<ArcSwap<ServerTls>>,
     domain: Arc<str>,
     door: Door,
 }
@@ -397,9 +434,9 @@ impl fmt::Debug for Acceptor {
 impl Acceptor {
     /// An acceptor that lets in the partners and auditors of the coalition of this domain.
     #[must_use]
-    pub fn new(config: ServerConfig, domain: &str) -> Self {
-        let config = Arc::new(ArcSwap::from_pointee(config));
-        Self { config, domain: Arc::from(domain), door: Door::default() }
+    pub fn new(tls: ServerTls, domain: &str) -> Self {
+        let tls = Arc::new(ArcSwap::from_pointee(tls));
+        Self { tls, domain: Arc::from(domain), door: Door::default() }
     }
 
     /// The same with another door.
@@ -410,9 +447,13 @@ impl Acceptor {
     }
 
     /// Uses another configuration for the handshakes that begin from now on: new certificates, a new revocation list.
-    /// Connections that are open stay as they are.
-    pub fn reload(&self, config: ServerConfig) {
-        self.config.store(Arc::new(config));
+    /// Connections that are open stay as they are, but for those for which nothing vouches but a partner's own authority that is
+    /// gone, or has become another.
+    pub fn reload(&self, tls: ServerTls) {
+        let tls = Arc::new(tls);
+        let before = self.tls.swap(Arc::clone(&tls));
+        let is_gone = |partner: &str| before.partner_ca_pems.get(partner) != tls.partner_ca_pems.get(partner);
+        self.door.close_by_own_authority(is_gone);
     }
 
     /// The connections of this listener whose handshake succeeded, in the order in which they succeeded.
@@ -444,7 +485,8 @@ impl Acceptor {
             },
         }
         seat.spoke();
-        let acceptor = TlsAcceptor::from(self.config.load_full());
+        let by = self.tls.load_full();
+        let acceptor = TlsAcceptor::from(Arc::clone(&by.config));
         let tls = tokio::select! {
             () = seat.gone() => return Err(Refusal::MadeRoom),
             tls = tokio::time::timeout_at(begun + limits.handshake, acceptor.accept(tcp)) => {
@@ -453,17 +495,22 @@ impl Acceptor {
         };
         seat.spoke();
         let (_, connection) = tls.get_ref();
-        let certificate = connection
-            .peer_certificates()
-            .and_then(<[_]>::first)
-            .expect("the verifier lets no client in without a certificate");
+        let shown = connection.peer_certificates().unwrap_or_default();
+        let certificate = shown.first().expect("the verifier lets no client in without a certificate");
         let identity = parse_identity(certificate)?;
         if *identity.domain != *self.domain {
             return Err(Refusal::WrongDomain { peer: identity.domain, ours: self.domain });
         }
-        let held = held(&identity)?;
+        let held = Held { by_own_authority: by.is_by_own_authority(&identity, shown), ..held(&identity)? };
         let connection = self.door.enter(&held.holder.to_string())?;
         connection.hold(held);
+        if held.by_own_authority
+            && self.tls.load().partner_ca_pems.get(held.holder.id.as_str())
+                != by.partner_ca_pems.get(held.holder.id.as_str())
+        {
+            // It was taken away while the handshake was under way.
+            return Err(Refusal::AuthorityGone);
+        }
         let guard = Guard::new(Arc::clone(&connection), seat);
         let peer = Peer { identity: Arc::new(identity), remote, connection, shown: Arc::default() };
         Ok(TlsStream { tls, peer, guard })
@@ -483,6 +530,7 @@ pub(crate) fn held(identity: &Identity) -> Result<Held, Malformed> {
         holder: Holder::new(kind, &identity.id)?,
         begins: time(identity.not_before),
         ends: time(identity.not_after),
+        by_own_authority: false,
     })
 }
 
@@ -648,6 +696,8 @@ enum Refusal {
     MadeRoom,
     #[error("{0}")]
     Full(#[from] Full),
+    #[error("the partner's own authority that vouched for it was taken away")]
+    AuthorityGone,
     #[error("{0}")]
     Identity(#[from] IdentityError),
     #[error("its certificate: {0}")]

@@ -18,6 +18,7 @@ use clearing::clock::Clock;
 use clearing::tls::credentials::Certificate;
 use clearing_certs::{Authority, CertError, Passphrase, PrivateKey, SecretError, is_sealed, read_private};
 use serde_json::{Value, json};
+use zeroize::Zeroizing;
 
 use crate::certificate::{CA_FILE, valid_for};
 use crate::context::Context;
@@ -42,6 +43,8 @@ pub const CA_KEY_FILE: &str = "ca.key";
 const ROOT_FILE: &str = "root.pem";
 const ROOT_KEY_FILE: &str = "root.key";
 const PREVIOUS_ROOT_FILE: &str = "previous-root.pem";
+const NEXT: &str = "next";
+const FORMER: &str = "former";
 
 /// The authority commands.
 #[derive(Debug, Subcommand)]
@@ -66,7 +69,8 @@ pub enum Command {
     ///
     /// begin makes the next root, and lets the house and the operator's commands trust both: give the partners the new
     /// ca.pem. switch lets the next authority issue, and makes a new server certificate: renew the partners' certificates.
-    /// finish ends the trust in the old root: whoever has a certificate of it is not let in any more.
+    /// finish ends the trust in the old root: whoever has a certificate of it is not let in any more. A step that was broken off is
+    /// said again. abandon gives up what begin has begun.
     #[command(after_help = "Examples:\n  clearing authority replace begin --new-passphrase-file root.pass\n  \
                             clearing authority replace switch\n  clearing authority replace finish --yes")]
     Replace(Replace),
@@ -133,6 +137,7 @@ enum Step {
     Begin,
     Switch,
     Finish,
+    Abandon,
 }
 
 /// Runs an authority command.
@@ -147,6 +152,7 @@ pub fn run(context: &Context, command: Command) -> Result<Answer, Failure> {
                 Step::Begin => begin(context, &folder, &arguments.new),
                 Step::Switch => switch(context, &folder),
                 Step::Finish => finish(context, &folder, arguments.yes),
+                Step::Abandon => abandon(context, &folder),
             }
         }
     }
@@ -176,7 +182,7 @@ impl Folder {
     }
 
     fn next(&self) -> Self {
-        Self(self.at("next"))
+        Self(self.at(NEXT))
     }
 
     /// The authority that issues. Its key may need a passphrase: that of the flags, of the configuration, or one that is asked for.
@@ -210,6 +216,18 @@ impl Folder {
         Ok(Authority::from_sealed_pem(&cert, &key, passphrase.as_ref())?)
     }
 
+    /// The text of a key, if it is here.
+    fn key_text(&self, name: &str) -> Result<Option<Zeroizing<String>>, Failure> {
+        let path = self.at(name);
+        if !is_there(&path) {
+            return Ok(None);
+        }
+        read_private(&path).map(Some).map_err(|error| match error {
+            SecretError::Unreadable { .. } => Failure::usage(&error).hint("let this user read it, or take it away"),
+            SecretError::Wide { .. } => too_wide("", &error, &path),
+        })
+    }
+
     fn read(&self, name: &str) -> Result<String, Failure> {
         let path = self.at(name);
         fs::read_to_string(&path).map_err(|error| Failure::file("cannot read", &path, &error).hint(HINT))
@@ -220,15 +238,49 @@ impl Folder {
     /// # Errors
     /// Files that cannot be read.
     pub fn trusted(&self) -> Result<String, Failure> {
-        let own = if is_there(&self.at(ROOT_FILE)) { ROOT_FILE } else { CA_FILE };
-        let mut trusted = self.read(own)?;
-        for other in [PREVIOUS_ROOT_FILE, "next/root.pem"] {
-            if is_there(&self.at(other)) {
-                trusted.push_str(&self.read(other)?);
+        self.trusted_with(&[PREVIOUS_ROOT_FILE, "next/root.pem"])
+    }
+
+    /// An authority that is alone is its own root.
+    fn own_root(&self) -> &'static str {
+        if is_there(&self.at(ROOT_FILE)) { ROOT_FILE } else { CA_FILE }
+    }
+
+    fn trusted_with(&self, others: &[&str]) -> Result<String, Failure> {
+        let mut trusted = self.read(self.own_root())?;
+        for other in others.iter().filter(|other| is_there(&self.at(other))) {
+            let text = self.read(other)?;
+            if !trusted.contains(&text) {
+                trusted.push_str(&text);
             }
         }
         Ok(trusted)
     }
+}
+
+/// What the key of the next authority that issues is encrypted under: whoever opens that of the present one opens it, and nodes do
+/// so at SIGHUP.
+///
+/// # Errors
+/// The present one is encrypted, and the configuration does not tell under what.
+fn cover_of_the_next(context: &Context, folder: &Folder) -> Result<Option<Passphrase>, Failure> {
+    let passphrase = configured(&context.config()?.authority_passphrase())?;
+    if passphrase.is_none() && folder.key_text(CA_KEY_FILE)?.is_some_and(|text| is_sealed(&text)) {
+        return Err(Failure::usage("the key of the authority that issues is encrypted, and the next one would not be").hint(
+            "say where the passphrase is: authority.passphrase_file or authority.passphrase_command in clearing.toml",
+        ));
+    }
+    Ok(passphrase)
+}
+
+/// What is to be done where the house reads revocation lists: it needs one of each authority that issues.
+fn lists_too(context: &Context) -> Result<Page, Failure> {
+    let Some(list) = context.config()?.server().ok().and_then(|settings| settings.crl) else { return Ok(Page::new()) };
+    Ok(Page::new().text(format!(
+        "! {} (tls.crl) needs a list of the new authority before SIGHUP, or nothing is read: clearing certificate crl --out NEW, and \
+         put it behind the others.",
+        list.display()
+    )))
 }
 
 /// What opens the key of the authority that issues.
@@ -264,12 +316,11 @@ impl Authorities {
         made.folder(folder)?;
         let folder = Folder(folder.to_owned());
         let files = [
-            (ROOT_KEY_FILE, kept(&authorities.root.private_key(), root)?, true),
-            (ROOT_FILE, authorities.root.cert_pem().to_owned(), false),
-            (CA_KEY_FILE, kept(&authorities.issuing.private_key(), issuing)?, true),
-            (CA_FILE, authorities.issuing.cert_pem().to_owned(), false),
+            NewText::secret(folder.at(ROOT_KEY_FILE), kept(&authorities.root.private_key(), root)?),
+            NewText::public(folder.at(ROOT_FILE), authorities.root.cert_pem()),
+            NewText::secret(folder.at(CA_KEY_FILE), kept(&authorities.issuing.private_key(), issuing)?),
+            NewText::public(folder.at(CA_FILE), authorities.issuing.cert_pem()),
         ];
-        let files = files.map(|(name, text, secret)| NewText { path: folder.at(name), text, secret });
         files.iter().for_each(|file| made.file(&file.path));
         replace_all(&files)?;
         Ok(authorities)
@@ -277,8 +328,9 @@ impl Authorities {
 }
 
 /// A key as it is kept: under a passphrase if there is one.
-fn kept(key: &PrivateKey, passphrase: Option<&Passphrase>) -> Result<String, CertError> {
-    passphrase.map_or_else(|| Ok(key.expose_pem().to_owned()), |passphrase| key.seal(passphrase))
+fn kept(key: &PrivateKey, passphrase: Option<&Passphrase>) -> Result<Zeroizing<String>, CertError> {
+    let text = passphrase.map_or_else(|| Ok(key.expose_pem().to_owned()), |passphrase| key.seal(passphrase));
+    text.map(Zeroizing::new)
 }
 
 /// What is told of one authority.
@@ -297,10 +349,10 @@ impl Folder {
         let read = Certificate::read("authority certificate", &self.read(cert)?);
         let read = read.map_err(|error| of_tls(&path.display().to_string(), &error))?;
         let certificate = read.into_iter().next().expect("a text without one was refused");
-        let key = match key.map(|key| fs::read_to_string(self.at(key))) {
-            None | Some(Err(_)) => "not here",
-            Some(Ok(text)) if is_sealed(&text) => "encrypted",
-            Some(Ok(_)) => "in the clear",
+        let key = match key.map(|key| self.key_text(key)).transpose()?.flatten() {
+            None => "not here",
+            Some(text) if is_sealed(&text) => "encrypted",
+            Some(_) => "in the clear",
         };
         Ok(Some(Told { name, certificate, key }))
     }
@@ -343,7 +395,17 @@ fn show(folder: &Folder) -> Result<Answer, Failure> {
         Some(_) => page.text(root_in_the_clear(&folder.at(ROOT_KEY_FILE))).next("clearing authority encrypt root"),
         None => page,
     };
-    Ok(Answer::new(json!({ "folder": folder.0, "authorities": all.iter().map(json).collect::<Value>() }), page))
+    let former = folder.former_keys();
+    let page = if former == 0 {
+        page
+    } else {
+        let place = folder.at(FORMER).display().to_string();
+        page.text(format!(
+            "  {place} holds keys of authorities that were replaced: {former}. Take them away, or destroy them"
+        ))
+    };
+    let all = all.iter().map(json).collect::<Value>();
+    Ok(Answer::new(json!({ "folder": folder.0, "authorities": all, "former_key_count": former }), page))
 }
 
 /// What is said of a root whose key nobody has encrypted.
@@ -371,16 +433,11 @@ fn renew(context: &Context, arguments: &Renew) -> Result<Answer, Failure> {
     let before = Authority::serial_of(&folder.read(CA_FILE)?)?;
     let validity = valid_for(arguments.days);
     let issuing = root.issuing(validity)?;
-    // Whoever opens the key of the former one opens this one: nodes read it at SIGHUP.
-    let passphrase = configured(&context.config()?.authority_passphrase())?;
-    folder.retire(&before, &[CA_FILE, CA_KEY_FILE])?;
+    let passphrase = cover_of_the_next(context, &folder)?;
+    folder.retire(&before, &[CA_FILE], &[CA_KEY_FILE])?;
     replace_all(&[
-        NewText {
-            path: folder.at(CA_KEY_FILE),
-            text: kept(&issuing.private_key(), passphrase.as_ref())?,
-            secret: true,
-        },
-        NewText { path: folder.at(CA_FILE), text: issuing.cert_pem().to_owned(), secret: false },
+        NewText::secret(folder.at(CA_KEY_FILE), kept(&issuing.private_key(), passphrase.as_ref())?),
+        NewText::public(folder.at(CA_FILE), issuing.cert_pem()),
     ])?;
     let json = json!({
         "serial": issuing.serial_hex(),
@@ -398,26 +455,41 @@ fn renew(context: &Context, arguments: &Renew) -> Result<Answer, Failure> {
         ))
         .text(format!("What {before} issued stays valid; its files are in {}.", folder.at("former").display()))
         .text(in_the_clear_or_not(passphrase.as_ref()))
+        .text(format!(
+            "Nodes on other machines need {} and {} too.",
+            folder.at(CA_FILE).display(),
+            folder.at(CA_KEY_FILE).display()
+        ))
+        .and(&lists_too(context)?)
         .next("clearing certificate server   (a server certificate of the new one)");
     Ok(Answer::new(json, page))
 }
 
 impl Folder {
-    /// Puts copies of files away under the serial number of a certificate. Those that are not there are left out.
-    fn retire(&self, serial: &str, names: &[&str]) -> Result<(), Failure> {
-        let former = self.at("former");
+    /// Puts copies of files away under the serial number of a certificate. Those that are not there are left out, and so are those
+    /// that were put away before: a step that was broken off is said again.
+    fn retire(&self, serial: &str, certs: &[&str], keys: &[&str]) -> Result<(), Failure> {
+        let former = self.at(FORMER);
         let mut made = Made::new();
         made.folder(&former)?;
+        let place = |name: &str| former.join(format!("{serial}-{name}"));
         let mut copies = Vec::new();
-        for name in names {
-            let path = self.at(name);
-            let Ok(text) = fs::read_to_string(&path) else { continue };
-            let secret = name.ends_with(".key");
-            copies.push(NewText { path: former.join(format!("{serial}-{name}")), text, secret });
+        for name in certs.iter().filter(|name| is_there(&self.at(name))) {
+            copies.push(NewText::public(place(name), self.read(name)?));
         }
+        for name in keys {
+            copies.extend(self.key_text(name)?.map(|text| NewText::secret(place(name), text)));
+        }
+        copies.retain(|copy| !is_there(&copy.path));
         replace_all(&copies)?;
         made.keep();
         Ok(())
+    }
+
+    /// How many keys of authorities that were replaced lie here.
+    fn former_keys(&self) -> usize {
+        let names = fs::read_dir(self.at(FORMER)).into_iter().flatten().flatten();
+        names.filter(|file| file.path().extension().is_some_and(|extension| extension == "key")).count()
     }
 }
 
@@ -443,7 +515,7 @@ fn encrypt(context: &Context, arguments: &Encrypt) -> Result<Answer, Failure> {
         Failure::usage("no passphrase was given")
             .hint("type one at a terminal, or name it with --new-passphrase-file or --new-passphrase-command")
     })?;
-    replace_all(&[NewText { path: path.clone(), text: key.seal(&new)?, secret: true }])?;
+    replace_all(&[NewText::secret(path.clone(), key.seal(&new)?)])?;
     let json = json!({ "key_file": path, "was_encrypted": is_sealed(&text) });
     let page = Page::new().text(format!("Encrypted {}.", path.display()));
     let page = match arguments.which {
@@ -458,103 +530,167 @@ fn encrypt(context: &Context, arguments: &Encrypt) -> Result<Answer, Failure> {
 
 fn begin(context: &Context, folder: &Folder, new: &NewPassphraseFlags) -> Result<Answer, Failure> {
     let next = folder.next();
-    if is_there(&next.0) {
-        return Err(Failure::usage(format!("{} is there already: a replacement has begun", next.0.display()))
-            .hint("clearing authority replace switch goes on with it; remove the folder to give it up"));
-    }
     if is_there(&folder.at(PREVIOUS_ROOT_FILE)) {
         return Err(Failure::usage("the last replacement is not finished").hint("clearing authority replace finish"));
     }
-    let domain = Authority::domain_of(&folder.read(CA_FILE)?)?;
-    let passphrase = new.read(context.output, "next root")?;
-    let issuing = configured(&context.config()?.authority_passphrase())?;
-    let mut made = Made::new();
-    Authorities::make(&next.0, &domain, (passphrase.as_ref(), issuing.as_ref()), &mut made)?;
-    made.keep();
-    let files = trust(context, folder)?;
-    let json = json!({ "folder": next.0, "encrypted": passphrase.is_some(), "trusted_in": files });
+    let whole = [ROOT_FILE, CA_FILE, CA_KEY_FILE].iter().all(|name| is_there(&next.at(name)));
+    if !whole {
+        // What was broken off was trusted by nobody.
+        if is_there(&next.0) {
+            remove_folder(&next.0)?;
+        }
+        let domain = Authority::domain_of(&folder.read(CA_FILE)?)?;
+        let issuing = cover_of_the_next(context, folder)?;
+        let root = new.read(context.output, "next root")?;
+        let mut made = Made::new();
+        Authorities::make(&next.0, &domain, (root.as_ref(), issuing.as_ref()), &mut made)?;
+        made.keep();
+    }
+    let files = trust(context, &folder.trusted()?)?;
+    let where_is =
+        |cert, key| Ok::<_, Failure>(next.told("next", cert, Some(key))?.map_or("not here", |told| told.key));
+    let (root, issuing) = (where_is(ROOT_FILE, ROOT_KEY_FILE)?, where_is(CA_FILE, CA_KEY_FILE)?);
+    let json = json!({ "folder": next.0, "root_key": root, "issuing_key": issuing, "trusted_in": files });
     let mut page = Page::new()
-        .text(format!("Made the next root and its authority in {}.", next.0.display()))
+        .text(format!("The next root and its authority are in {}.", next.0.display()))
         .text(format!("Both roots are trusted by {}.", listed(&files)));
-    if passphrase.is_none() {
+    if root == "in the clear" {
         page = page.text(root_in_the_clear(&next.at(ROOT_KEY_FILE)));
     }
     let page = page
-        .text("1. Send SIGHUP to every node: it takes certificates of both then.")
-        .text("2. Give every partner the new ca.pem, and let it use that before you go on.")
-        .next("clearing authority replace switch");
+        .text(format!("The key of its issuing authority: {issuing}."))
+        .text("1. Copy what is trusted to every node, and send SIGHUP to each: it takes certificates of both then.")
+        .text(
+            "2. Let every partner renew, or give it the new ca.pem, before you go on. Open invites are of the old root: make them anew \
+             after the switch.",
+        )
+        .next("clearing authority replace switch   (or abandon, as long as nobody has a certificate of the next one)");
     Ok(Answer::new(json, page))
 }
 
-fn switch(context: &Context, folder: &Folder) -> Result<Answer, Failure> {
+fn remove_folder(folder: &Path) -> Result<(), Failure> {
+    fs::remove_dir_all(folder).map_err(|error| Failure::file("cannot remove", folder, &error))
+}
+
+/// Gives a replacement up that has begun: the next root is trusted no more.
+fn abandon(context: &Context, folder: &Folder) -> Result<Answer, Failure> {
     let next = folder.next();
+    if is_there(&folder.at(PREVIOUS_ROOT_FILE)) {
+        return Err(Failure::usage("the next root has begun to take over").hint("clearing authority replace switch"));
+    }
     if !is_there(&next.0) {
         return Err(Failure::usage("no replacement has begun").hint("clearing authority replace begin"));
     }
-    let next_root = next.read(ROOT_FILE)?;
-    // An authority that is alone is its own root.
-    let own = if is_there(&folder.at(ROOT_FILE)) { ROOT_FILE } else { CA_FILE };
-    let old_root = folder.read(own)?;
-    let old = Authority::serial_of(&old_root)?;
-    folder.retire(&old, &[ROOT_FILE, ROOT_KEY_FILE, CA_FILE, CA_KEY_FILE])?;
-    let mut files = vec![NewText { path: folder.at(PREVIOUS_ROOT_FILE), text: old_root, secret: false }];
-    for (name, secret) in [(ROOT_KEY_FILE, true), (ROOT_FILE, false), (CA_KEY_FILE, true), (CA_FILE, false)] {
-        // The next root's key may be away by now.
-        match fs::read_to_string(next.at(name)) {
-            Ok(text) => files.push(NewText { path: folder.at(name), text, secret }),
-            Err(_) if name == ROOT_KEY_FILE => {}
-            Err(error) => return Err(Failure::file("cannot read", &next.at(name), &error)),
-        }
+    let files = trust(context, &folder.trusted_with(&[])?)?;
+    remove_folder(&next.0)?;
+    let page = Page::new()
+        .text(format!("The next root is gone, and not trusted any more by {}.", listed(&files)))
+        .next("copy what is trusted to every node, and send SIGHUP to each");
+    Ok(Answer::new(json!({ "trusted_in": files }), page))
+}
+
+/// Each part can be done again: what was broken off goes on when the step is said once more.
+fn switch(context: &Context, folder: &Folder) -> Result<Answer, Failure> {
+    let next = folder.next();
+    if is_there(&next.0) {
+        take_over(folder, &next)?;
+    } else if !is_there(&folder.at(PREVIOUS_ROOT_FILE)) {
+        return Err(Failure::usage("no replacement has begun").hint("clearing authority replace begin"));
     }
-    replace_all(&files)?;
-    if is_there(&folder.at(ROOT_KEY_FILE)) && !is_there(&next.at(ROOT_KEY_FILE)) {
-        // That of the old root is in `former`.
-        fs::remove_file(folder.at(ROOT_KEY_FILE))
-            .map_err(|error| Failure::file("cannot remove", &folder.at(ROOT_KEY_FILE), &error))?;
-    }
-    fs::remove_dir_all(&next.0).map_err(|error| Failure::file("cannot remove", &next.0, &error))?;
-    let trusted_in = trust(context, folder)?;
+    let trusted_in = trust(context, &folder.trusted()?)?;
     let issuing = folder.issuing(context, &PassphraseFlags::default())?;
     let server = server_certificate::replace(context, &issuing, &[], None)?;
-    let root = Authority::serial_of(&next_root)?;
+    if is_there(&next.0) {
+        remove_folder(&next.0)?;
+    }
+    let old = Authority::serial_of(&folder.read(PREVIOUS_ROOT_FILE)?)?;
+    let root = Authority::serial_of(&folder.read(ROOT_FILE)?)?;
     let json = json!({ "root": root, "previous_root": old, "trusted_in": trusted_in, "server": server.json });
     let page = Page::new()
         .text(format!("The root {root} and its authority have taken over from {old}, which is still trusted."))
         .and(&server.page)
-        .text("1. Send SIGHUP to every node.")
-        .text("2. Renew every certificate that the old one issued: the partners', the operator's, the auditors'.")
+        .and(&lists_too(context)?)
+        .text(format!(
+            "1. Copy {}, {}, what is trusted and the server certificate to every node, and send SIGHUP to each.",
+            folder.at(CA_FILE).display(),
+            folder.at(CA_KEY_FILE).display()
+        ))
+        .text(
+            "2. Renew every certificate that the old one issued: the partners', the operator's, the auditors'. Make open invites anew.",
+        )
         .next("clearing authority replace finish   (when nobody uses one of the old root any more)");
     Ok(Answer::new(json, page))
 }
 
+/// Puts the next root and its authority in the place of the present ones. The root's certificate comes last: until then the present
+/// root is known as such.
+fn take_over(folder: &Folder, next: &Folder) -> Result<(), Failure> {
+    let next_root = next.read(ROOT_FILE)?;
+    if !is_there(&folder.at(PREVIOUS_ROOT_FILE)) {
+        let old_root = folder.read(folder.own_root())?;
+        let old = Authority::serial_of(&old_root)?;
+        folder.retire(&old, &[ROOT_FILE, CA_FILE], &[ROOT_KEY_FILE, CA_KEY_FILE])?;
+        replace_all(&[NewText::public(folder.at(PREVIOUS_ROOT_FILE), old_root)])?;
+    }
+    let mut files = Vec::new();
+    match next.key_text(ROOT_KEY_FILE)? {
+        Some(text) => files.push(NewText::secret(folder.at(ROOT_KEY_FILE), text)),
+        // It may be away by now; that of the old root is in `former`.
+        None if is_there(&folder.at(ROOT_KEY_FILE)) => fs::remove_file(folder.at(ROOT_KEY_FILE))
+            .map_err(|error| Failure::file("cannot remove", &folder.at(ROOT_KEY_FILE), &error))?,
+        None => {}
+    }
+    let gone = || Failure::usage(format!("{} is not there", next.at(CA_KEY_FILE).display())).hint(HINT);
+    files.push(NewText::secret(folder.at(CA_KEY_FILE), next.key_text(CA_KEY_FILE)?.ok_or_else(gone)?));
+    files.push(NewText::public(folder.at(CA_FILE), next.read(CA_FILE)?));
+    files.push(NewText::public(folder.at(ROOT_FILE), next_root));
+    replace_all(&files)
+}
+
 fn finish(context: &Context, folder: &Folder, yes: bool) -> Result<Answer, Failure> {
     let previous = folder.at(PREVIOUS_ROOT_FILE);
-    if !is_there(&previous) {
-        return Err(Failure::usage("no root is being replaced").hint("clearing authority replace begin"));
+    let is_last = is_there(&previous);
+    if is_last && is_there(&folder.next().0) {
+        return Err(Failure::usage("the next root has not taken over whole").hint("clearing authority replace switch"));
     }
-    let old = Authority::serial_of(&folder.read(PREVIOUS_ROOT_FILE)?)?;
-    let root = folder.read(ROOT_FILE)?;
-    server_certificate::check_all_of(context, &root)?;
-    confirmed(yes, context.output, &format!("ends the trust in the root {old}: its certificates open no connection"))?;
-    fs::remove_file(&previous).map_err(|error| Failure::file("cannot remove", &previous, &error))?;
-    let files = trust(context, folder)?;
+    let trusted = folder.trusted_with(&[])?;
+    // One that was broken off may have left the old root trusted.
+    if !is_last && (is_there(&folder.next().0) || is_written(context, &trusted)?) {
+        return Err(Failure::usage("no root is being replaced").hint("clearing authority replace begin, then switch"));
+    }
+    let old = if is_last { Some(Authority::serial_of(&folder.read(PREVIOUS_ROOT_FILE)?)?) } else { None };
+    server_certificate::check_all_of(context, &trusted)?;
+    let root = old.as_deref().unwrap_or("that was replaced");
+    confirmed(yes, context.output, &format!("ends the trust in the root {root}: its certificates open no connection"))?;
+    let files = trust(context, &trusted)?;
+    if is_last {
+        fs::remove_file(&previous).map_err(|error| Failure::file("cannot remove", &previous, &error))?;
+    }
     let json = json!({ "previous_root": old, "trusted_in": files });
     let page = Page::new()
-        .text(format!("The root {old} is not trusted any more by {}.", listed(&files)))
-        .next("send SIGHUP to every node, and give the partners the new ca.pem");
+        .text(format!("The root {root} is not trusted any more by {}.", listed(&files)))
+        .next("copy what is trusted to every node, send SIGHUP to each, and give the partners the new ca.pem");
     Ok(Answer::new(json, page))
 }
 
-/// Writes what is trusted to the files that the configuration names for the house and for the operator's commands, and tells
-/// which these are.
-fn trust(context: &Context, folder: &Folder) -> Result<Vec<PathBuf>, Failure> {
+/// The files in which the configuration says who is trusted: by the house, and by the operator's commands.
+fn trusting(context: &Context) -> Result<Vec<PathBuf>, Failure> {
     let config = context.config()?;
     let mut paths: Vec<PathBuf> = config.server().ok().map(|settings| settings.ca).into_iter().collect();
     paths.extend(config.client().ok().map(|settings| settings.ca));
     paths.dedup();
-    let text = folder.trusted()?;
-    let files = paths.iter().map(|path| NewText { path: path.clone(), text: text.clone(), secret: false });
-    replace_all(&files.collect::<Vec<_>>())?;
+    Ok(paths)
+}
+
+/// Whether all of them say this.
+fn is_written(context: &Context, trusted: &str) -> Result<bool, Failure> {
+    Ok(trusting(context)?.iter().all(|path| fs::read_to_string(path).is_ok_and(|text| text == trusted)))
+}
+
+/// Writes what is trusted to these files, and tells which they are.
+fn trust(context: &Context, trusted: &str) -> Result<Vec<PathBuf>, Failure> {
+    let paths = trusting(context)?;
+    replace_all(&paths.iter().map(|path| NewText::public(path.clone(), trusted)).collect::<Vec<_>>())?;
     Ok(paths)
 }
 

@@ -1,7 +1,7 @@
 //! `clearing certificate`: who may connect, and ending that; and `clearing partner lock`, for a brand whose keys are stolen.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use clearing::clock::Clock;
@@ -406,6 +406,8 @@ pub async fn lock(context: &Context, arguments: Lock) -> Result<Answer, Failure>
         failure.hint(format!("its keys are revoked; `clearing partner state {partner} suspended` does the rest"))
     })?;
     let holds = open_holds(&session, &partner).await?;
+    let own_authority = context.config()?.server().ok().and_then(|settings| settings.partner_authorities);
+    let own_authority = own_authority.map(|folder| folder.join(format!("{partner}.pem"))).filter(|path| path.exists());
     let json = json!({
         "partner": partner,
         "revoked": revoked.revoked_serials,
@@ -413,6 +415,7 @@ pub async fn lock(context: &Context, arguments: Lock) -> Result<Answer, Failure>
         "previous_state": set.previous_state.as_str(),
         "state": set.state.as_str(),
         "open_holds": holds.iter().map(hold_to_json).collect::<Vec<_>>(),
+        "own_authority": own_authority,
         "replayed": revoked.written.replayed,
     });
     let page = Page::new()
@@ -422,10 +425,20 @@ pub async fn lock(context: &Context, arguments: Lock) -> Result<Answer, Failure>
         .text(format!("  state                  {}, it was {}", set.state, set.previous_state))
         .and(&holds_page(&holds, &session.zone))
         .text("Certificates that were made by hand before are refused as well, whatever their numbers.")
+        .and(&own_authority_page(own_authority.as_deref(), &partner))
         .next(format!("clearing entry find --partner {partner}   (what was done in its name)"))
         .next(format!("clearing partner invite {partner}   (once its machines are clean: a new key)"))
         .next(format!("clearing partner state {partner} active"));
     Ok(Answer::new(json, page))
+}
+
+/// What is said of a brand's own authority, which can go on making certificates.
+fn own_authority_page(own: Option<&Path>, partner: &str) -> Page {
+    let Some(path) = own else { return Page::new() };
+    Page::new().text(format!(
+        "! {} still vouches for it: if its key may be stolen, clearing partner authority {partner} --remove, and SIGHUP to every node.",
+        path.display()
+    ))
 }
 
 async fn valid(session: &Session, holder: &Holder) -> Result<Vec<Credential>, Failure> {

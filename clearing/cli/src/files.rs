@@ -7,6 +7,7 @@ use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
+use zeroize::Zeroizing;
 
 use crate::failure::Failure;
 
@@ -113,13 +114,24 @@ pub fn write(path: &Path, text: &str, force: bool) -> Result<(), Failure> {
     Ok(())
 }
 
-/// A file that takes the place of one that may be there.
-#[derive(Debug)]
+/// A file that takes the place of one that may be there. It does not print: its text may be a secret.
 pub struct NewText {
     pub path: PathBuf,
-    pub text: String,
+    pub text: Zeroizing<String>,
     /// It is its owner's alone.
     pub secret: bool,
+}
+
+impl NewText {
+    /// What everybody may read.
+    pub fn public(path: PathBuf, text: impl Into<String>) -> Self {
+        Self { path, text: Zeroizing::new(text.into()), secret: false }
+    }
+
+    /// Its owner's alone.
+    pub fn secret(path: PathBuf, text: impl Into<Zeroizing<String>>) -> Self {
+        Self { path, text: text.into(), secret: true }
+    }
 }
 
 /// Puts files in the place of those that are there. All are whole on the disk before the first gets its name, so what is left to

@@ -43,8 +43,11 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<Answer, Failure> 
         Failure::usage(format!("{:?}: {error}", arguments.partner))
             .hint("name a partner by its id: clearing partner list")
     })?;
+    if partner.is_operator() {
+        return Err(Failure::usage("the operator's people have certificates of the coalition").hint("name a brand"));
+    }
     let path = folder.join(format!("{partner}.pem"));
-    let next = "send SIGHUP to every node: it takes effect for connections that begin from then on";
+    let next = "copy the folder to every node and send SIGHUP: who comes by an authority that is gone is out then";
     let Some(cert) = &arguments.cert else {
         if !is_there(&path) {
             return Err(Failure::usage(format!(
@@ -62,7 +65,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<Answer, Failure> 
     let read = check_authority(&text).map_err(|error| of_tls(&cert.display().to_string(), &error))?;
     let mut made = Made::new();
     made.folder(&folder)?;
-    replace_all(&[NewText { path: path.clone(), text, secret: false }])?;
+    replace_all(&[NewText::public(path.clone(), text)])?;
     made.keep();
     let json = json!({
         "partner": partner.to_string(),

@@ -1,7 +1,11 @@
 //! Passphrases of authorities' keys: from a file, from a command, or typed by somebody who is not shown what they type.
 
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
 use clap::Args;
 use clearing::config::PassphraseSettings;
@@ -60,7 +64,7 @@ impl<'a> Source<'a> {
     fn read(&self, output: Output, question: &str) -> Result<Option<Passphrase>, Failure> {
         match self {
             Self::Asked if output.is_dialogue() => Ok(Passphrase::new(output.ask_hidden(question))),
-            Self::File(_) | Self::Command(_) | Self::Asked => self.read_unasked(),
+            Self::File(_) | Self::Command(_) | Self::Asked => self.read_unasked(Stdio::inherit()),
         }
     }
 
@@ -68,13 +72,13 @@ impl<'a> Source<'a> {
     ///
     /// # Errors
     /// See [`Self::read`].
-    fn read_unasked(&self) -> Result<Option<Passphrase>, Failure> {
+    fn read_unasked(&self, stdin: Stdio) -> Result<Option<Passphrase>, Failure> {
         let text = match self {
             Self::File(path) => read_private(path).map_err(|error| match error {
                 SecretError::Unreadable { .. } => Failure::usage(&error).hint("name a file that is there"),
                 SecretError::Wide { .. } => too_wide("", &error, path),
             })?,
-            Self::Command(command) => said_by(command)?,
+            Self::Command(command) => said_by(command, stdin)?,
             Self::Asked => return Ok(None),
         };
         let first = Zeroizing::new(text.lines().next().unwrap_or_default().to_owned());
@@ -106,7 +110,7 @@ impl PassphraseFlags {
 /// # Errors
 /// A file that cannot be read or is not its owner's alone, a command that fails, an empty line.
 pub fn configured(settings: &PassphraseSettings) -> Result<Option<Passphrase>, Failure> {
-    Source::of(settings.file.as_deref(), settings.command.as_deref()).read_unasked()
+    Source::of(settings.file.as_deref(), settings.command.as_deref()).read_unasked(Stdio::null())
 }
 
 impl NewPassphraseFlags {
@@ -133,17 +137,33 @@ pub fn chosen(source: Source<'_>, output: Output, whose: &str) -> Result<Option<
     Ok(Some(first))
 }
 
-/// What a command of a shell prints. What it has to ask or to say goes to the terminal.
-fn said_by(command: &str) -> Result<Zeroizing<String>, Failure> {
+/// How long a command may take that is to tell a passphrase: whoever waits for it hears nothing else.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What a command of a shell prints. What it has to say besides goes to the terminal. The command itself may be a secret, and is not
+/// told.
+fn said_by(command: &str, stdin: Stdio) -> Result<Zeroizing<String>, Failure> {
     let failed = |why: String| {
         Failure::usage(format!("the command for the passphrase failed: {why}"))
-            .hint(format!("try it by itself: sh -c '{command}'"))
+            .hint("type it in a shell of this user: its first line is to be the passphrase")
     };
-    let run = Command::new("sh").arg("-c").arg(command).stdin(Stdio::inherit()).stderr(Stdio::inherit()).output();
-    let output = run.map_err(|error| failed(error.to_string()))?;
-    let said = Zeroizing::new(output.stdout);
-    if !output.status.success() {
-        return Err(failed(output.status.to_string()));
+    let run = Command::new("sh").arg("-c").arg(command).stdin(stdin).stdout(Stdio::piped()).spawn();
+    let mut child = run.map_err(|error| failed(error.to_string()))?;
+    let mut stdout = child.stdout.take().expect("it is piped");
+    let (tell, told) = mpsc::channel();
+    thread::spawn(move || {
+        let mut said = Zeroizing::new(Vec::new());
+        let read = stdout.read_to_end(&mut said).map(|_| said);
+        // Nobody waits any more if it took too long.
+        let _ = tell.send(read);
+    });
+    let Ok(said) = told.recv_timeout(PATIENCE) else {
+        let _ = child.kill().and_then(|()| child.wait());
+        return Err(failed(format!("it did not end within {} seconds", PATIENCE.as_secs())));
+    };
+    let (said, status) = said.and_then(|said| Ok((said, child.wait()?))).map_err(|error| failed(error.to_string()))?;
+    if !status.success() {
+        return Err(failed(status.to_string()));
     }
     let text = std::str::from_utf8(&said).map_err(|_| failed("what it printed is not UTF-8".to_owned()))?;
     Ok(Zeroizing::new(text.to_owned()))

@@ -3,13 +3,15 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use clearing::config::ClientSettings;
+use clearing::tls::credentials::check_key;
 use clearing_certs::{PrivateKey, SecretError, read_private, write_private_new};
 use serde_json::json;
 
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::files::{NewText, is_there, replace_all};
-use crate::material::{secret, too_wide};
+use crate::material::too_wide;
 use crate::output::{Answer, Page};
 use crate::session::{Session, moment};
 
@@ -18,16 +20,22 @@ use crate::session::{Session, moment};
 /// If the answer of the house is lost the same command is said again: the next key is kept beside the one in use until then, and
 /// for it the house gives the same certificate.
 pub async fn run(context: &Context) -> Result<Answer, Failure> {
-    let settings = context.config()?.client()?;
+    let config = context.config()?;
+    let settings = config.client()?;
+    let trusted_by_house = config.server().ok().map(|house| house.ca);
+    take_up(&next_to(&settings.key), &settings)?;
     let session = Session::with(context, &settings).await?;
     let next = next_to(&settings.key);
-    let key = next_key(&next, &settings.key)?;
+    let key = next_key(&next)?;
     let issued = session.client.renew_certificate(&key.signing_request()?).await?;
-    replace_all(&[
-        NewText { path: settings.key.clone(), text: key.expose_pem().to_owned(), secret: true },
-        NewText { path: settings.cert.clone(), text: issued.certificate_pem, secret: false },
-        NewText { path: settings.ca.clone(), text: issued.ca_pem, secret: false },
-    ])?;
+    // The key comes last: until then it is found beside the one in use.
+    let mut files = vec![NewText::public(settings.cert.clone(), issued.certificate_pem)];
+    // Whom the house trusts is not for the house to write, which may not have read it yet.
+    if trusted_by_house.as_ref() != Some(&settings.ca) {
+        files.push(NewText::public(settings.ca.clone(), issued.ca_pem));
+    }
+    files.push(NewText::secret(settings.key.clone(), key.expose_pem().to_owned()));
+    replace_all(&files)?;
     fs::remove_file(&next).map_err(|error| Failure::file("cannot remove", &next, &error))?;
     let holder = issued.holder.to_string();
     let json = json!({
@@ -51,6 +59,16 @@ pub async fn run(context: &Context) -> Result<Answer, Failure> {
     Ok(Answer::new(json, page))
 }
 
+/// Goes on where a renewal was broken off: if the certificate is that of the next key, that one is in use.
+fn take_up(next: &Path, settings: &ClientSettings) -> Result<(), Failure> {
+    let (Ok(key), Ok(cert)) = (read_private(next), fs::read_to_string(&settings.cert)) else { return Ok(()) };
+    if check_key("client certificate", &cert, &key).is_err() {
+        return Ok(());
+    }
+    replace_all(&[NewText::secret(settings.key.clone(), key)])?;
+    fs::remove_file(next).map_err(|error| Failure::file("cannot remove", next, &error))
+}
+
 /// The file of the next key, beside that of the one in use.
 fn next_to(key: &Path) -> PathBuf {
     let name = key.file_name().unwrap_or_default().to_string_lossy();
@@ -58,17 +76,13 @@ fn next_to(key: &Path) -> PathBuf {
 }
 
 /// The next key: the one that was kept when the command was broken off, or a new one.
-fn next_key(path: &Path, in_use: &Path) -> Result<PrivateKey, Failure> {
+fn next_key(path: &Path) -> Result<PrivateKey, Failure> {
     if is_there(path) {
         let kept = read_private(path).map_err(|error| match error {
             SecretError::Unreadable { .. } => Failure::usage(&error).hint("remove it: a new one is made then"),
             SecretError::Wide { .. } => too_wide("", &error, path),
         })?;
-        // It may have been put in its place, and not been removed here any more.
-        if *kept != *secret("client.key", in_use)? {
-            return Ok(PrivateKey::open(&kept, None)?);
-        }
-        fs::remove_file(path).map_err(|error| Failure::file("cannot remove", path, &error))?;
+        return Ok(PrivateKey::open(&kept, None)?);
     }
     let key = PrivateKey::generate()?;
     write_private_new(path, key.expose_pem()).map_err(|error| Failure::file("cannot write", path, &error))?;

@@ -223,12 +223,13 @@ fn reload(running: &RunningServer, context: &Context, begun_with: &BTreeMap<&'st
         (Some(path), Some(pem)) => format!("{}: {} revoked", path.display(), count_revoked(pem).unwrap_or_default()),
         _ => "none is configured".to_owned(),
     };
-    let issuing = match (&settings.enrolment, &issuing) {
-        // One that was not configured at the start issues nothing before the next.
-        (Some(enrolment), Some(pem)) if running.enrolment_addr().is_some() => {
-            format!("{}: {}", enrolment.authority_cert.display(), serials(pem))
+    let issuing = match (&settings.enrolment, &issuing, running.enrolment_addr()) {
+        (Some(enrolment), Some(pem), Some(_)) => format!("{}: {}", enrolment.authority_cert.display(), serials(pem)),
+        // Whether a house issues is decided at its start.
+        (_, _, Some(_)) => {
+            "none is configured now: the one of before goes on until the house is started again".to_owned()
         }
-        _ => "none: the house issues no certificates".to_owned(),
+        (_, _, None) => "the house issues no certificates".to_owned(),
     };
     let partners = match &settings.partner_authorities {
         Some(path) => format!("{}: {}", path.display(), listed(material.partner_ca_pems.keys())),

@@ -69,8 +69,8 @@ pub fn replace(
     let ca = public("tls.ca", &settings.ca)?;
     check_server(&ca, &issued.cert_pem, None).map_err(|error| of_tls("the new server certificate, tls.ca", &error))?;
     replace_all(&[
-        NewText { path: settings.key.clone(), text: key.expose_pem().to_owned(), secret: true },
-        NewText { path: settings.cert.clone(), text: issued.cert_pem.clone(), secret: false },
+        NewText::secret(settings.key.clone(), key.expose_pem().to_owned()),
+        NewText::public(settings.cert.clone(), issued.cert_pem.clone()),
     ])?;
     let names = names_of(&issued.cert_pem)?;
     let json = json!({

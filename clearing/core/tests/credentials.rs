@@ -125,6 +125,23 @@ fn what_has_ended_is_renewed_for_thirty_days_and_no_longer_and_only_if_the_house
     play.assert_sound();
 }
 
+/// A partner's own authority chooses its serial numbers: one may be that of another's credential.
+#[test]
+fn a_serial_number_of_anothers_credential_neither_renews_it_nor_joins_its_line() {
+    let mut play = brands(Funding::AtIssue);
+    let invite = invite(&mut play, "A", 0..1, None)[0];
+    enroll(&mut play, invite, 1, 1);
+    let holder = Holder::partner(id("B"));
+    for ended in [false, true] {
+        let shown = Badge { serial: serial(1), holder, scopes: Scopes::WHOLE, begins: play.now, now: play.now };
+        let made = made(&play, 2, 2, 90);
+        let renew = Renew { renews: serial(1), holder, ended, made };
+        assert_eq!(told(&own(&mut play, renew.into(), Some(shown)).unwrap()), Enrolment::UnknownCredential);
+    }
+    assert_eq!(play.book.credentials.len(), 1);
+    play.assert_sound();
+}
+
 /// Every node keeps what is revoked, and reads it for every batch.
 #[test]
 fn what_is_revoked_is_forgotten_once_it_has_ended() {

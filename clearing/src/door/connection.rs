@@ -25,6 +25,8 @@ pub struct Held {
     /// Its first moment, and its last second.
     pub begins: Timestamp,
     pub ends: Timestamp,
+    /// An authority of the partner's own vouches for it, and not the coalition's.
+    pub by_own_authority: bool,
 }
 
 /// An open connection, as the calls on it and its guard share it.
@@ -93,7 +95,7 @@ impl Connection {
 
     /// Why it is not to stay open, if it is not: its certificate was revoked, or has ended.
     pub(super) fn is_over(&self, revoked: Option<&Revoked>, now: Timestamp) -> Option<&'static str> {
-        let Held { serial, holder, begins, ends } = *self.held()?;
+        let Held { serial, holder, begins, ends, by_own_authority: _ } = *self.held()?;
         if revoked.is_some_and(|revoked| revoked.of(serial, holder, begins).is_some()) {
             return Some("its certificate was revoked");
         }

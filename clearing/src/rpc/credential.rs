@@ -17,6 +17,7 @@ use crate::clock;
 use crate::rpc::auth::{Asker, Caller};
 use crate::rpc::convert::{self, View, from_timestamp};
 use crate::rpc::enrolment::check_csr;
+use crate::rpc::errors::Fault;
 use crate::rpc::written::{accepted, from_written, or_proposed};
 use crate::rpc::{Context, auth, bounds, errors, page_size};
 use crate::store::CredentialsPart;
@@ -198,6 +199,11 @@ impl CredentialService for Service {
         let issuer = self.0.issuer()?;
         let v1::RenewCertificateRequest { csr } = request.into_inner();
         check_csr(&csr)?;
+        if self.0.is_by_own_authority() {
+            let message = "an authority of the partner's own issued this certificate, and renews it; ask the operator for an invite to \
+                           have one of the house";
+            return Err(errors::broken(Fault::CredentialUnknown, message, None));
+        }
         let badge = self.0.badge()?;
         let (renews, holder) = (badge.serial, badge.holder);
         let made = || {

@@ -88,7 +88,7 @@ impl EnrolmentService for Service {
         if identity.domain != issuer.domain() {
             return Err(unknown());
         }
-        let Held { serial, holder, begins, ends: _ } =
+        let Held { serial, holder, begins, .. } =
             tls::held(&identity).map_err(|problem| errors::invalid("certificate", problem))?;
         // An authority that was replaced issued it, and the house remembers.
         if !vouched && self.context.issued(serial).await?.as_ref() != Some(&certificate) {

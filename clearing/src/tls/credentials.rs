@@ -119,19 +119,30 @@ fn address(bytes: &[u8]) -> Option<IpAddr> {
 /// # Errors
 /// [`TlsError::NoAuthority`], or a text that cannot be used.
 pub fn check_authority(pem: &str) -> Result<Certificate, TlsError> {
-    const WHAT: &str = "authority certificate";
-    let all: Vec<CertificateDer<'static>> = read_all(WHAT, pem)?;
-    let first = all.first().expect("a text without one was refused");
-    let malformed = |why: String| TlsError::Malformed { what: WHAT, why };
-    let (_, read) = X509Certificate::from_der(first).map_err(|error| malformed(error.to_string()))?;
+    let all: Vec<CertificateDer<'static>> = read_all(AUTHORITY, pem)?;
+    // What the handshake will make of it.
+    ClientVerifier::new(all.clone(), &[], &Arc::new(provider()))?;
+    let mut first = None;
+    for one in &all {
+        end_of_authority(one)?;
+        let certificate = Certificate::of(AUTHORITY, one)?;
+        certificate.judge(Clock::system().now())?;
+        first.get_or_insert(certificate);
+    }
+    Ok(first.expect("a text without one was refused"))
+}
+
+const AUTHORITY: &str = "authority certificate";
+
+/// The last second of an authority's certificate.
+pub(super) fn end_of_authority(der: &CertificateDer<'_>) -> Result<UnixTime, TlsError> {
+    let malformed = |why: String| TlsError::Malformed { what: AUTHORITY, why };
+    let (_, read) = X509Certificate::from_der(der).map_err(|error| malformed(error.to_string()))?;
     if !read.is_ca() {
         return Err(TlsError::NoAuthority);
     }
-    // What the handshake will make of it.
-    ClientVerifier::new(all.clone(), &[], &Arc::new(provider()))?;
-    let certificate = Certificate::of(WHAT, first)?;
-    certificate.judge(Clock::system().now())?;
-    Ok(certificate)
+    let seconds = u64::try_from(read.validity().not_after.timestamp()).unwrap_or_default();
+    Ok(UnixTime::since_unix_epoch(Duration::from_secs(seconds)))
 }
 
 /// Whether a private key is that of a certificate.

@@ -1,14 +1,15 @@
 //! What the house shows and whom it trusts is replaced while it works: no call of a good partner fails, and who was revoked is
 //! refused.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use clearing::tls::TlsMaterial;
-use clearing_certs::{Authority, Kind, Revoked, Validity};
+use clearing_certs::{Authority, Kind, PrivateKey, Revoked, Validity};
 use clearing_play::{BACKENDS, TestHouse};
-use partner_sdk::{Client, Issue, Retries};
+use partner_sdk::{Client, CreateInvites, Error, Issue, Retries, RevokeCredentials};
 use tokio::task::JoinSet;
 
 /// How often each of what is shown, trusted and revoked is replaced.
@@ -97,6 +98,54 @@ async fn certificates_authorities_and_lists_are_replaced_under_load_and_no_call_
         }
         drop(before);
         Arc::into_inner(test).expect("the callers have ended").end().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[allow(clippy::disallowed_methods, reason = "certificates are checked against the machine's clock")]
+async fn a_partners_own_authority_lets_it_in_and_gives_it_no_word_on_certificates_until_it_is_taken_away() {
+    for backend in BACKENDS {
+        let (test, _) = TestHouse::of_s01(backend, |_| ()).await;
+        let now = jiff::Timestamp::now();
+        let hour = jiff::SignedDuration::from_hours(1);
+        let validity = Validity { not_before: now - hour, not_after: now + hour };
+        let own = Authority::generate(test.identities.authority().domain(), validity).unwrap();
+        let with = |pem: &str| TlsMaterial {
+            partner_ca_pems: BTreeMap::from([("A".to_owned(), pem.to_owned())]),
+            ..test.identities.server()
+        };
+        let ca = test.identities.authority().cert_pem().to_owned();
+        let (endpoint, ca) = (&test.endpoint(), &ca);
+        let connect = async |id: &str| {
+            let (issued, key) = own.issue_client(Kind::Partner, id, validity).unwrap();
+            let builder = Client::builder(endpoint).ca_pem(ca.clone()).identity_pem(issued.cert_pem, key.expose_pem());
+            builder.deadline(Duration::from_secs(30)).retries(Retries::none()).connect().await
+        };
+        assert!(refused(connect("A").await).await, "{backend:?}: before it was registered");
+        test.server.reload(&with(own.cert_pem()), None).unwrap();
+        let a = connect("A").await.unwrap();
+        a.issue(Issue::to("card", "A").points(1)).await.unwrap().accepted().unwrap();
+        assert!(refused(connect("B").await).await, "{backend:?}: it names another");
+
+        // It renews its certificates itself, and ends none: a serial number of its own choice may be anybody's.
+        let csr = PrivateKey::generate().unwrap().signing_request().unwrap();
+        let unknown = a.renew_certificate(&csr).await.unwrap_err();
+        assert!(matches!(&unknown, Error::Refused(why) if why.reason.as_str() == "CREDENTIAL_UNKNOWN"), "{unknown:?}");
+        let denied = a.revoke_credentials(RevokeCredentials::serials(["11"], "stolen")).await;
+        assert!(matches!(denied, Err(Error::PermissionDenied { .. })), "{denied:?}");
+        let denied = a.create_invites(CreateInvites::new([&a.new_invite()])).await;
+        assert!(matches!(denied, Err(Error::PermissionDenied { .. })), "{denied:?}");
+
+        // Other certificates of the house and of the same authority close nothing; without it the open connection ends as well.
+        test.server.reload(&with(own.cert_pem()), None).unwrap();
+        a.server_info().await.unwrap();
+        test.server.reload(&test.identities.server(), None).unwrap();
+        let begun = std::time::Instant::now();
+        while a.server_info().await.is_ok() {
+            assert!(begun.elapsed() < Duration::from_secs(30), "{backend:?}: the connection is open still");
+        }
+        assert!(refused(connect("A").await).await, "{backend:?}: after it was taken away");
+        test.end().await;
     }
 }
 

@@ -380,7 +380,10 @@ impl Operation for Renew {
 
     fn decide(&self, book: &Book, ask: &Ask<'_>, _: &Admitted) -> Result<Decision, Rejection> {
         let Self { renews, holder, ended, made } = self.clone();
-        let known = book.credentials.get(&renews).filter(|known| known.holder == holder);
+        let known = book.credentials.get(&renews);
+        if known.is_some_and(|known| known.holder != holder) {
+            return Ok(told(Enrolment::UnknownCredential));
+        }
         if ended {
             let Some(known) = known else { return Ok(told(Enrolment::UnknownCredential)) };
             if known.ends.plus_days(RENEWED_FOR_DAYS) < ask.machine() {
@@ -479,7 +482,8 @@ impl Book {
         let by_hand = lines.iter().filter(|line| !self.credentials.contains_key(line));
         let by_hand = by_hand.filter(|line| !self.house.revoked.serials.contains_key(line));
         found.extend(by_hand.map(|line| (*line, Timestamp::NEVER)));
-        let of_lines = self.credentials.iter().filter(|(_, known)| lines.contains(&known.line));
+        let of_lines = self.credentials.iter();
+        let of_lines = of_lines.filter(|(_, known)| lines.contains(&known.line) && looks_after(ask, known.holder));
         let valid = of_lines.filter(|(serial, known)| self.is_valid(**serial, known, ask));
         found.extend(valid.map(|(serial, known)| (*serial, known.ends)));
         let made_with = |invite: &&Invite| invite.made_with.is_some_and(|serial| found.contains_key(&serial));
