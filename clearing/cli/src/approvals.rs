@@ -120,11 +120,10 @@ fn row(proposal: &Proposal, zone: &Zone) -> Vec<String> {
 
 async fn show(session: &Session, id: &str) -> Result<Answer, Failure> {
     let shown = session.operator().proposal(id).await?;
-    let page = page(&shown, &session.zone);
-    let page = match shown.proposal.state {
-        ProposalState::Open => page.next(format!("clearing approvals approve {id}")),
-        _ => page,
-    };
+    let mut page = page(&shown, &session.zone);
+    if shown.proposal.state == ProposalState::Open {
+        page = page.next(format!("clearing approvals approve {id}"));
+    }
     Ok(Answer::new(shown_to_json(&shown), page))
 }
 

@@ -131,10 +131,8 @@ impl Book {
         found: Option<&Hash>,
         now: Timestamp,
     ) -> Result<(), Rejection> {
-        match self.state_of(proposal, found, now) {
-            ProposalState::Open => Ok(()),
-            state => Err(not_open(id, state)),
-        }
+        let state = self.state_of(proposal, found, now);
+        if state == ProposalState::Open { Ok(()) } else { Err(not_open(id, state)) }
     }
 
     /// Who decides is neither who has asked nor whom it is about.
