@@ -5,12 +5,14 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 use clearing::clock::Clock;
+use clearing::coalition_file::FIRST_PERSON;
 use clearing::tls::TlsMaterial;
 use clearing_certs::{Authority, Kind, ServerAddress, Validity};
 use clearing_core::facts::coalition::{Calendar, Coalition, House, NoticeDays, Recovery};
 use clearing_core::facts::credential::Revoked;
 use clearing_core::facts::limits::Limits;
 use clearing_core::facts::partner::{Partner, PartnerState};
+use clearing_core::facts::person::People;
 use clearing_core::facts::terms::{Breakage, ExpiryPolicy, FeeBearer, Funding, Terms};
 use clearing_core::units::{Money, PartnerId, Rate, Timestamp};
 use jiff::ToSpan as _;
@@ -71,6 +73,8 @@ pub fn house(now: Timestamp) -> House {
         key_retention_days: 400,
         business_time_age_days: 30,
         notice_days: NoticeDays::default(),
+        proposal_days: 7,
+        account_change_days: 3,
     };
     let partners = (0..PARTNERS + WALLET_ISSUERS).map(|at| {
         let at_redemption = at >= PARTNERS && (at - PARTNERS) % 2 == 1;
@@ -84,7 +88,8 @@ pub fn house(now: Timestamp) -> House {
     });
     let partners: BTreeMap<PartnerId, Partner> = partners.collect();
     let calendar = Calendar { cut_offs: Vec::new(), time_zone: "UTC".to_owned() };
-    House { coalition, partners, calendar, revoked: Revoked::default() }
+    let people = People::first(FIRST_PERSON.parse().expect("a name"));
+    House { coalition, partners, calendar, revoked: Revoked::default(), people }
 }
 
 fn percent_of_one(percent: u32) -> rust_decimal::Decimal {
@@ -116,13 +121,15 @@ impl Certificates {
         let validity = Validity { not_before: now - 1.hour(), not_after: now + 48.hours() };
         let authority = Authority::generate(DOMAIN, validity)?;
         let (server, key) = authority.issue_server(&ServerAddress::loopback(), validity)?;
-        let client = |id: &str| -> Result<ClientPem> {
-            let (issued, key) = authority.issue_client(Kind::Partner, id, validity)?;
+        let client = |kind: Kind, id: &str| -> Result<ClientPem> {
+            let (issued, key) = authority.issue_client(kind, id, validity)?;
             Ok(ClientPem { cert: issued.cert_pem, key: key.expose_pem().to_owned() })
         };
         Ok(Self {
-            partners: (0..PARTNERS + WALLET_ISSUERS).map(|at| client(partner(at).as_str())).collect::<Result<_>>()?,
-            operator: client("operator")?,
+            partners: (0..PARTNERS + WALLET_ISSUERS)
+                .map(|at| client(Kind::Partner, partner(at).as_str()))
+                .collect::<Result<_>>()?,
+            operator: client(Kind::Operator, FIRST_PERSON)?,
             server: TlsMaterial {
                 ca_pem: authority.cert_pem().to_owned(),
                 cert_pem: server.cert_pem,

@@ -55,6 +55,7 @@ impl Till {
             command,
             fresh_member,
             fresh_salt: [7; 16],
+            person: None,
             attachment: None,
             badge: None,
         }

@@ -11,10 +11,13 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::str::FromStr;
 
-use clearing_core::facts::coalition::{Calendar, Coalition, House, NoticeDays, Recovery, SCALE_MAX};
+use clearing_core::facts::coalition::{
+    Calendar, Coalition, DECISION_DAYS_MAX, House, NoticeDays, PROPOSAL_DAYS, Recovery, SCALE_MAX,
+};
 use clearing_core::facts::credential::Revoked;
 use clearing_core::facts::limits::Limits;
 use clearing_core::facts::partner::{Partner, PartnerState};
+use clearing_core::facts::person::{People, PersonId};
 use clearing_core::facts::terms::{Breakage, ExpiryPolicy, FeeBearer, Funding, Price, Terms, TermsDraft};
 use clearing_core::rejection::Rejection;
 use clearing_core::units::{Currency, Malformed, Money, PartnerId, Rate, Timestamp, number, whole};
@@ -73,6 +76,9 @@ impl Variant {
     }
 }
 
+/// The name of the first of the operator's people, unless somebody says otherwise.
+pub const FIRST_PERSON: &str = "operator-1";
+
 /// The `[coalition]` table.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -104,6 +110,14 @@ pub struct CoalitionTable {
     pub business_time_days: Option<u16>,
     /// How many days ahead of an expiry its notices are due, from the most to the fewest. Left out: 30, 7 and 1.
     pub notice_days: Option<Vec<u16>>,
+    /// After how many days a proposal lapses. Left out: 7.
+    pub proposal_days: Option<u16>,
+    /// After how many days the roles of a recovered approver are in force. Left out: 0, unlike in a coalition made by `clearing init`,
+    /// as in the published scenarios.
+    pub account_change_days: Option<u16>,
+    /// The name of the first of the operator's people. Left out: [`FIRST_PERSON`].
+    #[serde(default, deserialize_with = "optional_text")]
+    pub first_person: Option<PersonId>,
     pub breakage: Option<Breakage>,
     #[serde(default, deserialize_with = "optional_decimal")]
     pub settlement_threshold: Option<Decimal>,
@@ -197,6 +211,11 @@ impl CoalitionFile {
             let problem = format!("{} is not between {minor_digits} and {SCALE_MAX}", table.scale);
             return Err(wrong("scale", problem));
         }
+        let days = |key, days: u16, least: u16| {
+            let allowed = least..=DECISION_DAYS_MAX;
+            let problem = || format!("{days} is not between {least} and {DECISION_DAYS_MAX}");
+            if allowed.contains(&days) { Ok(days) } else { Err(wrong(key, problem())) }
+        };
         let operator = PartnerId::operator();
         let in_coalition =
             |rejection| CoalitionFileError::Refused { partner: operator, rejection: Box::new(rejection) };
@@ -222,9 +241,13 @@ impl CoalitionFile {
                     NoticeDays::new(days.clone()).map_err(|Malformed(problem)| wrong("notice_days", problem))?
                 }
             },
+            proposal_days: days("proposal_days", table.proposal_days.unwrap_or(PROPOSAL_DAYS), 1)?,
+            account_change_days: days("account_change_days", table.account_change_days.unwrap_or(0), 0)?,
         };
-        let mut house =
-            House { coalition, partners: BTreeMap::new(), calendar: Calendar::default(), revoked: Revoked::default() };
+        let first = table.first_person.unwrap_or_else(|| FIRST_PERSON.parse().expect("a name"));
+        let (partners, calendar) = (BTreeMap::new(), Calendar::default());
+        let (revoked, people) = (Revoked::default(), People::first(first));
+        let mut house = House { coalition, partners, calendar, revoked, people };
         let named = self.partners.iter().any(|partner| partner.id == operator);
         if !named {
             let draft = TermsDraft::default();

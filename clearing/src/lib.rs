@@ -18,6 +18,7 @@
 //! | [`scheduler`] | cut-offs and expiries on time |
 //! | [`clock`] | time, ids and chance |
 //! | [`timekeeper`] | whether the machine's clock can be believed |
+//! | [`recovery`] | naming an approver where keys are lost |
 //! | [`reminder`] | saying what lasts once, and now and then |
 //! | [`identifier`] | keyed hashes of members' identifiers |
 //! | [`coalition_file`] | coalitions written as TOML |
@@ -37,6 +38,7 @@ pub mod enrolment;
 pub mod health;
 pub mod identifier;
 pub mod projector;
+pub mod recovery;
 pub mod reminder;
 pub mod rpc;
 pub mod scheduler;

@@ -7,6 +7,7 @@
 
 mod action;
 pub(crate) mod admin;
+pub(crate) mod approval;
 pub mod auth;
 pub mod bounds;
 pub(crate) mod care;
@@ -23,6 +24,7 @@ pub(crate) mod member;
 pub(crate) mod notice;
 pub mod opaque;
 pub(crate) mod partner;
+pub(crate) mod people;
 pub(crate) mod position;
 pub(crate) mod purchase;
 pub(crate) mod reads;
@@ -44,10 +46,11 @@ use clearing_core::command::{Command, Request};
 use clearing_core::facts::coalition::House;
 use clearing_core::facts::credential::Badge;
 use clearing_core::facts::origin::Origin;
-use clearing_core::units::{PartnerId, RequestId};
+use clearing_core::units::RequestId;
 use tonic::Status;
 
 use self::action::Action;
+use self::auth::Asker;
 use crate::badges::{Devices, SHOWN};
 use crate::clock::{self, Clock};
 use crate::door::Door;
@@ -98,18 +101,19 @@ impl Context {
     /// Asks the writer for a command of the operator, and brings this node's view of the house up to date.
     pub(crate) async fn ask_house(
         &self,
-        caller: PartnerId,
+        asker: Asker,
         request_id: RequestId,
         command: Command,
     ) -> Result<Written, Status> {
         let badge = Some(self.badge()?);
         let request = Request {
-            caller,
+            caller: asker.partner,
             request_id: Some(request_id),
             origin: Origin::default(),
             command,
             fresh_member: clock::fresh_member_id(),
             fresh_salt: clock::random_bytes(),
+            person: asker.person,
             attachment: None,
             badge,
         };

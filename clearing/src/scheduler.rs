@@ -111,6 +111,7 @@ pub(crate) fn own_work(command: Command) -> Request {
         command,
         fresh_member: MemberId(clock::fresh_uuid()),
         fresh_salt: clock::random_bytes(),
+        person: None,
         attachment: None,
         badge: None,
     }

@@ -23,6 +23,7 @@ use std::time::Duration;
 use arc_swap::ArcSwapOption;
 use clearing_core::units::Timestamp;
 use clearing_proto::v1::admin_service_server::AdminServiceServer;
+use clearing_proto::v1::approval_service_server::ApprovalServiceServer;
 use clearing_proto::v1::care_service_server::CareServiceServer;
 use clearing_proto::v1::credential_service_server::CredentialServiceServer;
 use clearing_proto::v1::enrolment_service_server::EnrolmentServiceServer;
@@ -33,6 +34,7 @@ use clearing_proto::v1::issue_service_server::IssueServiceServer;
 use clearing_proto::v1::member_service_server::MemberServiceServer;
 use clearing_proto::v1::notice_service_server::NoticeServiceServer;
 use clearing_proto::v1::partner_service_server::PartnerServiceServer;
+use clearing_proto::v1::people_service_server::PeopleServiceServer;
 use clearing_proto::v1::position_service_server::PositionServiceServer;
 use clearing_proto::v1::purchase_service_server::PurchaseServiceServer;
 use clearing_proto::v1::receipt_service_server::ReceiptServiceServer;
@@ -325,6 +327,8 @@ pub async fn start(options: ServerOptions) -> Result<RunningServer, StartError> 
         notice: small!(NoticeServiceServer, notice),
         position: small!(PositionServiceServer, position),
         partner: small!(PartnerServiceServer, partner),
+        people: small!(PeopleServiceServer, people),
+        approval: small!(ApprovalServiceServer, approval),
         care: small!(CareServiceServer, care),
         settlement: small!(SettlementServiceServer, settlement),
         credential: small!(CredentialServiceServer, credential).max_decoding_message_size(INVITES_BYTES_MAX),
@@ -847,6 +851,8 @@ own! {
     notice: NoticeServiceServer<rpc::notice::Service>,
     position: PositionServiceServer<rpc::position::Service>,
     partner: PartnerServiceServer<rpc::partner::Service>,
+    people: PeopleServiceServer<rpc::people::Service>,
+    approval: ApprovalServiceServer<rpc::approval::Service>,
     care: CareServiceServer<rpc::care::Service>,
     settlement: SettlementServiceServer<rpc::settlement::Service>,
     credential: CredentialServiceServer<rpc::credential::Service>,
@@ -891,8 +897,8 @@ impl Service<http::Request<Asked>> for BySize {
     fn call(&mut self, request: http::Request<Asked>) -> Self::Future {
         let path = request.uri().path();
         let batch = path.ends_with("/BatchIssuePoints");
-        if let Some(Caller::Partner(caller)) = request.extensions().get::<Caller>().filter(|_| batch)
-            && let Err(full) = self.writer.has_room(*caller)
+        if let Some(Ok(caller)) = request.extensions().get::<Caller>().filter(|_| batch).map(Caller::partner)
+            && let Err(full) = self.writer.has_room(caller)
         {
             if let Some(peer) = request.extensions().get::<Peer>() {
                 peer.connection.rest();

@@ -73,8 +73,10 @@ mod occupancy;
 mod packed;
 mod parties;
 mod parts;
+mod people;
 mod prober;
 mod projection;
+mod proposals;
 mod receipts;
 mod remembered;
 mod requests;
@@ -134,6 +136,7 @@ pub use self::packed::pack as pack_entry;
 pub use self::parties::HouseRow;
 pub use self::prober::Prober;
 pub use self::projection::{EntryFilter, LOOKED_THROUGH_MAX, OwnEntry, Projector, Step};
+pub use self::proposals::StoredProposal;
 pub use self::receipts::{BookedLine, LinePlace};
 pub use self::requests::StoredRequest;
 pub use self::schema::migrations;
@@ -176,8 +179,10 @@ pub static STATEMENTS: &[&[&Sql]] = &[
     members::STATEMENTS,
     migrate::STATEMENTS,
     parties::STATEMENTS,
+    people::STATEMENTS,
     prober::STATEMENTS,
     projection::STATEMENTS,
+    proposals::STATEMENTS,
     receipts::STATEMENTS,
     requests::STATEMENTS,
     returns::STATEMENTS,

@@ -1,4 +1,4 @@
--- Partners, their terms and their limits.
+-- Partners, their terms and their limits; the people of the operator, and what they have proposed.
 -- Made by `cargo run -p clearing --example migrations` from clearing/src/store/tables.rs; not to be edited.
 
 CREATE TABLE partners (
@@ -94,3 +94,37 @@ CREATE TABLE consents (
     used    INTEGER NOT NULL,
     PRIMARY KEY (funder, partner)
 ) STRICT, WITHOUT ROWID;
+
+-- The people of the operator. What they were before is in the journal.
+CREATE TABLE people (
+    person       TEXT NOT NULL PRIMARY KEY,
+    -- a sum: 1 clerk, 2 approver, 4 support, 8 auditor
+    roles        INTEGER NOT NULL CHECK (roles BETWEEN 0 AND 15),
+    -- from when on these are the roles
+    since_at     INTEGER NOT NULL,
+    -- what they are until then
+    roles_before INTEGER NOT NULL CHECK (roles_before BETWEEN 0 AND 15)
+) STRICT, WITHOUT ROWID;
+
+-- What the coalition has taken off the list of what two persons do together.
+CREATE TABLE one_person (
+    operation TEXT NOT NULL PRIMARY KEY
+) STRICT, WITHOUT ROWID;
+
+-- What one person has asked for and another is to decide. What is proposed is in the entry.
+CREATE TABLE proposals (
+    -- of the entry that asked for it
+    batch_id        BLOB NOT NULL,
+    ordinal         INTEGER NOT NULL CHECK (ordinal >= 0),
+    -- over what is proposed
+    content         BLOB NOT NULL CHECK (length(content) = 32),
+    -- 0 open, 1 done, 2 refused, 3 withdrawn, 4 lapsed, 5 stale; the last two once the same was proposed again
+    state           INTEGER NOT NULL CHECK (state BETWEEN 0 AND 5),
+    -- the entry that decided it; null while open
+    decided_batch   BLOB,
+    decided_ordinal INTEGER,
+    PRIMARY KEY (batch_id, ordinal),
+    CHECK ((state = 0) = (decided_batch IS NULL) AND (decided_batch IS NULL) = (decided_ordinal IS NULL))
+) STRICT, WITHOUT ROWID;
+-- The same is proposed once at a time, whichever nodes are asked.
+CREATE UNIQUE INDEX proposals_open ON proposals (content) WHERE state = 0;

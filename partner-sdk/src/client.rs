@@ -408,6 +408,7 @@ impl Client {
         let failed = match self.tries(self.deadline, || to_wire(&request), call).await {
             Ok(answer) => match read(answer) {
                 Ok(answer) => return Ok(Outcome::Accepted(answer)),
+                Err(proposed @ Error::Proposed { .. }) => return Err(proposed),
                 // The house said yes; only this side does not understand to what.
                 Err(error) => Failed { why: Why::Error(error), may_have_effect: true },
             },

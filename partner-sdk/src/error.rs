@@ -85,6 +85,15 @@ pub enum Error {
         /// In the house's words.
         message: String,
     },
+    /// It was not done, and waits for a second person: it became a proposal, which another of the operator's approvers approves or
+    /// refuses ([`Operator::approve_proposal`](crate::operator::Operator::approve_proposal)). The same request tells the same for ever.
+    #[error("it waits for a second person, as proposal {proposal_id}")]
+    Proposed {
+        /// The id of the proposal.
+        proposal_id: String,
+        /// Whether this was told to an earlier call under the same key.
+        replayed: bool,
+    },
     /// A call that is not recorded was refused by the rules.
     #[error(transparent)]
     Refused(Rejection),

@@ -264,6 +264,7 @@
 #![deny(missing_docs, rustdoc::broken_intra_doc_links)]
 
 mod admin;
+mod approvals;
 /// What the house answers.
 #[path = "gen/answers.rs"]
 #[rustfmt::skip]
@@ -288,6 +289,7 @@ mod origin;
 mod outcome;
 mod pages;
 mod partner;
+mod people;
 mod points;
 mod purchase;
 mod reason;

@@ -19,9 +19,11 @@ pub use crate::answers::{
     AccountBalance, AdminAction, BilateralNet, ClockAdvanced, DueWork, DueWorkKind, FieldChange, LimitUse,
     ListedMember, NettingReport, TrialBalance,
 };
+pub use crate::approvals::*;
 pub use crate::care::*;
 pub use crate::limits::PartnerLimits;
 pub use crate::partner::*;
+pub use crate::people::*;
 pub use crate::search::EntrySearch;
 pub use crate::settlement::*;
 pub use crate::terms::{BreakageSplit, Expiry, TermsChange};

@@ -9,6 +9,9 @@ use std::fmt;
 pub enum Reason {
     /// The certificate that the call was made with is trusted no more. The same request is taken under another one.
     CredentialRevoked,
+    /// The person may not ask this: its roles do not allow it, or too few people would be left to decide. Nothing is recorded, so
+    /// it may be asked again under the same id.
+    NotPermitted,
     /// The key is older than keys are kept.
     RequestTooOld,
     /// The key was made ahead of the house's time: this machine's clock is fast. The same request under the same key is
@@ -30,6 +33,13 @@ pub enum Reason {
     PartnerSuspended,
     /// Unknown, or somebody else's.
     NotFound,
+    /// The proposal was approved (DONE), refused or withdrawn, has lapsed, or is stale: what it changes has changed since it was asked
+    /// for.
+    ProposalNotOpen,
+    /// Who decides has asked for it, or it is about that person.
+    SamePerson,
+    /// The same is proposed already, and waits for its second person.
+    ProposalExists,
     /// An id of the request names an invite that there is already.
     InviteExists,
     /// More than the caller's own credential may do.
@@ -113,6 +123,7 @@ impl Reason {
     pub fn as_str(&self) -> &str {
         match self {
             Self::CredentialRevoked => "CREDENTIAL_REVOKED",
+            Self::NotPermitted => "NOT_PERMITTED",
             Self::RequestTooOld => "REQUEST_TOO_OLD",
             Self::RequestTooNew => "REQUEST_TOO_NEW",
             Self::RequestAbandoned => "REQUEST_ABANDONED",
@@ -122,6 +133,9 @@ impl Reason {
             Self::PartnerRestricted => "PARTNER_RESTRICTED",
             Self::PartnerSuspended => "PARTNER_SUSPENDED",
             Self::NotFound => "NOT_FOUND",
+            Self::ProposalNotOpen => "PROPOSAL_NOT_OPEN",
+            Self::SamePerson => "SAME_PERSON",
+            Self::ProposalExists => "PROPOSAL_EXISTS",
             Self::InviteExists => "INVITE_EXISTS",
             Self::ScopeExceeded => "SCOPE_EXCEEDED",
             Self::PartnerExists => "PARTNER_EXISTS",
@@ -164,6 +178,7 @@ impl Reason {
     pub(crate) fn parse(text: &str) -> Self {
         match text {
             "CREDENTIAL_REVOKED" => Self::CredentialRevoked,
+            "NOT_PERMITTED" => Self::NotPermitted,
             "REQUEST_TOO_OLD" => Self::RequestTooOld,
             "REQUEST_TOO_NEW" => Self::RequestTooNew,
             "REQUEST_ABANDONED" => Self::RequestAbandoned,
@@ -173,6 +188,9 @@ impl Reason {
             "PARTNER_RESTRICTED" => Self::PartnerRestricted,
             "PARTNER_SUSPENDED" => Self::PartnerSuspended,
             "NOT_FOUND" => Self::NotFound,
+            "PROPOSAL_NOT_OPEN" => Self::ProposalNotOpen,
+            "SAME_PERSON" => Self::SamePerson,
+            "PROPOSAL_EXISTS" => Self::ProposalExists,
             "INVITE_EXISTS" => Self::InviteExists,
             "SCOPE_EXCEEDED" => Self::ScopeExceeded,
             "PARTNER_EXISTS" => Self::PartnerExists,

@@ -160,6 +160,15 @@ pub(crate) fn there<T>(field: Option<T>, name: &str) -> Result<T, Error> {
     field.ok_or_else(|| Error::protocol(format!("{name} is missing")))
 }
 
+/// Nothing was done where the answer has the id of a proposal.
+pub(crate) fn done(proposal_id: &str, written: Option<&v1::Written>) -> Result<(), Error> {
+    if proposal_id.is_empty() {
+        return Ok(());
+    }
+    let replayed = written.is_some_and(|written| written.replayed);
+    Err(Error::Proposed { proposal_id: proposal_id.to_owned(), replayed })
+}
+
 pub(crate) fn each<W, T: FromWire<W>>(all: Vec<W>) -> Result<Vec<T>, Error> {
     all.into_iter().map(T::read).collect()
 }

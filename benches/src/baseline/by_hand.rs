@@ -98,6 +98,7 @@ impl Desk {
             command: Command::IssuePoints(IssuePoints { member, earn: Earn::points(points) }),
             fresh_member: clock::fresh_member_id(),
             fresh_salt: clock::random_bytes(),
+            person: None,
             attachment,
             badge: None,
         };

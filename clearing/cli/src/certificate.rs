@@ -44,6 +44,9 @@ pub struct Arguments {
     /// For an auditor: it may read the books and change nothing.
     #[arg(long)]
     auditor: bool,
+    /// For a person of the operator, whose roles `clearing person add` gives.
+    #[arg(long, conflicts_with = "auditor")]
+    person: bool,
     /// How many days it is valid.
     #[arg(long, value_name = "DAYS", default_value_t = CERTIFICATE_DAYS, value_parser = |text: &str| values::between::<i64>(text, 1, 3_650))]
     days: i64,
@@ -65,7 +68,11 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<Answer, Failure> 
     let authority = folder.issuing(context, &arguments.passphrase)?;
     let trusted = folder.trusted()?;
     let id = &arguments.id;
-    let kind = if arguments.auditor { Kind::Auditor } else { Kind::Partner };
+    let kind = match (arguments.auditor, arguments.person) {
+        (true, _) => Kind::Auditor,
+        (false, true) => Kind::Operator,
+        (false, false) => Kind::Partner,
+    };
     let validity = valid_for(arguments.days);
     let (issued, key) = match &arguments.csr {
         None => authority.issue_client(kind, id, validity).map(|(issued, key)| (issued, Some(key))),
@@ -123,7 +130,8 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<Answer, Failure> 
     }
     let page = match kind {
         Kind::Partner => page.next(format!("clearing partner list   (shows whether {id} is admitted)")),
-        Kind::Operator | Kind::Auditor => page,
+        Kind::Operator => page.next(format!("clearing person list   (shows what {id} may do)")),
+        Kind::Auditor => page,
     };
     Ok(Answer::new(json, page))
 }

@@ -13,8 +13,8 @@ use crate::context::{Context, Global};
 use crate::failure::{self, Failure};
 use crate::waiting::telling;
 use crate::{
-    audit, authority, calendar, check, credential, demo, entry, fund, init, log, member, migrate, partner, report,
-    sandbox, serve, settlement, statement, window,
+    approvals, audit, authority, calendar, check, credential, demo, entry, fund, init, log, member, migrate, partner,
+    person, report, sandbox, serve, settlement, statement, window,
 };
 
 const AFTER_HELP: &str = "\
@@ -36,7 +36,7 @@ Configuration: flags win over the environment (house.listen is CLEARING_HOUSE_LI
 (--config, CLEARING_CONFIG or ./clearing.toml).
 
 Exit codes:
-  0  done
+  0  done; or proposed, where it needs a second person
   1  the rules said no
   2  the command line, the configuration or what it names is wrong: a file, a certificate, the database as it is set up
   3  the house or its database did not answer; repeat a command with the request id that it names
@@ -121,6 +121,12 @@ enum Command {
     /// What a member has, and what the operator can do for it.
     #[command(subcommand)]
     Member(member::Command),
+    /// The people of the operator, what they may do, and what needs two of them.
+    #[command(subcommand)]
+    Person(person::Command),
+    /// What one person has proposed, and another decides.
+    #[command(subcommand)]
+    Approvals(approvals::Command),
     /// The periods whose positions settle together.
     #[command(subcommand)]
     Window(window::Command),
@@ -194,6 +200,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     match execute(context, cli.command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
+            if let Some(answer) = failure.as_answer() {
+                output.show(&answer);
+                return ExitCode::SUCCESS;
+            }
             let failure = failure.after(&words);
             output.failure(&failure);
             failure.exit.into()
@@ -238,6 +248,8 @@ async fn dispatch(context: Context, command: Command) -> Result<(), Failure> {
         Command::Partner(command) => partner::run(&context, command).await?,
         Command::Certificate(command) => credential::run(&context, command).await?,
         Command::Member(command) => member::run(&context, command).await?,
+        Command::Person(command) => person::run(context, command).await?,
+        Command::Approvals(command) => approvals::run(&context, command).await?,
         Command::Window(command) => window::run(&context, command).await?,
         Command::Settlement(command) => settlement::run(&context, command).await?,
         Command::Fund(command) => fund::run(&context, command).await?,

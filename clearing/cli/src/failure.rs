@@ -12,10 +12,13 @@ use partner_sdk::{Error, NotAccepted, Outcome, Reason, Rejection};
 use serde_json::{Value, json};
 
 use crate::hints;
+use crate::output::{Answer, Page};
 
 /// Exit codes, as `--help` and the documentation list them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
+    /// It was not done: it waits for a second person, and that is all there is to it.
+    Proposed,
     /// The rules said no. The same command gets the same answer until something else changes.
     Rejected,
     /// The command line, the configuration, or what it names is wrong: a file, a certificate, the database as it was set up.
@@ -33,6 +36,7 @@ impl Exit {
     /// The number that the process ends with.
     pub const fn code(self) -> u8 {
         match self {
+            Self::Proposed => 0,
             Self::Rejected => 1,
             Self::Usage => 2,
             Self::Unreachable => 3,
@@ -44,6 +48,7 @@ impl Exit {
     /// The word for it in JSON.
     const fn word(self) -> &'static str {
         match self {
+            Self::Proposed => "PROPOSED",
             Self::Rejected => "REJECTED",
             Self::Usage => "USAGE",
             Self::Unreachable => "UNREACHABLE",
@@ -76,6 +81,35 @@ impl Failure {
     /// Of this sort, for this reason.
     pub fn new(exit: Exit, message: impl Display) -> Self {
         Self { exit, message: message.to_string(), reason: None, hint: None }
+    }
+
+    /// It became a proposal.
+    fn proposed(proposal_id: String, replayed: bool) -> Self {
+        let message = format!("It became proposal {proposal_id}: nothing is done before another approver approves it.");
+        let numbers = [("proposal_id", proposal_id), ("replayed", replayed.to_string())];
+        let numbers = numbers.map(|(name, value)| (name.to_owned(), value)).into();
+        Self { reason: Some(("PROPOSED".to_owned(), numbers)), ..Self::new(Exit::Proposed, message) }
+    }
+
+    /// The proposal that it became, where it waits for a second person.
+    pub fn proposal_id(&self) -> Option<&str> {
+        let (_, numbers) = self.reason.as_ref().filter(|_| self.exit == Exit::Proposed)?;
+        numbers.get("proposal_id").map(String::as_str)
+    }
+
+    /// The answer, where what was asked for waits for a second person.
+    pub fn as_answer(&self) -> Option<Answer> {
+        self.as_proposed().map(|(json, page)| Answer::new(json, page))
+    }
+
+    /// The same, for programs and for people.
+    pub fn as_proposed(&self) -> Option<(Value, Page)> {
+        let (proposal, (_, numbers)) = (self.proposal_id()?, self.reason.as_ref()?);
+        let replayed = numbers.get("replayed").is_some_and(|replayed| replayed == "true");
+        let page = Page::new()
+            .text(&self.message)
+            .text(format!("Let another approver run `clearing approvals approve {proposal}`."));
+        Some((json!({ "proposal_id": proposal, "replayed": replayed }), page))
     }
 
     /// The command line or the configuration is wrong.
@@ -241,6 +275,7 @@ impl From<Error> for Failure {
         let text = with_causes(&error);
         match error {
             Error::Refused(rejection) => rejection.into(),
+            Error::Proposed { proposal_id, replayed } => Self::proposed(proposal_id, replayed),
             Error::NotFound { .. } => Self {
                 reason: Some((Reason::NotFound.to_string(), BTreeMap::new())),
                 ..Self::new(Exit::Rejected, text)

@@ -5,12 +5,13 @@ use std::path::PathBuf;
 
 use clap::Args;
 use clearing::clock::Clock;
-use clearing::coalition_file::{CoalitionFile, CoalitionTable, NamedRecovery};
+use clearing::coalition_file::{CoalitionFile, CoalitionTable, FIRST_PERSON, NamedRecovery};
 use clearing::config::{self, Kind as KeyKind, without_password};
 use clearing::identifier::IdentifierKey;
 use clearing_certs::{Authority, Kind, Passphrase, ServerAddress, write_private_new};
-use clearing_core::facts::coalition::{House, NoticeDays};
+use clearing_core::facts::coalition::{ACCOUNT_CHANGE_DAYS, DECISION_DAYS_MAX, House, NoticeDays, PROPOSAL_DAYS};
 use clearing_core::facts::limits::Limits;
+use clearing_core::facts::person::PersonId;
 use clearing_core::facts::terms::{Breakage, FeeBearer};
 use clearing_core::units::{self, Currency, Money, Points, Rate, Timestamp};
 use jiff::tz::TimeZone;
@@ -52,6 +53,9 @@ pub struct Arguments {
     /// The coalition's id, in every entry of the journal. It never changes. Left out: the domain.
     #[arg(long, value_name = "ID")]
     coalition: Option<String>,
+    /// The name of the operator's first person, who is clerk, approver and support; operator.pem says operator/NAME.
+    #[arg(long, value_name = "NAME", default_value = FIRST_PERSON, value_parser = values::person)]
+    first_person: PersonId,
     #[command(flatten)]
     units: Units,
     #[command(flatten)]
@@ -149,6 +153,12 @@ struct Rules {
     /// How many days ahead of an expiry its notices are due: 1 to 8 numbers from 1 to 366, from the most to the fewest.
     #[arg(long, value_name = "DAYS,...", default_value = "30,7,1", value_parser = notice_days)]
     notice_days: NoticeDays,
+    /// After how many days a proposal lapses that no second person has approved: 1 to 366.
+    #[arg(long, value_name = "DAYS", default_value_t = PROPOSAL_DAYS, value_parser = |text: &str| values::between::<u16>(text, 1, i64::from(DECISION_DAYS_MAX)))]
+    proposal_days: u16,
+    /// After how many days somebody is an approver whom `person recover` has named: 0 to 366.
+    #[arg(long, value_name = "DAYS", default_value_t = ACCOUNT_CHANGE_DAYS, value_parser = |text: &str| values::between::<u16>(text, 0, i64::from(DECISION_DAYS_MAX)))]
+    account_change_days: u16,
     #[command(flatten)]
     limits: DefaultLimits,
 }
@@ -270,7 +280,8 @@ pub async fn make(arguments: &Arguments, now: Timestamp, waiting: &Waiting) -> R
     making.file(&files.ca);
     write_new(&files.ca, authorities.root.cert_pem())?;
     server_identity(&authority, &addresses)?.write(dir, "server", &mut making)?;
-    Identity::of_client(&authority, Kind::Partner, "operator")?.write(dir, "operator", &mut making)?;
+    let first = arguments.first_person.as_str();
+    Identity::of_client(&authority, Kind::Operator, first)?.write(dir, "operator", &mut making)?;
     Identity::of_client(&authority, Kind::Auditor, AUDITOR)?.write(dir, "auditor", &mut making)?;
     making.file(&files.identifier_key);
     write_identifier_key(&files.identifier_key, &key)?;
@@ -364,6 +375,9 @@ fn house(arguments: &Arguments, now: Timestamp) -> Result<House, Failure> {
             key_retention_days: Some(rules.key_retention_days),
             business_time_days: Some(rules.business_time_days),
             notice_days: Some(rules.notice_days.iter().collect()),
+            proposal_days: Some(rules.proposal_days),
+            account_change_days: Some(rules.account_change_days),
+            first_person: Some(arguments.first_person),
             breakage: Some(Breakage { reserve, operator, issuer }),
             settlement_threshold: Some(rules.settlement_threshold),
             recovery: Some(recovery),
@@ -455,6 +469,9 @@ fn to_json(arguments: &Arguments, house: &House, files: &Files) -> Value {
         "scale": coalition.scale,
         "time_zone": coalition.time_zone.iana_name(),
         "notice_days": coalition.notice_days.iter().collect::<Vec<_>>(),
+        "proposal_days": coalition.proposal_days,
+        "account_change_days": coalition.account_change_days,
+        "first_person": arguments.first_person.as_str(),
         "authority": files.authority,
         "root_key_encrypted": arguments.root.passphrase.is_some(),
         "ca": files.ca,
@@ -495,9 +512,10 @@ fn page(arguments: &Arguments, house: &House, files: &Files) -> Page {
             files.identifier_key.display()
         ))
         .text(format!(
-            "  {}, {}   who the house, the operator and the auditor are, each with its key",
+            "  {}, {}   who the house, the operator's first person ({}) and the auditor are, each with its key",
             at("server.pem"),
-            at("operator.pem, auditor.pem")
+            at("operator.pem, auditor.pem"),
+            arguments.first_person
         ))
         .text(format!("  {}   the books", config::without_password(&arguments.database)))
         .text(limits_words(arguments, house))

@@ -11,11 +11,11 @@ use serde_json::{Value, json};
 use crate::context::Context;
 use crate::failure::{Exit, Failure, accepted};
 use crate::output::{Answer, Page};
-use crate::session::{Session, moment};
+use crate::session::{Session, moment_or_none};
 use crate::times::Zone;
 use crate::values;
 
-/// For how long an invite can be used, unless somebody says otherwise.
+/// For how long an invite can be used, unless somebody says otherwise: so says the house.
 const HOURS: u64 = 24;
 
 /// Arguments of `partner invite`.
@@ -55,20 +55,14 @@ impl Whose {
 }
 
 /// What an invite is for.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub struct Terms {
     /// What the credential may do, some of: issue, accept, read, settle, app, credentials. Left out: all that its holder may do.
     #[arg(long, value_name = "WORDS", value_delimiter = ',', value_parser = scope)]
     scopes: Vec<CredentialScope>,
-    /// For how many hours it can be used, at most 720.
-    #[arg(long, value_name = "N", default_value_t = HOURS, value_parser = |text: &str| values::between::<u64>(text, 1, 720))]
-    hours: u64,
-}
-
-impl Default for Terms {
-    fn default() -> Self {
-        Self { scopes: Vec::new(), hours: HOURS }
-    }
+    /// For how many hours from now it can be used, at most 720. Left out: 24, from when it is made, or approved.
+    #[arg(long, value_name = "N", value_parser = |text: &str| values::between::<u64>(text, 1, 720))]
+    hours: Option<u64>,
 }
 
 /// An invite that the house knows of.
@@ -77,7 +71,15 @@ pub struct Invited {
     invite_id: String,
     string: String,
     endpoint: String,
-    end_time: SystemTime,
+    until: Until,
+}
+
+/// How long an invite can be used.
+enum Until {
+    /// Until then.
+    Made(SystemTime),
+    /// It waits for a second person, as this proposal; until then, or for a day from its approval.
+    Proposed(String, Option<SystemTime>),
 }
 
 /// Runs `partner invite`.
@@ -106,12 +108,14 @@ pub async fn invite(session: &Session, holder: Holder, terms: &Terms) -> Result<
             .hint("set enrolment.listen, authority.cert and authority.key in clearing.toml and start the house again; or make one by hand: clearing partner certificate"));
     }
     let invite = session.client.new_invite();
-    let create = CreateInvites::new([&invite])
-        .holder(holder.clone())
-        .scopes(terms.scopes.iter().copied())
-        .ends(session.info.server_time + Duration::from_secs(terms.hours * 3_600));
-    let created = match accepted(session.client.create_invites(create).await) {
-        Ok(created) => created,
+    let ends = terms.hours.map(|hours| session.info.server_time + Duration::from_secs(hours * 3_600));
+    let create = CreateInvites::new([&invite]).holder(holder.clone()).scopes(terms.scopes.iter().copied());
+    let create = ends.into_iter().fold(create, CreateInvites::ends);
+    let until = match accepted(session.client.create_invites(create).await) {
+        Ok(created) => Until::Made(created.end_time),
+        Err(failure) if failure.exit == Exit::Proposed => {
+            Until::Proposed(failure.proposal_id().unwrap_or_default().to_owned(), ends)
+        }
         // The secret is in this process alone: what the house may have taken can be used by nobody.
         Err(failure) if failure.exit == Exit::Unreachable => {
             return Err(
@@ -123,35 +127,53 @@ pub async fn invite(session: &Session, holder: Holder, terms: &Terms) -> Result<
     let string = invite
         .string(&endpoint, pin)
         .map_err(|error| Failure::usage(error).hint("enrolment.endpoint of the house must be HOST:PORT"))?;
-    Ok(Invited { holder, invite_id: invite.id(), string: string.to_string(), endpoint, end_time: created.end_time })
+    Ok(Invited { holder, invite_id: invite.id(), string: string.to_string(), endpoint, until })
 }
 
 impl Invited {
     /// For programs.
     pub fn to_json(&self) -> Value {
+        let (proposal, ends) = match &self.until {
+            Until::Made(ends) => (None, Some(*ends)),
+            Until::Proposed(proposal, ends) => (Some(proposal), *ends),
+        };
         json!({
             "holder": { "kind": self.holder.kind(), "id": self.holder.id() },
             "invite_id": self.invite_id,
             "string": self.string,
             "enrolment_endpoint": self.endpoint,
-            "end_time": moment(self.end_time),
+            "end_time": moment_or_none(ends),
+            "proposal_id": proposal,
         })
     }
 
     /// For people.
     pub fn page(&self, zone: &Zone) -> Page {
-        let Self { holder, string, endpoint, end_time, .. } = self;
-        Page::new()
+        let Self { holder, string, endpoint, .. } = self;
+        let when = match &self.until {
+            Until::Made(ends) => format!("until {}", zone.said(*ends)),
+            Until::Proposed(proposal, ends) => {
+                let ends =
+                    ends.map_or_else(|| format!("for {HOURS} hours"), |ends| format!("until {}", zone.said(ends)));
+                format!("once another approver has approved proposal {proposal}, {ends}")
+            }
+        };
+        let page = Page::new()
             .text(format!(
-                "An invite for {} {}. Whoever has this string can use it once, until {}, at {endpoint}:",
+                "An invite for {} {}. Whoever has this string can use it once, {when}, at {endpoint}:",
                 holder.kind(),
                 holder.id(),
-                zone.said(*end_time)
             ))
             .text("")
             .text(string)
             .text("")
-            .next("send it by a way that nobody else reads; they type: partner enroll clearinginvite1...")
+            .next("send it by a way that nobody else reads; they type: partner enroll clearinginvite1...");
+        match &self.until {
+            Until::Made(_) => page,
+            Until::Proposed(proposal, _) => {
+                page.next(format!("another approver types: clearing approvals approve {proposal}"))
+            }
+        }
     }
 }
 

@@ -83,19 +83,24 @@ pub fn kind(text: &str) -> Result<EntryKind, String> {
 
 fn row(action: &AdminAction, zone: &Zone) -> Vec<String> {
     let mut of_whom = action.partner_ids.clone();
+    of_whom.extend(action.person_id.iter().map(|person| format!("operator/{person}")));
     of_whom.extend(action.member_id.iter().map(|member| format!("member {member}")));
     let mut changes: Vec<String> = action.changes.iter().map(|change| change_text(change, zone)).collect();
     changes.extend(action.reason_code.iter().map(|reason| format!("reason {reason}")));
     vec![
         zone.text(action.action_time),
-        action.actor.clone(),
+        action
+            .approver
+            .as_ref()
+            .map_or_else(|| action.actor.clone(), |approver| format!("{}, approved by {approver}", action.actor)),
         format!("{} (window {})", action.kind, action.window),
         of_whom.join(", "),
         changes.join("\n"),
     ]
 }
 
-fn change_text(change: &FieldChange, zone: &Zone) -> String {
+/// A change in one line.
+pub fn change_text(change: &FieldChange, zone: &Zone) -> String {
     let FieldChange { field, before, after, .. } = change;
     let after = after.as_deref().map_or_else(|| "none".to_owned(), |after| with_local_times(after, zone));
     match before {
@@ -121,6 +126,8 @@ fn to_json(action: &AdminAction) -> Value {
         "journal_sequence": action.journal_sequence,
         "action_time": moment(action.action_time),
         "actor": action.actor,
+        "approver": action.approver,
+        "person": action.person_id,
         "request_id": action.request_id,
         "kind": action.kind.as_str(),
         "partners": action.partner_ids,

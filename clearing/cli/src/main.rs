@@ -1,7 +1,7 @@
 //! The `clearing` command: what the operator types.
 //!
 //! Commands about the coalition ask a house over mTLS gRPC, through the same SDK as any brand; only `init`, `serve`,
-//! `migrate`, `config check`, `audit`, `sandbox` and `demo` open a database. Answers go to standard output, as tables for
+//! `migrate`, `config check`, `audit`, `person recover`, `sandbox` and `demo` open a database. Answers go to standard output, as tables for
 //! people or as one JSON document for programs; what went wrong goes to standard error, with what to do about it.
 //!
 //! | room | what is in it |
@@ -13,6 +13,7 @@
 //! | `server_certificate`, `renewal`, `partner_authority` | a new certificate for the house, and for the operator; brands that have a PKI of their own |
 //! | `invite`, `credential` | strings by which somebody gets a certificate; those that there are, and ending them |
 //! | `member` | members, for the operator |
+//! | `person`, `approvals` | the operator's people, and what two of them do together |
 //! | `window`, `calendar`, `settlement`, `fund` | periods, and the money that settles them |
 //! | `report`, `statement`, `entry` | what the books say |
 //! | `paper` | reports and statements as one HTML file, for a browser and for paper |
@@ -26,6 +27,7 @@
 //! | `output`, `failure`, `telemetry`, `values`, `amounts`, `times` | what they print, how they end, what they log, and what numbers and times they read and write |
 
 mod amounts;
+mod approvals;
 mod audit;
 mod authority;
 mod calendar;
@@ -55,6 +57,7 @@ mod paper;
 mod partner;
 mod partner_authority;
 mod passphrase;
+mod person;
 mod renewal;
 mod report;
 mod sandbox;

@@ -423,7 +423,7 @@ fn broken_off(failure: Failure) -> Failure {
             let first = failure.hint.as_ref().map_or_else(String::new, |hint| format!("{hint}; "));
             failure.hint(format!("{first}{on}"))
         }
-        Exit::Rejected | Exit::Usage | Exit::Unbalanced => failure,
+        Exit::Proposed | Exit::Rejected | Exit::Usage | Exit::Unbalanced => failure,
     }
 }
 

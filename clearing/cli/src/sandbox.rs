@@ -250,9 +250,15 @@ impl<'a> Folder<'a> {
     /// A certificate for every partner, the operator among them, and for an auditor.
     fn write_identities(&self, authority: &Authority, house: &House) -> Result<(), Failure> {
         self.write(CA_FILE, authority.cert_pem())?;
-        let partners = house.partners.keys().map(|id| (Kind::Partner, id.to_string()));
-        for (kind, id) in partners.chain([(Kind::Auditor, AUDITOR.to_owned())]) {
-            let file = if kind == Kind::Auditor { "auditor" } else { &id };
+        let brands = house.partners.keys().filter(|id| !id.is_operator()).map(|id| (Kind::Partner, id.to_string()));
+        // Who acts as operator is its first person.
+        let people = house.people.persons.keys().take(1).map(|id| (Kind::Operator, id.to_string()));
+        for (kind, id) in brands.chain(people).chain([(Kind::Auditor, AUDITOR.to_owned())]) {
+            let file = match kind {
+                Kind::Partner => &id,
+                Kind::Operator => "operator",
+                Kind::Auditor => "auditor",
+            };
             for name in [format!("{file}.pem"), format!("{file}.key")] {
                 self.remove(&name)?;
             }

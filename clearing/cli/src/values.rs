@@ -1,6 +1,7 @@
 //! Numbers on the command line, in the one grammar that the house has for them, and words of the rules.
 
 use clearing::coalition_file::Variant;
+use clearing_core::facts::person::PersonId;
 use clearing_core::units::{self, Malformed};
 use partner_sdk::Decimal;
 
@@ -119,6 +120,12 @@ pub fn one_of<T: Copy>(text: &str, all: &[(&str, T)]) -> Result<T, String> {
         let names: Vec<_> = all.iter().map(|(name, _)| *name).collect();
         format!("one of: {}", names.join(", "))
     })
+}
+
+/// The name of a person of the operator.
+pub fn person(text: &str) -> Result<PersonId, String> {
+    let name = text.strip_prefix("operator/").unwrap_or(text);
+    name.parse().map_err(|problem: Malformed| problem.to_string())
 }
 
 /// When issuers pay whose terms do not say it.

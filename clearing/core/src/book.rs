@@ -9,6 +9,7 @@
 mod apply;
 pub mod changes;
 mod house;
+mod proposals;
 mod readers;
 pub(crate) mod spending;
 pub mod sums;
@@ -28,6 +29,7 @@ use crate::facts::hold::{Hold, HoldState};
 use crate::facts::limits::{Consent, Guard};
 use crate::facts::lot::{Lot, LotId, consumption_order};
 use crate::facts::member::Member;
+use crate::facts::proposal::Proposal;
 use crate::facts::receipt::ReceiptLine;
 use crate::facts::returned::{Returned, ReturnedAmount};
 use crate::facts::window::{FundingGroup, Gross, Window};
@@ -69,6 +71,8 @@ pub struct Book {
     pub windows: BTreeMap<WindowNumber, Window>,
     pub invites: BTreeMap<InviteId, Invite>,
     pub credentials: BTreeMap<Serial, Credential>,
+    /// What was proposed, by the entry that asked for it.
+    pub proposals: BTreeMap<EntryId, Proposal>,
     /// Answers that were recorded before this may be forgotten.
     pub forgotten: Timestamp,
     /// Lots with available points, in consumption order per member but for those that end with inactivity.
@@ -111,6 +115,7 @@ impl Book {
             windows: BTreeMap::new(),
             invites: BTreeMap::new(),
             credentials: BTreeMap::new(),
+            proposals: BTreeMap::new(),
             forgotten: Timestamp(0),
             order: BTreeSet::new(),
             pending: BTreeSet::new(),

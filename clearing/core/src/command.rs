@@ -1,5 +1,7 @@
 //! The list of the operations, and requests: what may be asked of the house.
 
+use std::collections::BTreeSet;
+
 use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Deserializer};
 use sha2::{Digest, Sha256};
@@ -7,7 +9,10 @@ use sha2::{Digest, Sha256};
 use crate::book::Book;
 use crate::facts::answer::Attachment;
 use crate::facts::credential::Badge;
+use crate::facts::entry::Entry;
 use crate::facts::origin::Origin;
+use crate::facts::person::{PersonId, Role, Roles};
+use crate::facts::proposal::{ByFacts, ProposalState};
 use crate::operation::{Admitted, Ask, Decision, Footprint, Gate, Operation, Subject};
 use crate::rejection::Rejection;
 use crate::rules::abandon::AbandonRequest;
@@ -25,19 +30,23 @@ use crate::rules::issue::IssuePoints;
 use crate::rules::limits::SetLimits;
 use crate::rules::partner::{CreatePartner, RenamePartner, SetPartnerState};
 use crate::rules::payment::ConfirmPayment;
+use crate::rules::person::{RecoverPerson, SetPerson, SetTwoPersonList};
+use crate::rules::proposal::{RefuseProposal, WithdrawProposal, not_open};
 use crate::rules::purchase::{PostPurchase, ReturnPurchase};
 use crate::rules::redemption::{RedeemPoints, ReturnRedemption};
 use crate::rules::reversal::ReverseIssue;
 use crate::rules::settlement::{AbortSettlement, ConfirmSettlement, ExportOrders};
 use crate::rules::terms::SetTerms;
 use crate::rules::transfer::TransferPoints;
-use crate::units::{ContentHash, MemberId, PartnerId, RequestId, Timestamp, WindowNumber};
+use crate::units::{ContentHash, EntryId, Hash, MemberId, PartnerId, RequestId, Timestamp, WindowNumber};
 
 /// A command with who asks it and under which key.
 #[derive(Debug, Clone)]
 pub struct Request {
     /// From the certificate, never from the message.
     pub caller: PartnerId,
+    /// Who of the operator's people, likewise. None for tills, and for the house's own work.
+    pub person: Option<PersonId>,
     /// None for the house's own work.
     pub request_id: Option<RequestId>,
     pub origin: Origin,
@@ -81,8 +90,114 @@ impl Request {
 
     /// Who asks, under which key, at a time.
     pub fn ask(&self, now: Timestamp) -> Ask<'_> {
-        let Self { caller, request_id, fresh_member, fresh_salt, .. } = *self;
-        Ask { caller, request_id, origin: &self.origin, fresh_member, fresh_salt, now, badge: self.badge.as_ref() }
+        let Self { caller, person, request_id, fresh_member, fresh_salt, .. } = *self;
+        let badge = self.badge.as_ref();
+        Ask { caller, person, request_id, origin: &self.origin, fresh_member, fresh_salt, now, badge }
+    }
+
+    /// The key that its answer is kept under; none for the house's own work.
+    pub fn key(&self) -> Option<(PartnerId, RequestId)> {
+        let id = self.request_id?;
+        Some((self.caller, self.person.map_or(id, |person| person.key(id))))
+    }
+
+    /// Notes what must be in the book, and locked, before it is carried out.
+    pub fn footprint(&self, now: Timestamp, needs: &mut Footprint<'_>) {
+        self.command.footprint(&self.ask(now), needs);
+        needs.guards.insert(self.caller);
+        // Whether it becomes a proposal is known behind the gate.
+        if self.person.is_some() && self.command.is_of_two() {
+            needs.proposed.insert(self.command.content());
+        }
+    }
+}
+
+/// Carries out what somebody else has proposed, as the rules stand now. What was proposed is repeated here, so that it is known
+/// what must be locked for it; it counts only if it is what the hash says.
+///
+/// Rule: approve-proposal
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ApproveProposal {
+    #[serde(rename = "proposal_id")]
+    pub proposal: EntryId,
+    /// SHA-256 of what was proposed, as whoever approves was shown it.
+    #[serde(rename = "proposal_hash", default, deserialize_with = "read_hash")]
+    pub content: Hash,
+    /// What was proposed; none if there is no such proposal.
+    #[serde(skip)]
+    pub operation: Option<Box<Command>>,
+}
+
+/// A hash in hexadecimal digits.
+fn read_hash<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Hash, D::Error> {
+    let text = <String as Deserialize>::deserialize(deserializer)?;
+    hash_of(&text).ok_or_else(|| serde::de::Error::custom(format!("{text:?} is not 64 hexadecimal digits")))
+}
+
+/// The hash that a text of 64 hexadecimal digits tells.
+pub fn hash_of(text: &str) -> Option<Hash> {
+    let mut hash = Hash::default();
+    if text.len() != 2 * hash.len() || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return None;
+    }
+    for (at, byte) in hash.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(text.get(2 * at..2 * at + 2)?, 16).ok()?;
+    }
+    Some(hash)
+}
+
+impl ApproveProposal {
+    /// What was proposed, if it is what the hash says.
+    fn proposed(&self) -> Option<&Command> {
+        self.operation.as_deref().filter(|operation| operation.content() == self.content && operation.is_of_two())
+    }
+}
+
+impl Operation for ApproveProposal {
+    const NAME: &'static str = "ApproveProposal";
+    const ROLES: Roles = Roles::of(&[Role::Approver]);
+
+    fn gate(&self) -> Gate {
+        self.proposed().map_or(Gate::Shared, Command::gate)
+    }
+
+    fn check(&self) -> Result<(), Rejection> {
+        self.proposed().map_or(Ok(()), Command::check)
+    }
+
+    fn subject(&self) -> Option<Subject> {
+        Some(self.proposed().and_then(Command::subject).unwrap_or_default())
+    }
+
+    fn footprint(&self, ask: &Ask<'_>, needs: &mut Footprint<'_>) {
+        needs.proposals.insert(self.proposal);
+        if let Some(operation) = self.proposed() {
+            operation.footprint(ask, needs);
+        }
+    }
+
+    fn admit(&self, book: &Book, ask: &Ask<'_>) -> Result<Admitted, Rejection> {
+        let proposal = book.proposal(self.proposal, &self.content)?;
+        let operation = self.proposed().ok_or_else(|| Rejection::not_found("proposal", self.proposal))?;
+        book.check_open(self.proposal, proposal, Some(&operation.found_hash(book)), ask.now)?;
+        let about = operation.subject().and_then(|subject| subject.person);
+        book.check_second_person(ask, proposal, about)?;
+        book.check_asker(proposal, operation.name(), operation.roles(), ask.now)?;
+        operation.admit(book, ask)
+    }
+
+    fn decide(&self, book: &Book, ask: &Ask<'_>, who: &Admitted) -> Result<Decision, Rejection> {
+        let operation = self.proposed().ok_or_else(|| Rejection::not_found("proposal", self.proposal))?;
+        // What is made by it is made with the certificate of who asked: an invite's secret is that person's.
+        let shown = book.proposals.get(&self.proposal).and_then(|proposal| proposal.facts.shown);
+        let shown = shown.map(|shown| shown.badge(ask.machine()));
+        let decision = operation.decide(book, &Ask { badge: shown.as_ref().or(ask.badge), ..*ask }, who)?;
+        if decision.entries.is_empty() {
+            // Nothing was left to be done, so what it was to change has changed already.
+            return Err(not_open(self.proposal, ProposalState::Stale));
+        }
+        Ok(decision)
     }
 }
 
@@ -125,6 +240,40 @@ macro_rules! operations {
             /// The names of all operations, in the order of the list.
             pub const NAMES: &'static [&'static str] = &[$($operation::NAME),*];
 
+            /// The names of those that stand on the list of what two persons do together, unless the coalition takes them off.
+            pub fn names_of_two() -> Vec<&'static str> {
+                let all = [$(($operation::NAME, $operation::TWO_PERSONS)),*];
+                all.into_iter().filter(|(_, two)| *two).map(|(name, _)| name).collect()
+            }
+
+            /// Which roles may ask it, of the operator's people.
+            pub fn roles(&self) -> Roles {
+                match self {
+                    $(Self::$operation(_) => $operation::ROLES),*
+                }
+            }
+
+            /// Whether it stands on the list of what two persons do together.
+            pub fn is_of_two(&self) -> bool {
+                match self {
+                    $(Self::$operation(_) => $operation::TWO_PERSONS),*
+                }
+            }
+
+            /// See [`Operation::waits`].
+            pub(crate) fn waits(&self, book: &Book) -> bool {
+                match self {
+                    $(Self::$operation(operation) => operation.waits(book)),*
+                }
+            }
+
+            /// See [`Operation::found`].
+            fn found(&self, book: &Book) -> Vec<u8> {
+                match self {
+                    $(Self::$operation(operation) => operation.found(book)),*
+                }
+            }
+
             /// The names of those that take the gate alone, and of no others.
             pub fn names_alone() -> Vec<&'static str> {
                 let all = [$(($operation::NAME, $operation::GATE)),*];
@@ -139,7 +288,7 @@ macro_rules! operations {
 
             pub fn gate(&self) -> Gate {
                 match self {
-                    $(Self::$operation(_) => $operation::GATE),*
+                    $(Self::$operation(operation) => operation.gate()),*
                 }
             }
 
@@ -193,6 +342,51 @@ macro_rules! operations {
             }
         })*
     };
+}
+
+impl Command {
+    /// SHA-256 over all of it: what an approval of it names.
+    pub fn content(&self) -> Hash {
+        Sha256::digest(self.to_bytes()).into()
+    }
+
+    /// What a proposal of it holds.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        borsh::to_vec(self).expect("writing to memory does not fail")
+    }
+
+    /// What a proposal holds; none if it holds what this release does not know.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        Self::try_from_slice(bytes).ok()
+    }
+
+    /// The hash of what stands where it would write.
+    pub fn found_hash(&self, book: &Book) -> Hash {
+        Sha256::digest(self.found(book)).into()
+    }
+
+    /// What its entries tell of the person who asks for it.
+    pub(crate) fn by(&self, book: &Book, ask: &Ask<'_>) -> Option<ByFacts> {
+        let approved = if let Self::ApproveProposal(approval) = self {
+            book.proposals.get(&approval.proposal).map(|proposal| (approval.proposal, proposal.person))
+        } else {
+            None
+        };
+        Some(ByFacts { person: ask.person?, approved })
+    }
+}
+
+/// What an entry proposes, if it does and this release knows it.
+pub fn proposed_by(entry: &Entry) -> Option<Command> {
+    Command::from_bytes(&entry.facts.proposed()?.operation)
+}
+
+/// The partners that a decision is about, or what it proposes.
+pub fn partners_of(entry: &Entry) -> BTreeSet<PartnerId> {
+    let proposed = proposed_by(entry).and_then(|command| command.subject());
+    let mut partners = entry.action_partners();
+    partners.extend(proposed.into_iter().flat_map(|subject| subject.partners));
+    partners
 }
 
 /// The name of an RPC as files write it: `IssuePoints` is `issue_points`.
@@ -256,9 +450,15 @@ operations! {
     RenamePartner,
     CreateInvites,
     WithdrawInvites,
-    RevokeCredentials;
+    RevokeCredentials,
+    SetPerson,
+    SetTwoPersonList,
+    ApproveProposal,
+    RefuseProposal,
+    WithdrawProposal;
     RunDueWork,
     ForgetRequests,
     Enroll,
     Renew,
+    RecoverPerson,
 }

@@ -6,14 +6,15 @@
 use crate::book::Book;
 use crate::book::changes::RequestChange;
 use crate::command::{Command, Request};
-use crate::facts::answer::{Abandoned, Accepted, Answer, MemberReply, Recorded, RecordedState, Reply};
+use crate::facts::answer::{Abandoned, Accepted, Answer, HouseReply, MemberReply, Recorded, RecordedState, Reply};
 use crate::facts::chain::{RequestRecord, link_commitment};
 use crate::facts::coalition::CLOCK_SKEW_SECONDS;
 use crate::facts::entry::Entry;
 use crate::facts::member::{IdentifierLink, Member};
 use crate::facts::origin::Origin;
+use crate::facts::proposal::{ProposedFacts, ShownFacts};
 use crate::facts::{Fact, LinkFacts};
-use crate::operation::{Ask, OfMember, Tells};
+use crate::operation::{Ask, Decision, OfMember, Tells};
 use crate::rejection::Rejection;
 use crate::rules::checks::check_range;
 use crate::units::{ContentHash, EntryId, IdentifierHash, MemberId, PartnerId, Points, RequestId, Timestamp};
@@ -31,17 +32,22 @@ impl Book {
             return fresh(Err(rejection));
         }
         let content = request.content_hash();
-        let key = request.request_id.map(|id| (request.caller, id));
-        if let Some((caller, id)) = key {
+        if let Some(person) = request.person
+            && let Err(rejection) = self.check_roles(person, request.command.name(), request.command.roles(), now)
+        {
+            return fresh(Err(rejection));
+        }
+        let key = request.key();
+        if let (Some(id), Some(key)) = (request.request_id, key) {
             if let Err(rejection) = self.check_age(id, now) {
                 return fresh(Err(rejection));
             }
-            if let Some(recorded) = self.requests.get(&(caller, id)) {
+            if let Some(recorded) = self.requests.get(&key) {
                 return replay(recorded, &content, id);
             }
             // What became of a request whose key may have been pruned is not known, so it cannot be abandoned either.
             let abandoned = request.command.concerns().unwrap_or(id);
-            let known = self.requests.contains_key(&(caller, abandoned));
+            let known = self.requests.contains_key(&request.ask(now).key(abandoned));
             let checked = self.check_new(id, now).and_then(|()| self.check_age(abandoned, now));
             let checked = checked.and_then(|()| if known { Ok(()) } else { self.check_new(abandoned, now) });
             if let Err(rejection) = checked {
@@ -115,7 +121,15 @@ impl Book {
         for member in &who.members {
             due.extend(self.run_due(*member, ask.now));
         }
+        let waits = self.waits(ask, command)?;
         let mut decision = command.decide(self, ask, &who)?;
+        if let Some(proposed) = waits.filter(|_| !decision.entries.is_empty()) {
+            // What it would do now is right. Whether it still is when it is approved, the rules say then.
+            decision = Decision::of_house(vec![self.propose(ask, proposed)?], HouseReply::Entries);
+        }
+        if let Some(by) = command.by(self, ask) {
+            decision.entries.iter_mut().for_each(|entry| entry.facts.push(Fact::By(by)));
+        }
         if let (Some(hash), Some(member), Some(entry)) =
             (who.newcomer, who.members.last(), decision.entries.first_mut())
         {
@@ -140,6 +154,21 @@ impl Book {
             Tells::House(reply) => Reply::House(reply),
         };
         Ok(Accepted { entries, reply })
+    }
+
+    /// What is proposed instead of being done, if it waits for a second person.
+    ///
+    /// # Errors
+    /// `PROPOSAL_EXISTS`
+    fn waits(&self, ask: &Ask<'_>, command: &Command) -> Result<Option<ProposedFacts>, Rejection> {
+        let alone = ask.person.is_none() || !command.is_of_two() || self.is_done_alone(command.name(), ask.now);
+        if alone || !command.waits(self) {
+            return Ok(None);
+        }
+        let (content, found) = (command.content(), command.found_hash(self));
+        let replaces = self.check_not_proposed(&content, &found, ask.now)?;
+        let shown = ask.badge.map(ShownFacts::of);
+        Ok(Some(ProposedFacts { operation: command.to_bytes(), content, found, shown, replaces }))
     }
 
     /// Enrols a member under an identifier with an entry that gives it its first lots.
@@ -177,7 +206,7 @@ impl Book {
 
     /// Notes what became of a request that was abandoned: repeated, it is refused from now on.
     pub(crate) fn note_abandoned(&mut self, ask: &Ask<'_>, request: RequestId, what: Abandoned) {
-        let key = (ask.caller, request);
+        let key = ask.key(request);
         let recorded = match (what, self.requests.get(&key)) {
             (Abandoned::Burned, _) => Recorded { content: [0; 16], state: RecordedState::Burned },
             (Abandoned::Undone, Some(Recorded { content, state: RecordedState::Accepted(accepted) })) => {

@@ -15,7 +15,9 @@ pub mod member;
 pub mod order;
 pub mod origin;
 pub mod partner;
+pub mod person;
 pub mod proof;
+pub mod proposal;
 pub mod receipt;
 pub mod returned;
 pub mod terms;
@@ -35,6 +37,8 @@ use crate::facts::order::{OrderMode, OrderParty};
 use crate::facts::origin::BusinessDate;
 use crate::facts::origin::Code;
 use crate::facts::partner::PartnerState;
+use crate::facts::person::{AloneFacts, PersonFacts};
+use crate::facts::proposal::{ByFacts, ProposalFacts, ProposedFacts};
 use crate::facts::terms::{FeeBearer, Terms};
 use crate::facts::window::SettlementState;
 use crate::units::{EntryId, Hash, Money, PartnerId, Points, Rate, RequestId, Timestamp, WindowNumber};
@@ -91,6 +95,14 @@ pub enum Fact {
     /// A used invite was shown again, with another key.
     ForeignAttempt(ForeignFacts),
     Revoked(RevokedFacts),
+    /// Who of the operator's people asked for the entry. What tills ask for has none.
+    By(ByFacts),
+    Person(PersonFacts),
+    /// What of the list of two persons one does alone.
+    Alone(AloneFacts),
+    Proposed(ProposedFacts),
+    /// A proposal was refused or withdrawn.
+    Proposal(ProposalFacts),
 }
 
 /// The facts of an entry, none of a kind twice.
@@ -136,6 +148,11 @@ impl Facts {
         withdrawn: InvitesWithdrawn -> WithdrawnFacts,
         foreign: ForeignAttempt -> ForeignFacts,
         revoked: Revoked -> RevokedFacts,
+        by: By -> ByFacts,
+        person: Person -> PersonFacts,
+        alone: Alone -> AloneFacts,
+        proposed: Proposed -> ProposedFacts,
+        proposal: Proposal -> ProposalFacts,
     }
 
     /// The credential that was issued.

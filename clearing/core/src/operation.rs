@@ -14,6 +14,7 @@ use crate::facts::credential::{Badge, Holder, Serial};
 use crate::facts::entry::{Entry, EntryDraft, EntryKind};
 use crate::facts::member::MemberRef;
 use crate::facts::origin::Origin;
+use crate::facts::person::{PersonId, Role, Roles};
 use crate::facts::receipt::{Receipt, ReceiptLine, Side};
 use crate::rejection::Rejection;
 use crate::units::{
@@ -33,6 +34,8 @@ pub enum Gate {
 #[derive(Debug, Clone, Copy)]
 pub struct Ask<'a> {
     pub caller: PartnerId,
+    /// Who of the operator's people.
+    pub person: Option<PersonId>,
     pub request_id: Option<RequestId>,
     pub origin: &'a Origin,
     /// The id that a member gets if this operation enrols one.
@@ -56,11 +59,22 @@ impl Ask<'_> {
     }
 }
 
+impl Ask<'_> {
+    /// The key that a request of who asks is kept under.
+    pub fn key(&self, request: RequestId) -> (PartnerId, RequestId) {
+        (self.caller, self.person.map_or(request, |person| person.key(request)))
+    }
+}
+
 /// One kind of wish.
 pub trait Operation {
     /// The word of the RPC, the scenario and the log.
     const NAME: &'static str;
     const GATE: Gate = Gate::Shared;
+    /// Which roles may ask it, of the operator's people: who has one of them.
+    const ROLES: Roles = Roles::of(&[Role::Clerk]);
+    /// Whether it stands on the list of what two persons do together.
+    const TWO_PERSONS: bool = false;
 
     /// Looks at the message alone.
     ///
@@ -68,6 +82,21 @@ pub trait Operation {
     /// `INVALID_ARGUMENT`
     fn check(&self) -> Result<(), Rejection> {
         Ok(())
+    }
+
+    /// How it passes the gate.
+    fn gate(&self) -> Gate {
+        Self::GATE
+    }
+
+    /// Of what stands on the list of two persons, whether this one waits for the second: what stops somebody never does.
+    fn waits(&self, _book: &Book) -> bool {
+        Self::TWO_PERSONS
+    }
+
+    /// What stands where it would write, in bytes. A proposal of it is stale once that is something else.
+    fn found(&self, _book: &Book) -> Vec<u8> {
+        Vec::new()
     }
 
     /// Another request of the caller's whose fate is asked for.
@@ -105,9 +134,15 @@ pub struct Subject {
     pub partners: Vec<PartnerId>,
     pub member: Option<MemberRef>,
     pub window: Option<WindowNumber>,
+    /// Of the operator's people.
+    pub person: Option<PersonId>,
 }
 
 impl Subject {
+    pub fn person(person: PersonId) -> Self {
+        Self { person: Some(person), ..Self::default() }
+    }
+
     pub fn partner(partner: PartnerId) -> Self {
         Self { partners: vec![partner], ..Self::default() }
     }
@@ -293,6 +328,10 @@ pub struct Footprint<'a> {
     /// Holders of which the first credentials are needed that have not ended by a moment, by serial number, and the first invites
     /// that are not used, by id, as many as [`HOLDINGS_TOLD_MAX`]. Where nothing else is at work only.
     pub holders: BTreeSet<(Holder, Timestamp)>,
+    /// Proposals that are decided.
+    pub proposals: BTreeSet<EntryId>,
+    /// Of which contents the open proposal is looked for.
+    pub proposed: BTreeSet<Hash>,
 }
 
 /// Credentials and invites of one holder that a revocation tells.
@@ -323,6 +362,8 @@ impl<'a> Footprint<'a> {
             renewed: BTreeSet::new(),
             lines: BTreeSet::new(),
             holders: BTreeSet::new(),
+            proposals: BTreeSet::new(),
+            proposed: BTreeSet::new(),
         }
     }
 

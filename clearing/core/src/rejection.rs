@@ -196,6 +196,10 @@ rejections! {
     /// The message alone is wrong, whatever the state of the house.
     InvalidArgument = "INVALID_ARGUMENT", Malformed, NOT_RECORDED, LASTING { field: String = "field" ["points"], problem: String = "problem" ["0 is not above zero"] } => |f| write!(f, "{field}: {problem}");
 
+    /// The person may not ask this: its roles do not allow it, or too few people would be left to decide. Nothing is recorded, so
+    /// it may be asked again under the same id.
+    NotPermitted = "NOT_PERMITTED", State, NOT_RECORDED, LASTING { problem: String = "problem" ["1 with the role APPROVER would be left, and 2 must be; give it to somebody else first"] } => |f| f.write_str(problem);
+
     /// The key is older than keys are kept.
     RequestTooOld = "REQUEST_TOO_OLD", State, NOT_RECORDED, LASTING { made: String = "made_time" ["2025-01-01T00:00:00Z"], oldest: String = "oldest_time" ["2025-12-28T00:00:00Z"] } => |f| write!(f, "the request id was made {made}, and keys older than {oldest} are no longer kept; make a new one");
 
@@ -250,6 +254,16 @@ rejections! {
 
     /// Unknown, or somebody else's.
     NotFound = "NOT_FOUND", Missing, RECORDED, LASTING { what: String = "what" ["hold"], id: String = "id" ["019c1e0a-5d0e-7c3a-9f00-0123456789ab.0"] } => |f| write!(f, "there is no {what} {id} that you may see");
+
+    /// The proposal was approved (DONE), refused or withdrawn, has lapsed, or is stale: what it changes has changed since it was asked
+    /// for.
+    ProposalNotOpen = "PROPOSAL_NOT_OPEN", State, RECORDED, LASTING { proposal: String = "proposal_id" ["019c1e0a-5d0e-7c3a-9f00-0123456789ab.0"], state: String = "state" ["STALE"] } => |f| write!(f, "proposal {proposal} is {state}, not OPEN; if it is still wanted, ask for it anew");
+
+    /// Who decides has asked for it, or it is about that person.
+    SamePerson = "SAME_PERSON", State, RECORDED, LASTING { person: String = "person_id" ["anna"] } => |f| write!(f, "operator/{person} has proposed it, or it is about that person; another approver decides it");
+
+    /// The same is proposed already, and waits for its second person.
+    ProposalExists = "PROPOSAL_EXISTS", Exists, RECORDED, TRANSIENT { proposal: String = "proposal_id" ["019c1e0a-5d0e-7c3a-9f00-0123456789ab.0"] } => |f| write!(f, "the same is proposed already, as {proposal}; have that approved, or withdraw it");
 
     /// An id of the request names an invite that there is already.
     InviteExists = "INVITE_EXISTS", Exists, RECORDED, LASTING { invite: String = "invite_id" ["019c1e0a-5d0e-7c3a-9f00-0123456789ab"] } => |f| write!(f, "there is an invite {invite} already; make a new id, and a new secret with it");

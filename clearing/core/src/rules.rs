@@ -25,6 +25,8 @@ pub mod limits;
 pub mod notice;
 pub mod partner;
 pub mod payment;
+pub mod person;
+pub mod proposal;
 pub mod purchase;
 pub mod quote;
 mod receipt;

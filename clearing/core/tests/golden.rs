@@ -8,7 +8,7 @@
 
 mod house;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use clearing_core::chart::{BankPurpose, MoneyAccount, PointsAccount, Purpose};
@@ -27,6 +27,8 @@ use clearing_core::facts::lot::{LotBirth, LotId, LotMove};
 use clearing_core::facts::order::{OrderMode, OrderParty};
 use clearing_core::facts::origin::{Code, Origin};
 use clearing_core::facts::partner::PartnerState;
+use clearing_core::facts::person::{AloneFacts, Person, PersonFacts, PersonId, Role, Roles};
+use clearing_core::facts::proposal::{ByFacts, ProposalFacts, ProposalState, ProposedFacts, ShownFacts};
 use clearing_core::facts::receipt::Receipt;
 use clearing_core::facts::terms::{FeeBearer, Funding, Terms};
 use clearing_core::facts::window::SettlementState;
@@ -314,6 +316,7 @@ fn entries() -> Vec<(&'static str, Entry)> {
     // Last, and a new kind behind them all: the places of entries are in their hashes.
     let mut newest = vec![("rename_partner", renaming())];
     newest.extend(credential_entries());
+    newest.extend(people_entries());
     let shown: Vec<(&str, Entry)> = special.into_iter().chain(of_house).chain(later).collect();
     let others =
         EntryKind::ALL.iter().filter(|kind| shown.iter().chain(&newest).all(|(_, entry)| entry.kind != **kind));
@@ -381,6 +384,63 @@ fn credential_entries() -> Vec<(&'static str, Entry)> {
         (kind.as_str(), facts.into_iter().fold(draft, EntryDraft::with).balance().unwrap())
     };
     facts.into_iter().map(entry).collect()
+}
+
+/// What is decided of people and of proposals.
+fn people_entries() -> Vec<(&'static str, Entry)> {
+    vec![
+        ("set_person", naming()),
+        ("set_two_person_list", listing()),
+        ("propose", proposing()),
+        ("refuse_proposal", refusing()),
+        ("recover_person", of_kind(EntryKind::RecoverPerson)),
+        ("withdraw_proposal", of_kind(EntryKind::WithdrawProposal)),
+        ("of two", approving()),
+    ]
+}
+
+fn person(name: &str) -> PersonId {
+    name.parse().unwrap()
+}
+
+fn naming() -> Entry {
+    let since = time("2026-04-02T00:00:00Z");
+    let now = Person { roles: Roles::FIRST, since, before: Roles::of(&[Role::Clerk]) };
+    let named = PersonFacts { person: person("anna"), now, before: None };
+    let by = ByFacts { person: person("boris"), approved: None };
+    let draft = draft(EntryKind::SetPerson, "operator", "2026-04-02T00:00:00Z");
+    draft.with(Fact::Person(named)).with(Fact::By(by)).balance().unwrap()
+}
+
+fn listing() -> Entry {
+    let alone = AloneFacts { operations: BTreeSet::from(["SetLimits".to_owned()]), before: BTreeSet::new() };
+    let draft = draft(EntryKind::SetTwoPersonList, "operator", "2026-04-02T00:00:00Z");
+    draft.with(Fact::Alone(alone)).balance().unwrap()
+}
+
+fn proposing() -> Entry {
+    let replaces = Some((EntryId { batch: BatchId(7), ordinal: 2 }, ProposalState::Lapsed));
+    let begins = time("2026-03-01T00:00:00Z");
+    let shown = ShownFacts { serial: "40aa".parse().unwrap(), holder: "operator/anna".parse().unwrap(), begins };
+    let proposed =
+        ProposedFacts { operation: vec![1, 2, 3], content: [4; 32], found: [5; 32], shown: Some(shown), replaces };
+    let by = ByFacts { person: person("anna"), approved: None };
+    let draft = draft(EntryKind::Propose, "operator", "2026-04-02T00:00:00Z");
+    draft.with(Fact::Proposed(proposed)).with(Fact::By(by)).balance().unwrap()
+}
+
+fn refusing() -> Entry {
+    let proposal = EntryId { batch: BatchId(7), ordinal: 2 };
+    let refused = ProposalFacts { proposal, state: ProposalState::Refused };
+    let draft = draft(EntryKind::RefuseProposal, "operator", "2026-04-02T00:00:00Z").linked_to(proposal);
+    draft.with(Fact::Proposal(refused)).balance().unwrap()
+}
+
+fn approving() -> Entry {
+    let mut entry = renaming();
+    let approved = Some((EntryId { batch: BatchId(7), ordinal: 2 }, person("anna")));
+    entry.facts.push(Fact::By(ByFacts { person: person("boris"), approved }));
+    entry
 }
 
 fn forgetting() -> Entry {

@@ -130,7 +130,16 @@ fn the_order_of_rejections_is_that_of_the_acceptance_scenarios() {
     let (common, _) = common.split_once("INSUFFICIENT_POINTS:").unwrap();
     let words = common.split(|character: char| !character.is_ascii_uppercase() && character != '_');
     let common: Vec<&str> = words.filter(|word| word.len() > 3).collect();
-    let own = ["CREDENTIAL_REVOKED", "INVITE_EXISTS", "SCOPE_EXCEEDED", "PARTNER_EXISTS"];
+    let own = [
+        "NOT_PERMITTED",
+        "CREDENTIAL_REVOKED",
+        "PROPOSAL_NOT_OPEN",
+        "SAME_PERSON",
+        "PROPOSAL_EXISTS",
+        "INVITE_EXISTS",
+        "SCOPE_EXCEEDED",
+        "PARTNER_EXISTS",
+    ];
     let ours: Vec<&str> = Rejection::REASONS.into_iter().filter(|reason| !own.contains(reason)).collect();
     let in_common_order: Vec<&str> = common.iter().copied().filter(|reason| ours.contains(reason)).collect();
     assert_eq!(ours, in_common_order);

@@ -341,6 +341,7 @@ fn request(command: Command) -> Request {
         command,
         fresh_member: MemberId(7),
         fresh_salt: [7; 16],
+        person: None,
         attachment: None,
         badge: None,
     }

@@ -59,12 +59,13 @@ impl BookStage {
     fn request(&mut self, call: Call) -> Request {
         self.members += 1;
         Request {
-            caller: call.by,
+            caller: call.by.partner,
             request_id: Some(call.request),
             origin: call.origin,
             command: call.command,
             fresh_member: MemberId(self.members),
             fresh_salt: [7; 16],
+            person: call.by.person,
             attachment: None,
             badge: None,
         }
@@ -87,6 +88,7 @@ impl Stage for BookStage {
                 command: Command::RunDueWork(RunDueWork { member }),
                 fresh_member: member,
                 fresh_salt: [7; 16],
+                person: None,
                 attachment: None,
                 badge: None,
             };

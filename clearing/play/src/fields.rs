@@ -134,7 +134,7 @@ fn resolved(key: &str, value: Value, names: &mut Names, at: Timestamp, scale: u3
     } else if ends_with("member") {
         let member = short_identifier(SCHEME, &text).ok_or_else(|| format!("{text:?} is too long for a member"))?;
         Value::try_from(member).map_err(|problem| problem.to_string())
-    } else if ends_with("entry_id") || ends_with("hold_id") {
+    } else if ends_with("entry_id") || ends_with("hold_id") || ends_with("proposal_id") {
         names.entry(&text).map(|entry| entry.to_string().into())
     } else if ends_with("request_id") {
         Ok(names.request(&text, at).to_string().into())

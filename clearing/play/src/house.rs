@@ -74,6 +74,11 @@ impl TestHouse {
         self.identities.client(&self.endpoint(), Kind::Partner, partner).await
     }
 
+    /// The client of a person of the operator.
+    pub async fn person(&self, name: &str) -> Client {
+        self.identities.client(&self.endpoint(), Kind::Operator, name).await
+    }
+
     /// A partner's client that asks once.
     pub async fn client_that_asks_once(&self, partner: &str) -> Client {
         self.identities.client_that_asks_once(&self.endpoint(), partner).await

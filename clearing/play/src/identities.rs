@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use clearing::coalition_file::FIRST_PERSON;
 use clearing::enrolment::EnrolmentOptions;
 use clearing::tls::TlsMaterial;
 use clearing_certs::{Authority, Kind, ServerAddress, Validity};
@@ -14,6 +15,9 @@ use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::database::DOMAIN;
+
+/// As tests call who acts for the operator.
+const OPERATOR: &str = "operator";
 
 /// An authority, and whom it vouches for.
 pub struct Identities {
@@ -80,9 +84,23 @@ impl Identities {
         Client::builder(endpoint).ca_pem(ca).identity_pem(cert, key).deadline(Duration::from_secs(30))
     }
 
+    /// A client with the identity of the operator as a brand, which is none of its people.
+    pub async fn operator_as_brand(&self, endpoint: &str) -> Client {
+        let [ca, cert, key] = self.raw_pem(Kind::Partner, OPERATOR);
+        Client::builder(endpoint).ca_pem(ca).identity_pem(cert, key).connect().await.unwrap()
+    }
+
+    /// As [`tls`](Self::tls), of the operator as a brand.
+    pub fn tls_as_brand(&self) -> Arc<ClientConfig> {
+        self.tls_showing(self.raw_pem(Kind::Partner, OPERATOR))
+    }
+
     /// What a client shows that is none of the SDK: TLS 1.3, HTTP/2, and a certificate of this authority.
     pub fn tls(&self, kind: Kind, id: &str) -> Arc<ClientConfig> {
-        let [_, cert, key] = self.pem(kind, id);
+        self.tls_showing(self.pem(kind, id))
+    }
+
+    fn tls_showing(&self, [_, cert, key]: [String; 3]) -> Arc<ClientConfig> {
         self.tls_of(&cert, &key)
     }
 
@@ -104,6 +122,13 @@ impl Identities {
 
     /// The authority's certificate, and a client's certificate and key, as PEM.
     pub fn pem(&self, kind: Kind, id: &str) -> [String; 3] {
+        // Who acts for the operator is a person.
+        let acts = if (kind, id) == (Kind::Partner, OPERATOR) { (Kind::Operator, FIRST_PERSON) } else { (kind, id) };
+        self.raw_pem(acts.0, acts.1)
+    }
+
+    /// The same, of whatever identity.
+    fn raw_pem(&self, kind: Kind, id: &str) -> [String; 3] {
         let (issued, key) = self.authority.issue_client(kind, id, self.validity).unwrap();
         [self.authority.cert_pem().to_owned(), issued.cert_pem, key.expose_pem().to_owned()]
     }

@@ -24,19 +24,19 @@ use clearing_core::rules::partner::CreatePartner;
 use clearing_core::rules::payment::{ConfirmPayment, Payment};
 use clearing_core::rules::terms::SetTerms;
 use clearing_core::units::{
-    EntryId, Malformed, MemberId, Money, PartnerId, Points, RequestId, Timestamp, WindowNumber,
+    EntryId, Hash, Malformed, MemberId, Money, PartnerId, Points, RequestId, Timestamp, WindowNumber,
 };
 use rust_decimal::Decimal;
 
 use crate::fields::Fields;
 use crate::names::Names;
-use crate::scenario::{Action, Amount, Amounts, Expect, Scenario, Step};
+use crate::scenario::{Action, Amount, Amounts, By, Expect, Scenario, Step};
 
 /// One request to the house.
 #[derive(Debug, Clone)]
 pub struct Call {
     /// Who asks.
-    pub by: PartnerId,
+    pub by: By,
     pub request: RequestId,
     pub origin: Origin,
     /// Its members are named as by [`identifier`](crate::names::identifier).
@@ -187,6 +187,7 @@ pub async fn play<S: Stage>(scenario: &Scenario, variant: Variant, stage: &mut S
         limits: BTreeMap::new(),
         told: Vec::new(),
         abandoned: BTreeSet::new(),
+        asked: BTreeMap::new(),
     };
     for partner in &scenario.house.partners {
         let limits = partner.limits_over(Limits::default(), player.scale);
@@ -208,7 +209,7 @@ struct Player<'a> {
     window: WindowNumber,
     names: Names,
     /// What the first answer under a key wrote: a replay is expected to stand for the same.
-    answers: BTreeMap<(PartnerId, RequestId), (Vec<EntryId>, Vec<Posted>)>,
+    answers: BTreeMap<(By, RequestId), (Vec<EntryId>, Vec<Posted>)>,
     members: BTreeMap<MemberId, String>,
     lots: BTreeMap<LotId, String>,
     /// A step that sets a limit leaves the others as they are, and the house takes all of them at once.
@@ -216,7 +217,9 @@ struct Player<'a> {
     /// The first call under each key whose answer is kept, with the number of its step and what was told.
     told: Vec<(usize, Call, String)>,
     /// What was abandoned, and is refused from then on.
-    abandoned: BTreeSet<(PartnerId, RequestId)>,
+    abandoned: BTreeSet<(By, RequestId)>,
+    /// What was asked for by the entry that it wrote: an approval repeats what was proposed.
+    asked: BTreeMap<EntryId, Command>,
 }
 
 /// What a step did, in the words of the file.
@@ -263,7 +266,8 @@ impl Player<'_> {
         let wrong_total = |Malformed(problem)| PlayError::Broken { step: step.number, problem };
         let origin = step.receipt.origin(self.scale).map_err(wrong_total)?;
         let mut named = step.request.as_deref();
-        for command in commands {
+        for mut command in commands {
+            self.complete(&mut command);
             let request = match named.take() {
                 None => self.names.fresh_request(step.at),
                 Some(name) => self.names.request(name, step.at),
@@ -318,7 +322,7 @@ impl Player<'_> {
             self.abandoned.insert((asked.by, *request));
         }
         if reply.kept && !reply.replayed {
-            self.told.push((step.number, asked, reply.told.clone()));
+            self.told.push((step.number, asked.clone(), reply.told.clone()));
         }
         happened.rejected = reply.rejected;
         happened.replayed = reply.replayed;
@@ -358,9 +362,20 @@ impl Player<'_> {
                 self.lots.insert(lot.lot, name);
             }
         }
+        self.asked.extend(reply.entries.first().map(|entry| (*entry, asked.command.clone())));
         self.answers.insert(key, (reply.entries, reply.written.clone()));
         happened.written.extend(reply.written);
         Ok(())
+    }
+
+    /// Tells an approval what it approves, unless the step names a hash of its own.
+    fn complete(&self, command: &mut Command) {
+        if let Command::ApproveProposal(approve) = command {
+            approve.operation = self.asked.get(&approve.proposal).cloned().map(Box::new);
+            if let (Some(operation), true) = (&approve.operation, approve.content == Hash::default()) {
+                approve.content = operation.content();
+            }
+        }
     }
 
     /// What a step asks for that sets terms, limits, or both.

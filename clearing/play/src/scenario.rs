@@ -8,10 +8,12 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
-use clearing::coalition_file::{CoalitionFile, CoalitionTable, PartnerTable, Variant, check_numbers};
+use clearing::coalition_file::{CoalitionFile, CoalitionTable, FIRST_PERSON, PartnerTable, Variant, check_numbers};
 use clearing_core::facts::coalition::SCALE_MAX;
 use clearing_core::facts::origin::{Code, Origin};
+use clearing_core::facts::person::PersonId;
 use clearing_core::units::{Malformed, Money, PartnerId, Timestamp, WindowNumber};
 use rust_decimal::Decimal;
 use serde::Deserialize;
@@ -102,13 +104,39 @@ pub struct Step {
     /// The `do` of the file.
     pub action_name: String,
     pub action: Action,
-    pub by: PartnerId,
+    pub by: By,
     /// The `as`: the name that later steps have for the result.
     pub name: Option<String>,
     /// The name of the request id; a fresh one if none.
     pub request: Option<String>,
     pub receipt: Receipt,
     pub expect: Option<Expect>,
+}
+
+/// Who asks for a step: a partner; or `operator/NAME`, a person of the operator. The operator by itself is its first person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct By {
+    pub partner: PartnerId,
+    pub person: Option<PersonId>,
+}
+
+impl By {
+    /// The first person of the operator.
+    pub fn operator() -> Self {
+        Self { partner: PartnerId::operator(), person: Some(FIRST_PERSON.parse().expect("a name")) }
+    }
+}
+
+impl FromStr for By {
+    type Err = Malformed;
+
+    fn from_str(text: &str) -> Result<Self, Malformed> {
+        if let Some(person) = text.strip_prefix("operator/") {
+            return Ok(Self { partner: PartnerId::operator(), person: Some(person.parse()?) });
+        }
+        let partner: PartnerId = text.parse()?;
+        Ok(if partner.is_operator() { Self::operator() } else { Self { partner, person: None } })
+    }
 }
 
 /// The receipt that a step belongs to: an addition of our own to the common form.
@@ -224,7 +252,7 @@ struct StepTable {
     at: Timestamp,
     r#do: String,
     #[serde(default, deserialize_with = "clearing::coalition_file::optional_text")]
-    by: Option<PartnerId>,
+    by: Option<By>,
     r#as: Option<String>,
     request: Option<String>,
     receipt: Option<String>,
@@ -250,7 +278,7 @@ impl StepTable {
             number,
             at: self.at,
             action,
-            by: self.by.unwrap_or_else(PartnerId::operator),
+            by: self.by.unwrap_or_else(By::operator),
             name: self.r#as,
             request: self.request,
             receipt,

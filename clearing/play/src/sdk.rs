@@ -1,13 +1,14 @@
 //! Operations, said through the SDK: by whoever has a client of a house.
 
 use clearing::rpc::opaque::Opaque;
-use clearing_core::command::Command;
+use clearing_core::command::{ApproveProposal, Command};
 use clearing_core::facts::answer::{Abandoned, Reversed};
 use clearing_core::facts::credential as core;
 use clearing_core::facts::limits::Limits;
 use clearing_core::facts::order::OrderMode;
 use clearing_core::facts::origin::Code;
 use clearing_core::facts::partner::PartnerState;
+use clearing_core::facts::person::Role;
 use clearing_core::facts::receipt::Receipt;
 use clearing_core::facts::terms::{ExpiryPolicy, FeeBearer, Funding, TermsDraft};
 use clearing_core::rules::abandon::AbandonRequest;
@@ -22,6 +23,8 @@ use clearing_core::rules::issue::{Earn, IssuePoints};
 use clearing_core::rules::limits::SetLimits;
 use clearing_core::rules::partner::{CreatePartner, RenamePartner, SetPartnerState};
 use clearing_core::rules::payment::{ConfirmPayment, Payment};
+use clearing_core::rules::person::{SetPerson, SetTwoPersonList};
+use clearing_core::rules::proposal::{RefuseProposal, WithdrawProposal};
 use clearing_core::rules::purchase::{PostPurchase, ReturnPurchase, Spend};
 use clearing_core::rules::redemption::{RedeemPoints, ReturnRedemption};
 use clearing_core::rules::reversal::{ReversalTarget, ReverseIssue};
@@ -294,6 +297,34 @@ pub async fn ask(
             };
             send!(house client.revoke_credentials(revoke))
         }
+        Command::SetPerson(SetPerson { person, roles }) => {
+            let role = |role| match role {
+                Role::Clerk => op::PersonRole::Clerk,
+                Role::Approver => op::PersonRole::Approver,
+                Role::Support => op::PersonRole::Support,
+                Role::Auditor => op::PersonRole::Auditor,
+            };
+            send!(house operator.set_person(op::SetPerson::of(person.as_str(), roles.iter().map(role))))
+        }
+        Command::SetTwoPersonList(SetTwoPersonList { alone }) => {
+            send!(house operator.set_two_person_list(op::SetTwoPersonList::without(alone)))
+        }
+        Command::ApproveProposal(ApproveProposal { proposal, content, operation }) => {
+            // What the house was asked names members by its own hashes, so the hash is the house's.
+            let known = operation.as_ref().is_some_and(|operation| operation.content() == *content);
+            let hash = if known {
+                operator.proposal(&ids.entry(*proposal)).await?.proposal.proposal_hash
+            } else {
+                content.iter().map(|byte| format!("{byte:02x}")).collect()
+            };
+            send!(house operator.approve_proposal(op::ApproveProposal::of(ids.entry(*proposal), hash)))
+        }
+        Command::RefuseProposal(RefuseProposal { proposal }) => {
+            send!(house operator.refuse_proposal(op::RefuseProposal::of(ids.entry(*proposal))))
+        }
+        Command::WithdrawProposal(WithdrawProposal { proposal }) => {
+            send!(house operator.withdraw_proposal(op::WithdrawProposal::of(ids.entry(*proposal))))
+        }
         Command::SetFundingConsent(SetFundingConsent { funder, partner, granted, budget }) => {
             let (funder, partner) = (funder.as_str(), partner.as_str());
             let set = match granted {
@@ -345,7 +376,11 @@ pub async fn ask(
             let amount = sdk_money(client, *amount).await?;
             send!(house operator.withdraw_funds(op::WithdrawFunds::account(fund.to_string(), amount)))
         }
-        Command::RunDueWork(_) | Command::ForgetRequests(_) | Command::Enroll(_) | Command::Renew(_) => {
+        Command::RunDueWork(_)
+        | Command::ForgetRequests(_)
+        | Command::Enroll(_)
+        | Command::Renew(_)
+        | Command::RecoverPerson(_) => {
             panic!("nobody asks for {command:?}")
         }
     }

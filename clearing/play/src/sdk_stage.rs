@@ -6,6 +6,7 @@ use clearing::rpc::opaque::Opaque;
 use clearing_core::chart::PointsAccount;
 use clearing_core::facts::entry::{EntryKind, MoneyPosting, PointsPosting};
 use clearing_core::facts::order::Order;
+use clearing_core::facts::person::PersonId;
 use clearing_core::facts::window::WindowState;
 use clearing_core::rejection::Rejection;
 use clearing_core::units::{MemberId, Money, PartnerId, Points, Timestamp, WindowNumber};
@@ -20,6 +21,8 @@ use crate::statements::check_statements;
 /// A client of every partner, and what the operator has read so far.
 pub struct SdkStage {
     clients: BTreeMap<PartnerId, Client>,
+    /// Those of the operator's other people.
+    people: BTreeMap<PersonId, Client>,
     operator: Client,
     /// What callers see of ids is compared with the journal's.
     opaque: Opaque,
@@ -38,12 +41,22 @@ impl SdkStage {
         let info = operator.server_info().await.unwrap();
         Self {
             clients,
+            people: BTreeMap::new(),
             operator,
             opaque: Opaque::new(&identifier_key()),
             currency: info.currency_code,
             scale: info.scale,
             next_sequence: 1,
         }
+    }
+
+    /// Lets people of the operator ask as well.
+    #[must_use]
+    pub async fn with_people(mut self, house: &TestHouse, people: impl Iterator<Item = PersonId>) -> Self {
+        for person in people {
+            self.people.insert(person, house.person(person.as_str()).await);
+        }
+        self
     }
 
     /// Checks the statements of all for all windows.
@@ -139,9 +152,17 @@ impl Stage for SdkStage {
     }
 
     async fn call(&mut self, call: Call) -> Result<Played, Error> {
-        let (client, request) = (&self.clients[&call.by], call.request.to_string().parse().unwrap());
+        let person = call.by.person.and_then(|person| self.people.get(&person));
+        let client = person.unwrap_or_else(|| &self.clients[&call.by.partner]);
+        let request = call.request.to_string().parse().unwrap();
         let outcome = match ask(client, request, &call.command, self.origin(&call.origin)).await {
             Ok(outcome) => outcome,
+            Err(Error::Proposed { proposal_id, replayed }) => {
+                let written = self.written().await?;
+                let entries = vec![self.opaque.opened_entry(&proposal_id).unwrap()];
+                let told = format!("proposed {proposal_id}");
+                return Ok(Played { told, kept: true, written, entries, replayed, ..Played::default() });
+            }
             Err(Error::InvalidArgument { .. }) => {
                 let rejected = Some("INVALID_ARGUMENT".to_owned());
                 return Ok(Played { rejected, written: self.written().await?, ..Played::default() });

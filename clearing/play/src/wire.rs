@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use clearing_certs::Kind;
 use clearing_proto::v1::admin_service_client::AdminServiceClient;
+use clearing_proto::v1::approval_service_client::ApprovalServiceClient;
 use clearing_proto::v1::care_service_client::CareServiceClient;
 use clearing_proto::v1::credential_service_client::CredentialServiceClient;
 use clearing_proto::v1::entry_service_client::EntryServiceClient;
@@ -15,6 +16,7 @@ use clearing_proto::v1::issue_service_client::IssueServiceClient;
 use clearing_proto::v1::member_service_client::MemberServiceClient;
 use clearing_proto::v1::notice_service_client::NoticeServiceClient;
 use clearing_proto::v1::partner_service_client::PartnerServiceClient;
+use clearing_proto::v1::people_service_client::PeopleServiceClient;
 use clearing_proto::v1::position_service_client::PositionServiceClient;
 use clearing_proto::v1::purchase_service_client::PurchaseServiceClient;
 use clearing_proto::v1::receipt_service_client::ReceiptServiceClient;
@@ -52,6 +54,8 @@ pub struct Wire {
     pub notices: NoticeServiceClient<Channel>,
     pub position: PositionServiceClient<Channel>,
     pub partners: PartnerServiceClient<Channel>,
+    pub people: PeopleServiceClient<Channel>,
+    pub approvals: ApprovalServiceClient<Channel>,
     pub settlement: SettlementServiceClient<Channel>,
     pub credentials: CredentialServiceClient<Channel>,
     pub care: CareServiceClient<Channel>,
@@ -85,6 +89,8 @@ impl Wire {
             notices: NoticeServiceClient::new(channel.clone()),
             position: PositionServiceClient::new(channel.clone()),
             partners: PartnerServiceClient::new(channel.clone()),
+            people: PeopleServiceClient::new(channel.clone()),
+            approvals: ApprovalServiceClient::new(channel.clone()),
             settlement: SettlementServiceClient::new(channel.clone()),
             credentials: CredentialServiceClient::new(channel.clone()),
             care: CareServiceClient::new(channel.clone()),

@@ -70,12 +70,13 @@ impl Stage for WriterStage {
 
     async fn call(&mut self, call: Call) -> Result<Played, Broken> {
         let request = Request {
-            caller: call.by,
+            caller: call.by.partner,
             request_id: Some(call.request),
             origin: call.origin,
             command: call.command,
             fresh_member: MemberId(clock::fresh_uuid()),
             fresh_salt: clock::random_bytes(),
+            person: call.by.person,
             attachment: None,
             badge: None,
         };

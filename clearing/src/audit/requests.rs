@@ -69,7 +69,8 @@ impl Requests {
         for JournalEntry { id, entry, .. } in entries {
             for fact in entry.facts.iter() {
                 if let Fact::Abandoned(request) = fact {
-                    undone.insert((entry.partner, *request), *id);
+                    let by = entry.facts.by();
+                    undone.insert((entry.partner, by.map_or(*request, |by| by.person.key(*request))), *id);
                 }
             }
         }
@@ -189,7 +190,7 @@ async fn missing(snapshot: &mut Snapshot, batch: &BatchRow, rows: &[Row]) -> Res
     let stored: BTreeSet<Key> = rows.iter().map(|row| (row.partner, row.request)).collect();
     let end = batch.first_sequence.saturating_add(batch.entry_count);
     let entries = snapshot.entries(batch.first_sequence, end, u32::MAX).await?;
-    let asked = entries.iter().filter_map(|stored| Some((stored.entry.partner, stored.entry.request_id?)));
+    let asked = entries.iter().filter_map(|stored| stored.entry.request_key());
     let missing: BTreeSet<Key> = asked.filter(|key| !stored.contains(key)).collect();
     let named: Vec<String> =
         missing.iter().take(NAMED_MAX).map(|(partner, request)| format!("{request} of {partner}")).collect();

@@ -9,7 +9,7 @@ use clearing_core::book::changes::Changes;
 use clearing_core::facts::Fact;
 use clearing_core::facts::chain::attachment_commitment;
 use clearing_core::facts::entry::{Entry, JournalEntry};
-use clearing_core::units::{EntryId, Hash, PartnerId, RequestId, Timestamp, WindowNumber};
+use clearing_core::units::{EntryId, Hash, PartnerId, Timestamp, WindowNumber};
 
 use super::Finding;
 use crate::store::{AttachmentRow, Counts, GateRow, WindowRow};
@@ -132,11 +132,11 @@ impl Told {
 
 /// The entries that have an attachment, and what they commit to.
 fn committed(entries: &[JournalEntry]) -> BTreeMap<EntryId, Hash> {
-    let mut asked: BTreeSet<(u128, PartnerId, Option<RequestId>, Hash)> = BTreeSet::new();
+    let mut asked = BTreeSet::new();
     let mut committed = BTreeMap::new();
     for JournalEntry { id, entry, .. } in entries {
         if let Some(commitment) = entry.origin.attachment
-            && asked.insert((id.batch.0, entry.partner, entry.request_id, commitment))
+            && asked.insert((id.batch.0, entry.request_key(), commitment))
         {
             committed.insert(*id, commitment);
         }

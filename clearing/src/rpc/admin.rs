@@ -1,13 +1,16 @@
 //! AdminService: who did what, for the operator and auditors.
 
+use clearing_core::command::{partners_of, proposed_by};
 use clearing_core::facts::coalition::House;
 use clearing_core::facts::entry::{EntryKind, IsDecision, JournalEntry};
+use clearing_core::facts::person::PersonId;
 use clearing_core::rules::action::FieldChange;
 use clearing_core::units::{PartnerId, Timestamp};
 use clearing_proto::v1;
 use clearing_proto::v1::admin_service_server::AdminService;
 use tonic::{Request, Response, Status};
 
+use crate::rpc::auth::Asker;
 use crate::rpc::convert::{self, from_kind, from_timestamp};
 use crate::rpc::opaque::Opaque;
 use crate::rpc::{Context, auth, bounds, errors, page_size};
@@ -77,23 +80,38 @@ fn fields(filter: &ActionFilter) -> [String; 5] {
 
 fn from_action(written: &JournalEntry, house: &House, opaque: &Opaque) -> v1::AdminAction {
     let JournalEntry { id, sequence, entry } = written;
-    let changes = entry.action_changes(house);
+    let mut changes = entry.action_changes(house);
+    let proposed = proposed_by(entry);
+    if let Some(proposed) = &proposed {
+        changes.insert(
+            0,
+            FieldChange { field: "operation".to_owned(), before: None, after: Some(proposed.name().to_owned()) },
+        );
+    }
+    let about = proposed.and_then(|proposed| proposed.subject()).and_then(|subject| subject.person);
     // A decay of all who are inactive is asked for once, and is a decision on each of them.
     let asked = entry.request_id.is_some() || entry.kind == EntryKind::Decay;
+    let by = entry.facts.by();
+    let proposer = by.and_then(|by| by.approved).map(|(_, proposer)| proposer);
+    let of = |person: Option<PersonId>| Asker { partner: entry.partner, person };
+    let asker = of(proposer.or(by.map(|by| by.person)));
+    let approver = proposer.and(by).map(|by| of(Some(by.person)).to_string());
     v1::AdminAction {
         entry_id: opaque.entry(*id),
         journal_sequence: *sequence,
         action_time: from_timestamp(entry.time),
-        actor: if asked { entry.partner.to_string() } else { HOUSE.to_owned() },
+        actor: if asked { asker.to_string() } else { HOUSE.to_owned() },
         request_id: entry.request_id.map(|id| id.to_string()),
         kind: from_kind(entry.kind).into(),
-        partner_ids: entry.action_partners().iter().map(PartnerId::to_string).collect(),
+        partner_ids: partners_of(entry).iter().map(PartnerId::to_string).collect(),
         member_id: entry.member.map(|member| member.to_string()),
         window: i64::from(entry.action_window()),
         reason_code: entry.facts.reason().map(|code| code.as_str().to_owned()),
         before: in_words(&changes, |change| change.before.as_deref()),
         after: in_words(&changes, |change| change.after.as_deref()),
         changes: changes.into_iter().map(from_change).collect(),
+        approver,
+        person_id: entry.facts.person().map(|set| set.person).or(about).map(|person| person.to_string()),
     }
 }
 
@@ -103,7 +121,7 @@ fn in_words<'a>(changes: &'a [FieldChange], side: impl Fn(&'a FieldChange) -> Op
     words.collect::<Vec<String>>().join(", ")
 }
 
-fn from_change(change: FieldChange) -> v1::FieldChange {
+pub(super) fn from_change(change: FieldChange) -> v1::FieldChange {
     let FieldChange { field, before, after } = change;
     v1::FieldChange { field, before, after }
 }

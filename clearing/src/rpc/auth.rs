@@ -4,6 +4,7 @@
 //! services and the scope that each needs, the methods that are exceptions, and the scopes of each role. A service that is
 //! not in the table is refused to everybody. What a partner's *state* allows is a rule, decided and recorded behind the gate.
 
+use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
@@ -13,8 +14,9 @@ use arc_swap::ArcSwapOption;
 use clearing_certs::{Identity, Kind};
 use clearing_core::facts::coalition::House;
 use clearing_core::facts::credential::{self, Scopes};
+use clearing_core::facts::person::{self, PersonId, Roles};
 use clearing_core::rejection::Rejection;
-use clearing_core::units::PartnerId;
+use clearing_core::units::{PartnerId, RequestId, Timestamp};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 use tonic::Status;
@@ -24,7 +26,7 @@ use tracing::{Instrument, info_span};
 
 use crate::backroom::Backroom;
 use crate::badges::{SHOWN, Shown, TooFast};
-use crate::clock;
+use crate::clock::{self, Clock};
 use crate::door::Held;
 use crate::door::body::{Answered, Asked};
 use crate::rpc::complete::Deadline;
@@ -38,13 +40,49 @@ use crate::writer::DEADLINE;
 /// Who is calling.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Caller {
-    /// A brand, or the operator, who is a partner as well.
+    /// A brand; or the operator as one, which issues and accepts like any other.
     Partner(PartnerId),
+    /// A person of the operator, with its roles as this node knows them. What it may have done by them is looked at again
+    /// behind the gate.
+    Person(PersonId, Roles),
     /// Reads the books and changes nothing.
     Auditor(String),
 }
 
+/// For whom something is asked that has an effect, and by whom of the operator's people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Asker {
+    pub partner: PartnerId,
+    pub person: Option<PersonId>,
+}
+
+impl Asker {
+    /// The key that a request is kept under.
+    pub fn key(&self, request: RequestId) -> (PartnerId, RequestId) {
+        (self.partner, self.person.map_or(request, |person| person.key(request)))
+    }
+}
+
+/// As logs and the record of administration name it.
+impl fmt::Display for Asker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.person {
+            Some(person) => write!(f, "operator/{person}"),
+            None => self.partner.fmt(f),
+        }
+    }
+}
+
 impl Caller {
+    /// For whom the caller asks.
+    ///
+    /// # Errors
+    /// `PERMISSION_DENIED` for an auditor.
+    pub fn asker(&self) -> Result<Asker, Status> {
+        let person = if let Self::Person(person, _) = self { Some(*person) } else { None };
+        Ok(Asker { partner: self.partner()?, person })
+    }
+
     /// The partner that calls.
     ///
     /// # Errors
@@ -52,6 +90,7 @@ impl Caller {
     pub fn partner(&self) -> Result<PartnerId, Status> {
         match self {
             Self::Partner(partner) => Ok(*partner),
+            Self::Person(..) => Ok(PartnerId::operator()),
             Self::Auditor(_) => Err(denied("an auditor does not act as a partner")),
         }
     }
@@ -70,6 +109,7 @@ impl Caller {
         if named.is_empty() {
             return match self {
                 Self::Partner(partner) => Ok(*partner),
+                Self::Person(..) => Ok(PartnerId::operator()),
                 Self::Auditor(_) => Err(errors::invalid("partner_id", "an auditor has no books; name a partner")),
             };
         }
@@ -81,17 +121,34 @@ impl Caller {
         }
     }
 
+    /// As whom it is shown things.
     pub fn role(&self) -> Role {
         match self {
-            Self::Partner(partner) if partner.is_operator() => Role::Operator,
             Self::Partner(_) => Role::Partner,
+            Self::Person(..) => Role::Operator,
             Self::Auditor(_) => Role::Auditor,
         }
+    }
+
+    /// What it may ask.
+    pub fn may(&self, scope: Scope) -> bool {
+        let granted = |wanted: Grantee| GRANTS.iter().any(|(to, scopes)| *to == wanted && scopes.contains(&scope));
+        match self {
+            Self::Partner(_) => granted(Grantee::Partner),
+            Self::Person(_, roles) => roles.iter().any(|role| granted(Grantee::Person(role))),
+            Self::Auditor(_) => granted(Grantee::Auditor),
+        }
+    }
+
+    /// The partner that it is of; an auditor's name.
+    pub fn id(&self) -> &str {
+        if let Self::Person(..) = self { "operator" } else { self.name() }
     }
 
     pub fn name(&self) -> &str {
         match self {
             Self::Partner(partner) => partner.as_str(),
+            Self::Person(person, _) => person.as_str(),
             Self::Auditor(name) => name,
         }
     }
@@ -104,11 +161,22 @@ pub enum Role {
     Auditor,
 }
 
+/// To whom scopes are granted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Grantee {
+    Partner,
+    /// A person of the operator with this role. With several it has the scopes of all of them.
+    Person(person::Role),
+    Auditor,
+}
+
 /// What an operation is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
     /// Issue, redeem, reserve, return, reverse, transfer; balances, holds, notices and own entries.
     Points,
+    /// What a member has.
+    Members,
     /// Positions, statements, obligations and orders: own ones, or all for the operator and auditors.
     Position,
     /// Partners, their terms and limits.
@@ -117,10 +185,22 @@ pub enum Scope {
     Care,
     /// Windows, settlements, funds, the calendar.
     Settlement,
+    /// Decay, which takes points of members.
+    Decay,
     /// Invites and credentials: own ones, or all for the operator.
     Credential,
+    /// Ending these, which never waits.
+    Revocation,
+    /// The people of the operator, and what needs two of them.
+    People,
+    /// What others have proposed: approving and refusing it.
+    Approval,
+    /// What one has proposed oneself: taking it back.
+    Withdrawal,
     /// The whole books.
     Report,
+    /// Members and entries, as they are looked for to help somebody.
+    MemberReport,
     /// The sandbox's clock.
     Sandbox,
     /// What anybody with a certificate may know.
@@ -128,27 +208,66 @@ pub enum Scope {
 }
 
 /// The scopes of each role.
-pub const GRANTS: [(Role, &[Scope]); 3] = [
-    (Role::Partner, &[Scope::Points, Scope::Position, Scope::Credential, Scope::Sandbox, Scope::Info]),
+pub const GRANTS: [(Grantee, &[Scope]); 6] = [
     (
-        Role::Operator,
+        Grantee::Partner,
         &[
             Scope::Points,
+            Scope::Members,
             Scope::Position,
-            Scope::Partner,
-            Scope::Care,
-            Scope::Settlement,
             Scope::Credential,
-            Scope::Report,
+            Scope::Revocation,
             Scope::Sandbox,
             Scope::Info,
         ],
     ),
-    (Role::Auditor, &[Scope::Position, Scope::Report, Scope::Sandbox, Scope::Info]),
+    (
+        Grantee::Person(person::Role::Clerk),
+        &[
+            Scope::Points,
+            Scope::Members,
+            Scope::Position,
+            Scope::Partner,
+            Scope::Care,
+            Scope::Decay,
+            Scope::Settlement,
+            Scope::Credential,
+            Scope::Revocation,
+            Scope::People,
+            Scope::Withdrawal,
+            Scope::Report,
+            Scope::MemberReport,
+            Scope::Sandbox,
+            Scope::Info,
+        ],
+    ),
+    (
+        Grantee::Person(person::Role::Approver),
+        &[
+            Scope::Members,
+            Scope::Position,
+            Scope::Revocation,
+            Scope::Approval,
+            Scope::Withdrawal,
+            Scope::Report,
+            Scope::MemberReport,
+            Scope::Sandbox,
+            Scope::Info,
+        ],
+    ),
+    (
+        Grantee::Person(person::Role::Support),
+        &[Scope::Members, Scope::Care, Scope::Withdrawal, Scope::MemberReport, Scope::Info],
+    ),
+    (
+        Grantee::Person(person::Role::Auditor),
+        &[Scope::Members, Scope::Position, Scope::Report, Scope::MemberReport, Scope::Sandbox, Scope::Info],
+    ),
+    (Grantee::Auditor, &[Scope::Position, Scope::Report, Scope::MemberReport, Scope::Sandbox, Scope::Info]),
 ];
 
 /// The scope that the operations of each service need. A method of no service here is refused to everybody.
-pub const SERVICES: [(&str, Scope); 23] = [
+pub const SERVICES: [(&str, Scope); 25] = [
     ("coalition.clearing.v1.IssueService", Scope::Points),
     ("coalition.clearing.v1.RedemptionService", Scope::Points),
     ("coalition.clearing.v1.HoldService", Scope::Points),
@@ -158,13 +277,15 @@ pub const SERVICES: [(&str, Scope); 23] = [
     ("coalition.clearing.v1.RequestService", Scope::Points),
     ("coalition.clearing.v1.EntryService", Scope::Points),
     ("coalition.clearing.v1.ReceiptService", Scope::Points),
-    ("coalition.clearing.v1.MemberService", Scope::Points),
+    ("coalition.clearing.v1.MemberService", Scope::Members),
     ("coalition.clearing.v1.NoticeService", Scope::Points),
     ("coalition.clearing.v1.PositionService", Scope::Position),
     ("coalition.clearing.v1.PartnerService", Scope::Partner),
     ("coalition.clearing.v1.CareService", Scope::Care),
     ("coalition.clearing.v1.SettlementService", Scope::Settlement),
     ("coalition.clearing.v1.CredentialService", Scope::Credential),
+    ("coalition.clearing.v1.PeopleService", Scope::People),
+    ("coalition.clearing.v1.ApprovalService", Scope::Approval),
     ("coalition.clearing.v1.ReportService", Scope::Report),
     ("coalition.clearing.v1.AdminService", Scope::Report),
     ("coalition.clearing.v1.SandboxService", Scope::Sandbox),
@@ -174,14 +295,24 @@ pub const SERVICES: [(&str, Scope); 23] = [
     ("grpc.reflection.v1alpha.ServerReflection", Scope::Info),
 ];
 
-/// The operations that need another scope than their service: they change nothing, so auditors may have them.
-pub const EXCEPTIONS: [(&str, Scope); 6] = [
+/// The operations that need another scope than their service.
+pub const EXCEPTIONS: [(&str, Scope); 16] = [
     ("/coalition.clearing.v1.SettlementService/PreviewSettlement", Scope::Report),
     ("/coalition.clearing.v1.PartnerService/ListPartners", Scope::Report),
+    ("/coalition.clearing.v1.CareService/RunDecay", Scope::Decay),
+    ("/coalition.clearing.v1.CareService/DecayMembers", Scope::Decay),
+    ("/coalition.clearing.v1.PeopleService/ListPeople", Scope::Report),
+    ("/coalition.clearing.v1.ApprovalService/ListProposals", Scope::Report),
+    ("/coalition.clearing.v1.ApprovalService/GetProposal", Scope::Report),
+    ("/coalition.clearing.v1.ApprovalService/WithdrawProposal", Scope::Withdrawal),
+    ("/coalition.clearing.v1.ReportService/FindEntries", Scope::MemberReport),
+    ("/coalition.clearing.v1.ReportService/ListMembers", Scope::MemberReport),
     // Partners see those that they have a part in; the scope is one that all have.
     ("/coalition.clearing.v1.EntryService/GetEntry", Scope::Position),
     ("/coalition.clearing.v1.CredentialService/ListInvites", Scope::Position),
     ("/coalition.clearing.v1.CredentialService/ListCredentials", Scope::Position),
+    ("/coalition.clearing.v1.CredentialService/WithdrawInvites", Scope::Revocation),
+    ("/coalition.clearing.v1.CredentialService/RevokeCredentials", Scope::Revocation),
     // Whoever has a certificate may have its successor.
     ("/coalition.clearing.v1.CredentialService/RenewCertificate", Scope::Info),
 ];
@@ -275,10 +406,18 @@ pub fn scope(path: &str) -> Option<Scope> {
 /// # Errors
 /// `UNAUTHENTICATED` without an identity of this coalition, `UNIMPLEMENTED` for a method that there is not,
 /// `PERMISSION_DENIED` otherwise.
-pub fn authorize(identity: &Identity, method: &str, house: &House) -> Result<Caller, Status> {
+pub fn authorize(identity: &Identity, method: &str, house: &House, now: Timestamp) -> Result<Caller, Status> {
     let caller = match identity.kind {
         Kind::Auditor => Caller::Auditor(identity.id.clone()),
-        Kind::Operator => Caller::Partner(PartnerId::operator()),
+        Kind::Operator => {
+            let person: PersonId =
+                identity.id.parse().map_err(|_| unauthenticated("the certificate names no person of the operator"))?;
+            let roles = house.people.roles_at(person, now);
+            if roles.is_none() {
+                return Err(denied("this person has no role in this coalition; clearing person roles gives one"));
+            }
+            Caller::Person(person, roles)
+        }
         Kind::Partner => {
             let partner: PartnerId =
                 identity.id.parse().map_err(|_| unauthenticated("the certificate names no partner id"))?;
@@ -288,12 +427,22 @@ pub fn authorize(identity: &Identity, method: &str, house: &House) -> Result<Cal
             Caller::Partner(partner)
         }
     };
-    let role = caller.role();
-    let scopes = GRANTS.iter().find(|(granted, _)| *granted == role).map_or(&[][..], |(_, scopes)| scopes);
     let Some(scope) = scope(method) else {
         return Err(errors::broken(Fault::Unimplemented, "the house has no such method", None));
     };
-    if scopes.contains(&scope) { Ok(caller) } else { Err(denied("this certificate does not allow this call")) }
+    if caller.may(scope) {
+        return Ok(caller);
+    }
+    Err(match &caller {
+        Caller::Partner(partner) if partner.is_operator() => denied(
+            "partner/operator is the operator as a brand. Its people have certificates of their own, operator/NAME: call \
+             with one of these",
+        ),
+        Caller::Person(person, roles) => denied(&format!(
+            "operator/{person} has the roles {roles}, which do not allow this call; clearing person list tells who may"
+        )),
+        Caller::Partner(_) | Caller::Auditor(_) => denied("this certificate does not allow this call"),
+    })
 }
 
 pub(crate) fn denied(message: &str) -> Status {
@@ -327,7 +476,7 @@ struct Desk {
 
 impl AuthLayer {
     pub fn new(house: Arc<ArcSwapOption<House>>) -> Self {
-        let view = View { house, fresh: None };
+        let view = View { house, fresh: None, clock: Clock::system() };
         Self(Desk { view, reads: Reads::new(ReadShares::default()), backroom: None })
     }
 
@@ -335,8 +484,8 @@ impl AuthLayer {
     /// looked for before it is refused.
     pub fn looking(context: Context) -> Self {
         let Self(desk) = Self::new(Arc::clone(&context.house));
-        let read = Mutex::new(Instant::now());
-        let view = View { fresh: Some(Arc::new(Fresh { context, read })), ..desk.view };
+        let (read, clock) = (Mutex::new(Instant::now()), context.clock.clone());
+        let view = View { fresh: Some(Arc::new(Fresh { context, read })), clock, ..desk.view };
         Self(Desk { view, ..desk })
     }
 
@@ -380,6 +529,8 @@ const LOOK_PAUSE: Duration = Duration::from_millis(250);
 struct View {
     house: Arc<ArcSwapOption<House>>,
     fresh: Option<Arc<Fresh>>,
+    /// By which roles are in force.
+    clock: Clock,
 }
 
 /// How the view is brought up to date.
@@ -414,7 +565,7 @@ impl View {
         if let Some(held) = revoked {
             return Err(errors::refused(&Rejection::CredentialRevoked { serial: held.serial.to_string() }));
         }
-        authorize(&peer.identity, method, house)
+        authorize(&peer.identity, method, house, self.clock.now())
     }
 
     /// What the house has on the certificate of a peer. It is looked up with the first call on a connection.
@@ -442,11 +593,15 @@ impl View {
         Ok(Arc::new(Shown::of(held, found, devices)))
     }
 
-    /// Whether the peer is a partner that this view does not hold.
+    /// Whether the peer is one that this view may not hold as it is: a new partner, or a person whose roles may have changed.
     fn misses(&self, peer: &Peer) -> bool {
         let house = self.house.load();
         let known = |house: &Arc<House>| peer.identity.id.parse().is_ok_and(|id| house.partners.contains_key(&id));
-        peer.identity.kind == Kind::Partner && house.as_ref().is_some_and(|house| !known(house))
+        match peer.identity.kind {
+            Kind::Partner => house.as_ref().is_some_and(|house| !known(house)),
+            Kind::Operator => house.is_some(),
+            Kind::Auditor => false,
+        }
     }
 
     async fn admit_looking(&self, peer: &Peer, method: &str) -> Result<Caller, Status> {

@@ -15,7 +15,7 @@ use tonic::{Request, Response, Status};
 use tracing::info;
 
 use crate::rpc::convert::{self, View};
-use crate::rpc::written::{first_entry, from_figures, from_written, member_reply};
+use crate::rpc::written::{first_entry, from_figures, from_written, member_reply, or_proposed};
 use crate::rpc::{Context, PAGE_SIZE_MAX, auth, errors, page_size};
 use crate::scheduler::own_work;
 use crate::writer::Written;
@@ -29,15 +29,17 @@ pub struct Service(pub Context);
 #[tonic::async_trait]
 impl CareService for Service {
     async fn run_decay(&self, request: Request<v1::RunDecayRequest>) -> Result<Response<v1::RunDecayResponse>, Status> {
-        let caller = auth::caller(&request)?.partner()?;
+        let asker = auth::caller(&request)?.asker()?;
+        let caller = asker.partner;
         let v1::RunDecayRequest { request_id, member, rate, period } = request.into_inner();
         let member = convert::member(member, &self.0.identifier_key)?;
         let rate = convert::rate("rate", &rate)?;
         let period = convert::word("period", &period)?;
         let written = self
             .0
-            .ask(caller, &request_id, None, Command::RunDecay(RunDecay { member, rate, period, inactive_since: None }))
+            .ask(asker, &request_id, None, Command::RunDecay(RunDecay { member, rate, period, inactive_since: None }))
             .await?;
+        or_proposed!(written, self.0, RunDecayResponse);
         let reply = member_reply(&written, caller, &self.0)?;
         Ok(Response::new(v1::RunDecayResponse {
             written: Some(from_written(&written, View::Whole, &self.0.opaque)),
@@ -53,7 +55,7 @@ impl CareService for Service {
         request: Request<v1::DecayMembersRequest>,
     ) -> Result<Response<v1::DecayMembersResponse>, Status> {
         let own = auth::caller(&request)?;
-        let caller = own.partner()?;
+        let caller = own.asker()?;
         let v1::DecayMembersRequest { rate: share, period, inactive_since_time, page_size: size, page_token } =
             request.into_inner();
         let rate = convert::rate("rate", &share)?;
@@ -98,7 +100,7 @@ impl CareService for Service {
         let last = page.last().filter(|_| more);
         let (action, members, decayed_points) = ("DecayMembers", page.len(), lost.values().sum::<i64>());
         let period = period.as_str();
-        info!(action, %caller, period, members, decayed_members, decayed_points, "an action of the operator");
+        info!(action, caller = %caller, period, members, decayed_members, decayed_points, "an action of the operator");
         Ok(Response::new(v1::DecayMembersResponse {
             member_count: i64::try_from(page.len()).expect("a page is small"),
             decayed_member_count: i64::try_from(decayed_members).expect("a page is small"),
@@ -111,7 +113,8 @@ impl CareService for Service {
         &self,
         request: Request<v1::ExtendExpiryRequest>,
     ) -> Result<Response<v1::ExtendExpiryResponse>, Status> {
-        let caller = auth::caller(&request)?.partner()?;
+        let asker = auth::caller(&request)?.asker()?;
+        let caller = asker.partner;
         let v1::ExtendExpiryRequest { request_id, member, issuer_id, until_time, expire_time, reason_code } =
             request.into_inner();
         let member = convert::member(member, &self.0.identifier_key)?;
@@ -120,7 +123,8 @@ impl CareService for Service {
         let expires = convert::moment("expire_time", expire_time)?;
         let reason = convert::word("reason_code", &reason_code)?;
         let command = Command::ExtendExpiry(ExtendExpiry { member, issuer, until, expires, reason });
-        let written = self.0.ask(caller, &request_id, None, command).await?;
+        let written = self.0.ask(asker, &request_id, None, command).await?;
+        or_proposed!(written, self.0, ExtendExpiryResponse);
         let reply = member_reply(&written, caller, &self.0)?;
         Ok(Response::new(v1::ExtendExpiryResponse {
             written: Some(from_written(&written, View::Whole, &self.0.opaque)),
@@ -133,7 +137,8 @@ impl CareService for Service {
         &self,
         request: Request<v1::ReinstatePointsRequest>,
     ) -> Result<Response<v1::ReinstatePointsResponse>, Status> {
-        let caller = auth::caller(&request)?.partner()?;
+        let asker = auth::caller(&request)?.asker()?;
+        let caller = asker.partner;
         let v1::ReinstatePointsRequest { request_id, member, funder_id, points, expire_time, reason_code } =
             request.into_inner();
         let member = convert::member(member, &self.0.identifier_key)?;
@@ -142,7 +147,8 @@ impl CareService for Service {
         let reason = convert::word("reason_code", &reason_code)?;
         let command =
             Command::ReinstatePoints(ReinstatePoints { member, funder, points: Points(points), expires, reason });
-        let written = self.0.ask(caller, &request_id, None, command).await?;
+        let written = self.0.ask(asker, &request_id, None, command).await?;
+        or_proposed!(written, self.0, ReinstatePointsResponse);
         let reply = member_reply(&written, caller, &self.0)?;
         Ok(Response::new(v1::ReinstatePointsResponse {
             written: Some(from_written(&written, View::Whole, &self.0.opaque)),
@@ -155,13 +161,15 @@ impl CareService for Service {
         &self,
         request: Request<v1::WriteOffDebtRequest>,
     ) -> Result<Response<v1::WriteOffDebtResponse>, Status> {
-        let caller = auth::caller(&request)?.partner()?;
+        let asker = auth::caller(&request)?.asker()?;
+        let caller = asker.partner;
         let v1::WriteOffDebtRequest { request_id, member, creditor_id, points, reason_code } = request.into_inner();
         let member = convert::member(member, &self.0.identifier_key)?;
         let creditor: PartnerId = convert::id("creditor_id", &creditor_id)?;
         let reason = convert::word("reason_code", &reason_code)?;
         let command = Command::WriteOffDebt(WriteOffDebt { member, creditor, points: Points(points), reason });
-        let written = self.0.ask(caller, &request_id, None, command).await?;
+        let written = self.0.ask(asker, &request_id, None, command).await?;
+        or_proposed!(written, self.0, WriteOffDebtResponse);
         let reply = member_reply(&written, caller, &self.0)?;
         let entry = first_entry(&written)?;
         let given_up = entry.entry.points.iter().find(|posting| posting.account == PointsAccount::Debt(reply.member));
@@ -177,12 +185,14 @@ impl CareService for Service {
         &self,
         request: Request<v1::FreezeMemberRequest>,
     ) -> Result<Response<v1::FreezeMemberResponse>, Status> {
-        let caller = auth::caller(&request)?.partner()?;
+        let asker = auth::caller(&request)?.asker()?;
+        let caller = asker.partner;
         let v1::FreezeMemberRequest { request_id, member, reason_code, end_time } = request.into_inner();
         let member = convert::member(member, &self.0.identifier_key)?;
         let reason = convert::word("reason_code", &reason_code)?;
         let end = convert::moment_or_none("end_time", end_time)?;
-        let written = self.0.ask(caller, &request_id, None, FreezeMember { member, reason, end }.into()).await?;
+        let written = self.0.ask(asker, &request_id, None, FreezeMember { member, reason, end }.into()).await?;
+        or_proposed!(written, self.0, FreezeMemberResponse);
         let reply = member_reply(&written, caller, &self.0)?;
         Ok(Response::new(v1::FreezeMemberResponse {
             written: Some(from_written(&written, View::Whole, &self.0.opaque)),
@@ -195,11 +205,13 @@ impl CareService for Service {
         &self,
         request: Request<v1::UnfreezeMemberRequest>,
     ) -> Result<Response<v1::UnfreezeMemberResponse>, Status> {
-        let caller = auth::caller(&request)?.partner()?;
+        let asker = auth::caller(&request)?.asker()?;
+        let caller = asker.partner;
         let v1::UnfreezeMemberRequest { request_id, member, reason_code } = request.into_inner();
         let member = convert::member(member, &self.0.identifier_key)?;
         let reason = (!reason_code.is_empty()).then(|| convert::word("reason_code", &reason_code)).transpose()?;
-        let written = self.0.ask(caller, &request_id, None, UnfreezeMember { member, reason }.into()).await?;
+        let written = self.0.ask(asker, &request_id, None, UnfreezeMember { member, reason }.into()).await?;
+        or_proposed!(written, self.0, UnfreezeMemberResponse);
         let reply = member_reply(&written, caller, &self.0)?;
         Ok(Response::new(v1::UnfreezeMemberResponse {
             written: Some(from_written(&written, View::Whole, &self.0.opaque)),

@@ -245,6 +245,7 @@ impl View {
     pub fn of(caller: &Caller) -> Self {
         match caller {
             Caller::Partner(partner) => Self::Part(*partner),
+            Caller::Person(..) => Self::Part(PartnerId::operator()),
             Caller::Auditor(_) => Self::Whole,
         }
     }

@@ -14,11 +14,11 @@ use clearing_proto::v1::credential_service_server::CredentialService;
 use tonic::{Request, Response, Status};
 
 use crate::clock;
-use crate::rpc::auth::Caller;
+use crate::rpc::auth::{Asker, Caller};
 use crate::rpc::convert::{self, View, from_timestamp};
 use crate::rpc::enrolment::check_csr;
 use crate::rpc::errors::Fault;
-use crate::rpc::written::{accepted, from_written};
+use crate::rpc::written::{accepted, from_written, or_proposed};
 use crate::rpc::{Context, auth, bounds, errors, page_size};
 use crate::store::CredentialsPart;
 use crate::writer::Written;
@@ -32,7 +32,8 @@ impl CredentialService for Service {
         &self,
         request: Request<v1::CreateInvitesRequest>,
     ) -> Result<Response<v1::CreateInvitesResponse>, Status> {
-        let caller = auth::caller(&request)?.partner()?;
+        let asker = auth::caller(&request)?.asker()?;
+        let caller = asker.partner;
         let v1::CreateInvitesRequest { request_id, holder, scopes, end_time, invites } = request.into_inner();
         let command = CreateInvites {
             holder: holder.map(|named| read_holder("holder", named)).transpose()?,
@@ -45,7 +46,8 @@ impl CredentialService for Service {
                 .map(read_invite)
                 .collect::<Result<_, Status>>()?,
         };
-        let written = self.write(caller, &request_id, command.into()).await?;
+        let written = self.write(asker, &request_id, command.into()).await?;
+        or_proposed!(written, self.0, CreateInvitesResponse);
         let invited = written.entries.first().and_then(|written| written.entry.facts.invited());
         Ok(Response::new(v1::CreateInvitesResponse {
             end_time: invited.and_then(|invited| from_timestamp(invited.ends)),
@@ -58,11 +60,12 @@ impl CredentialService for Service {
         &self,
         request: Request<v1::WithdrawInvitesRequest>,
     ) -> Result<Response<v1::WithdrawInvitesResponse>, Status> {
-        let caller = auth::caller(&request)?.partner()?;
+        let asker = auth::caller(&request)?.asker()?;
+        let caller = asker.partner;
         let v1::WithdrawInvitesRequest { request_id, invite_ids } = request.into_inner();
         let ids = invite_ids.iter().take(INVITES_MAX + 1).map(|id| convert::id("invite_ids", id));
         let command = WithdrawInvites { invites: ids.collect::<Result<_, Status>>()? };
-        let written = self.write(caller, &request_id, command.into()).await?;
+        let written = self.write(asker, &request_id, command.into()).await?;
         let withdrawn = written.entries.first().and_then(|written| written.entry.facts.withdrawn());
         Ok(Response::new(v1::WithdrawInvitesResponse {
             withdrawn_count: withdrawn
@@ -160,7 +163,8 @@ impl CredentialService for Service {
         &self,
         request: Request<v1::RevokeCredentialsRequest>,
     ) -> Result<Response<v1::RevokeCredentialsResponse>, Status> {
-        let caller = auth::caller(&request)?.partner()?;
+        let asker = auth::caller(&request)?.asker()?;
+        let caller = asker.partner;
         let v1::RevokeCredentialsRequest { request_id, serials, holder, reason_code } = request.into_inner();
         let serials = serials.iter().take(INVITES_MAX + 1).map(|serial| convert::id("serials", serial));
         let command = RevokeCredentials {
@@ -168,7 +172,7 @@ impl CredentialService for Service {
             holder: holder.map(|named| read_holder("holder", named)).transpose()?,
             reason: convert::word("reason_code", &reason_code)?,
         };
-        let written = self.write(caller, &request_id, command.into()).await?;
+        let written = self.write(asker, &request_id, command.into()).await?;
         let revoked = written.entries.first().and_then(|written| written.entry.facts.revoked());
         // Other nodes see it within a second; so does this one where the answer has to go out on what it closes.
         let own = self.0.badge()?;
@@ -213,9 +217,9 @@ impl CredentialService for Service {
 }
 
 impl Service {
-    async fn write(&self, caller: PartnerId, request_id: &str, command: Command) -> Result<Written, Status> {
-        let written = self.0.ask(caller, request_id, None, command).await?;
-        accepted(&written, caller, &self.0)?;
+    async fn write(&self, asker: Asker, request_id: &str, command: Command) -> Result<Written, Status> {
+        let written = self.0.ask(asker, request_id, None, command).await?;
+        accepted(&written, asker.partner, &self.0)?;
         Ok(written)
     }
 

@@ -26,7 +26,7 @@ impl EntryService for Service {
             Some(Key::EntryId(text)) => (text.clone(), Some(self.0.opaque.read_entry("entry_id", &text)?)),
             Some(Key::RequestId(text)) => {
                 let request: RequestId = convert::id("request_id", &text)?;
-                let entry = self.0.store.entry_of_request(caller.partner()?, request).await;
+                let entry = self.0.store.entry_of_request(caller.asker()?.key(request)).await;
                 (text, entry.map_err(|error| errors::of_store(&error))?)
             }
         };

@@ -26,12 +26,13 @@ impl HoldService for Service {
         &self,
         request: Request<v1::AuthorizeRedemptionRequest>,
     ) -> Result<Response<v1::AuthorizeRedemptionResponse>, Status> {
-        let caller = auth::caller(&request)?.partner()?;
+        let asker = auth::caller(&request)?.asker()?;
+        let caller = asker.partner;
         let v1::AuthorizeRedemptionRequest { request_id, member, points, lapse_time, origin } = request.into_inner();
         let member = convert::member(member, &self.0.identifier_key)?;
         let lapses = convert::moment("lapse_time", lapse_time)?;
         let command = Command::AuthorizeRedemption(AuthorizeRedemption { member, points: Points(points), lapses });
-        let written = self.0.ask(caller, &request_id, origin, command).await?;
+        let written = self.0.ask(asker, &request_id, origin, command).await?;
         let reply = member_reply(&written, caller, &self.0)?;
         Ok(Response::new(v1::AuthorizeRedemptionResponse {
             written: Some(from_written(&written, View::Part(caller), &self.0.opaque)),
@@ -44,11 +45,12 @@ impl HoldService for Service {
         &self,
         request: Request<v1::CaptureHoldRequest>,
     ) -> Result<Response<v1::CaptureHoldResponse>, Status> {
-        let caller = auth::caller(&request)?.partner()?;
+        let asker = auth::caller(&request)?.asker()?;
+        let caller = asker.partner;
         let v1::CaptureHoldRequest { request_id, hold_id, points, origin } = request.into_inner();
         let hold = self.0.opaque.read_entry("hold_id", &hold_id)?;
         let command = Command::CaptureHold(CaptureHold { hold, points: Points(points) });
-        let written = self.0.ask(caller, &request_id, origin, command).await?;
+        let written = self.0.ask(asker, &request_id, origin, command).await?;
         let reply = member_reply(&written, caller, &self.0)?;
         let entry = &first_entry(&written)?.entry;
         let money = acceptor_money(caller, entry);
@@ -63,10 +65,11 @@ impl HoldService for Service {
     }
 
     async fn void_hold(&self, request: Request<v1::VoidHoldRequest>) -> Result<Response<v1::VoidHoldResponse>, Status> {
-        let caller = auth::caller(&request)?.partner()?;
+        let asker = auth::caller(&request)?.asker()?;
+        let caller = asker.partner;
         let v1::VoidHoldRequest { request_id, hold_id, origin } = request.into_inner();
         let hold = self.0.opaque.read_entry("hold_id", &hold_id)?;
-        let written = self.0.ask(caller, &request_id, origin, Command::VoidHold(VoidHold { hold })).await?;
+        let written = self.0.ask(asker, &request_id, origin, Command::VoidHold(VoidHold { hold })).await?;
         let reply = member_reply(&written, caller, &self.0)?;
         Ok(Response::new(v1::VoidHoldResponse {
             written: Some(from_written(&written, View::Part(caller), &self.0.opaque)),

@@ -62,7 +62,7 @@ fn server_info(house: &House, limits: Limits, caller: &Caller, now: Timestamp) -
         time_zone: coalition.time_zone.iana_name().unwrap_or("UTC").to_owned(),
         disclose_issuers: coalition.disclose_issuers,
         server_time: from_timestamp(now),
-        caller_id: caller.name().to_owned(),
+        caller_id: caller.id().to_owned(),
         limits: Some(v1::Limits {
             message_bytes_max: large(limits.message_bytes_max),
             batch_bytes_max: large(limits.batch_bytes_max),
@@ -79,5 +79,8 @@ fn server_info(house: &House, limits: Limits, caller: &Caller, now: Timestamp) -
         clock_stands_still: false,
         enrolment_endpoint: String::new(),
         notice_days: coalition.notice_days.iter().map(i32::from).collect(),
+        proposal_days: i32::from(coalition.proposal_days),
+        account_change_days: i32::from(coalition.account_change_days),
+        person_id: if let Caller::Person(person, _) = caller { Some(person.to_string()) } else { None },
     }
 }

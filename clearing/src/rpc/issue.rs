@@ -12,6 +12,7 @@ use futures::{Stream, StreamExt};
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::badges::SHOWN;
+use crate::rpc::auth::Asker;
 use crate::rpc::convert::{View, id, moment_or_none};
 use crate::rpc::errors::invalid;
 use crate::rpc::written::{from_figures, from_written, member_reply};
@@ -31,8 +32,9 @@ impl IssueService for Service {
         &self,
         request: Request<v1::IssuePointsRequest>,
     ) -> Result<Response<v1::IssuePointsResponse>, Status> {
-        let caller = auth::caller(&request)?.partner()?;
-        let asked = self.issue_asked(caller, request.into_inner())?;
+        let asker = auth::caller(&request)?.asker()?;
+        let caller = asker.partner;
+        let asked = self.issue_asked(asker, request.into_inner())?;
         let written = self.0.writer.ask(asked).await.map_err(|error| errors::of_write(&error))?;
         issue_response(caller, &written, &self.0).map(Response::new)
     }
@@ -41,8 +43,8 @@ impl IssueService for Service {
         &self,
         request: Request<v1::BatchIssuePointsRequest>,
     ) -> Result<Response<v1::BatchIssuePointsResponse>, Status> {
-        let caller = auth::caller(&request)?.partner()?;
-        let results = self.issue_all(caller, request.into_inner().items, Full::Refuses).await?;
+        let asker = auth::caller(&request)?.asker()?;
+        let results = self.issue_all(asker, request.into_inner().items, Full::Refuses).await?;
         Ok(Response::new(v1::BatchIssuePointsResponse { results }))
     }
 
@@ -50,7 +52,7 @@ impl IssueService for Service {
         &self,
         request: Request<Streaming<v1::StreamIssuePointsRequest>>,
     ) -> Result<Response<IssueStream>, Status> {
-        let caller = auth::caller(&request)?.partner()?;
+        let asker = auth::caller(&request)?.asker()?;
         let service = Self(self.0.clone());
         // What streams runs when the call itself has been answered.
         let shown = SHOWN.try_with(Arc::clone).map_err(|_| errors::internal())?;
@@ -59,7 +61,7 @@ impl IssueService for Service {
             let (service, shown) = (Self(service.0.clone()), Arc::clone(&shown));
             async move {
                 let v1::StreamIssuePointsRequest { batch_number, items } = batch?;
-                let results = SHOWN.scope(shown, service.issue_all(caller, items, Full::Waits)).await?;
+                let results = SHOWN.scope(shown, service.issue_all(asker, items, Full::Waits)).await?;
                 Ok(v1::StreamIssuePointsResponse { batch_number, results })
             }
         });
@@ -68,17 +70,17 @@ impl IssueService for Service {
 }
 
 impl Service {
-    fn issue_asked(&self, caller: PartnerId, wire: v1::IssuePointsRequest) -> Result<command::Request, Status> {
+    fn issue_asked(&self, asker: Asker, wire: v1::IssuePointsRequest) -> Result<command::Request, Status> {
         let v1::IssuePointsRequest { request_id, member, points, expire_time, origin, activate_time, funders } = wire;
         let member = convert::member(member, &self.0.identifier_key)?;
         let earn = earn("", points, expire_time, activate_time, funders)?;
-        self.0.request(caller, &request_id, origin, Command::IssuePoints(IssuePoints { member, earn }))
+        self.0.request(asker, &request_id, origin, Command::IssuePoints(IssuePoints { member, earn }))
     }
 
     /// Issues a batch; one bad item fails alone.
     async fn issue_all(
         &self,
-        caller: PartnerId,
+        asker: Asker,
         items: Vec<v1::IssuePointsRequest>,
         full: Full,
     ) -> Result<Vec<v1::IssueResult>, Status> {
@@ -89,7 +91,7 @@ impl Service {
         let (mut good, mut read) = (Vec::with_capacity(items.len()), Vec::with_capacity(items.len()));
         for (at, item) in items.into_iter().enumerate() {
             let_others(at).await;
-            read.push(self.issue_asked(caller, item).map(|asked| good.push(asked)));
+            read.push(self.issue_asked(asker, item).map(|asked| good.push(asked)));
         }
         // Known before anything is done: what was decided cannot be taken back for want of room in its answer.
         let mut lots = good.iter().map(lots_of);
@@ -104,7 +106,8 @@ impl Service {
             let_others(at).await;
             let result = item.and_then(|()| {
                 let answer = answers.next().unwrap_or(Err(WriteError::ShuttingDown));
-                let issued = issue_response(caller, &answer.map_err(|error| errors::of_write(&error))?, &self.0)?;
+                let issued =
+                    issue_response(asker.partner, &answer.map_err(|error| errors::of_write(&error))?, &self.0)?;
                 Ok(bounds::without_what_can_be_looked_up(issued))
             });
             results.push(issue_result(result));

@@ -18,10 +18,10 @@ use clearing_proto::v1;
 use clearing_proto::v1::partner_service_server::PartnerService;
 use tonic::{Request, Response, Status};
 
-use crate::rpc::convert::from_timestamp;
+use crate::rpc::convert::{View, from_timestamp};
 use crate::rpc::errors::invalid;
 use crate::rpc::settlement::{from_house, house_reply, recorded};
-use crate::rpc::written::first_entry;
+use crate::rpc::written::{first_entry, or_proposed};
 use crate::rpc::{Context, auth, bounds, convert, errors, page_size};
 use crate::writer::WriteError;
 use limits::{from_consent, from_limit_uses, from_limits, partner_with_limits, read_limits};
@@ -36,7 +36,7 @@ impl PartnerService for Service {
         &self,
         request: Request<v1::CreatePartnerRequest>,
     ) -> Result<Response<v1::CreatePartnerResponse>, Status> {
-        let caller = auth::caller(&request)?.partner()?;
+        let asker = auth::caller(&request)?.asker()?;
         let v1::CreatePartnerRequest { request_id, partner_id, display_name, terms, limits, no_default_limits } =
             request.into_inner();
         let partner: PartnerId = convert::id("partner_id", &partner_id)?;
@@ -45,7 +45,8 @@ impl PartnerService for Service {
         let state = PartnerState::Active;
         let command =
             Command::CreatePartner(CreatePartner { partner, display_name, terms, state, limits, no_default_limits });
-        let written = self.0.ask_house(caller, convert::request_id(&request_id)?, command).await?;
+        let written = self.0.ask_house(asker, convert::request_id(&request_id)?, command).await?;
+        or_proposed!(written, self.0, CreatePartnerResponse);
         house_reply(&written, &self.0)?;
         let PartnerFacts { partner: id, display_name, state, limits } = recorded(&written, Facts::created)?.clone();
         let terms = vec![recorded(&written, Facts::terms)?.terms.clone()];
@@ -59,13 +60,14 @@ impl PartnerService for Service {
     }
 
     async fn set_terms(&self, request: Request<v1::SetTermsRequest>) -> Result<Response<v1::SetTermsResponse>, Status> {
-        let caller = auth::caller(&request)?.partner()?;
+        let asker = auth::caller(&request)?.asker()?;
         let v1::SetTermsRequest { request_id, partner_id, terms, effective_time } = request.into_inner();
         let partner: PartnerId = convert::id("partner_id", &partner_id)?;
         let terms = terms_draft(terms)?;
         let effective = effective_time.map(|time| convert::timestamp("effective_time", time)).transpose()?;
         let command = Command::SetTerms(SetTerms { partner, terms, effective });
-        let written = self.0.ask_house(caller, convert::request_id(&request_id)?, command).await?;
+        let written = self.0.ask_house(asker, convert::request_id(&request_id)?, command).await?;
+        or_proposed!(written, self.0, SetTermsResponse);
         house_reply(&written, &self.0)?;
         let terms = &recorded(&written, Facts::terms)?.terms;
         Ok(Response::new(v1::SetTermsResponse {
@@ -79,12 +81,13 @@ impl PartnerService for Service {
         &self,
         request: Request<v1::SetPartnerStateRequest>,
     ) -> Result<Response<v1::SetPartnerStateResponse>, Status> {
-        let caller = auth::caller(&request)?.partner()?;
+        let asker = auth::caller(&request)?.asker()?;
         let v1::SetPartnerStateRequest { request_id, partner_id, state } = request.into_inner();
         let partner: PartnerId = convert::id("partner_id", &partner_id)?;
         let state = partner_state(state)?;
         let command = Command::SetPartnerState(SetPartnerState { partner, state });
-        let written = self.0.ask_house(caller, convert::request_id(&request_id)?, command).await?;
+        let written = self.0.ask_house(asker, convert::request_id(&request_id)?, command).await?;
+        or_proposed!(written, self.0, SetPartnerStateResponse);
         house_reply(&written, &self.0)?;
         let before = recorded(&written, Facts::state)?.before;
         Ok(Response::new(v1::SetPartnerStateResponse {
@@ -99,11 +102,12 @@ impl PartnerService for Service {
         &self,
         request: Request<v1::RenamePartnerRequest>,
     ) -> Result<Response<v1::RenamePartnerResponse>, Status> {
-        let caller = auth::caller(&request)?.partner()?;
+        let asker = auth::caller(&request)?.asker()?;
         let v1::RenamePartnerRequest { request_id, partner_id, display_name } = request.into_inner();
         let partner: PartnerId = convert::id("partner_id", &partner_id)?;
         let command = Command::RenamePartner(RenamePartner { partner, display_name });
-        let written = self.0.ask_house(caller, convert::request_id(&request_id)?, command).await?;
+        let written = self.0.ask_house(asker, convert::request_id(&request_id)?, command).await?;
+        or_proposed!(written, self.0, RenamePartnerResponse);
         house_reply(&written, &self.0)?;
         let renamed = recorded(&written, Facts::renamed)?.clone();
         Ok(Response::new(v1::RenamePartnerResponse {
@@ -118,7 +122,7 @@ impl PartnerService for Service {
         &self,
         request: Request<v1::SetLimitsRequest>,
     ) -> Result<Response<v1::SetLimitsResponse>, Status> {
-        let caller = auth::caller(&request)?.partner()?;
+        let asker = auth::caller(&request)?.asker()?;
         let v1::SetLimitsRequest { request_id, partner_id, limits } = request.into_inner();
         let partner: PartnerId = convert::id("partner_id", &partner_id)?;
         if limits.is_none() {
@@ -126,7 +130,8 @@ impl PartnerService for Service {
         }
         let limits = read_limits(limits, &self.0.house().coalition)?;
         let command = Command::SetLimits(SetLimits { partner, limits });
-        let written = self.0.ask_house(caller, convert::request_id(&request_id)?, command).await?;
+        let written = self.0.ask_house(asker, convert::request_id(&request_id)?, command).await?;
+        or_proposed!(written, self.0, SetLimitsResponse);
         let HouseReply::Limits(used) = house_reply(&written, &self.0)? else {
             return Err(errors::of_write(&WriteError::Internal));
         };
@@ -143,14 +148,15 @@ impl PartnerService for Service {
         &self,
         request: Request<v1::SetFundingConsentRequest>,
     ) -> Result<Response<v1::SetFundingConsentResponse>, Status> {
-        let caller = auth::caller(&request)?.partner()?;
+        let asker = auth::caller(&request)?.asker()?;
         let v1::SetFundingConsentRequest { request_id, funder_id, partner_id, given, budget_points } =
             request.into_inner();
         let funder: PartnerId = convert::id("funder_id", &funder_id)?;
         let partner: PartnerId = convert::id("partner_id", &partner_id)?;
         let (granted, budget) = (Some(given), budget_points.map(Points));
         let command = Command::SetFundingConsent(SetFundingConsent { funder, partner, granted, budget });
-        let written = self.0.ask_house(caller, convert::request_id(&request_id)?, command).await?;
+        let written = self.0.ask_house(asker, convert::request_id(&request_id)?, command).await?;
+        or_proposed!(written, self.0, SetFundingConsentResponse);
         house_reply(&written, &self.0)?;
         let used = recorded(&written, Facts::consent)?.before.used;
         let consent = from_consent(funder, partner, &Consent { granted, budget, used }, &written.house.coalition);

@@ -26,7 +26,8 @@ impl PurchaseService for Service {
         &self,
         request: Request<v1::PostPurchaseRequest>,
     ) -> Result<Response<v1::PostPurchaseResponse>, Status> {
-        let caller = auth::caller(&request)?.partner()?;
+        let asker = auth::caller(&request)?.asker()?;
+        let caller = asker.partner;
         let v1::PostPurchaseRequest { request_id, member, spend: spent, earn: earned, origin } = request.into_inner();
         let member = convert::member(member, &self.0.identifier_key)?;
         let spend = spent.map(|spent| spend(spent, &self.0.opaque)).transpose()?;
@@ -38,7 +39,7 @@ impl PurchaseService for Service {
         }
         let earned_points = earn.as_ref().map_or(0, |earn| earn.points.0);
         let command = Command::PostPurchase(PostPurchase { member, spend, earn });
-        let written = self.0.ask(caller, &request_id, origin, command).await?;
+        let written = self.0.ask(asker, &request_id, origin, command).await?;
         let reply = member_reply(&written, caller, &self.0)?;
         let spent = of_kind(&written, EntryKind::is_redemption);
         let money = spent.map_or(AcceptorMoney::NONE, |spent| acceptor_money(caller, &spent.entry));
@@ -61,7 +62,8 @@ impl PurchaseService for Service {
         &self,
         request: Request<v1::ReturnPurchaseRequest>,
     ) -> Result<Response<v1::ReturnPurchaseResponse>, Status> {
-        let caller = auth::caller(&request)?.partner()?;
+        let asker = auth::caller(&request)?.asker()?;
+        let caller = asker.partner;
         let wire = request.into_inner();
         let entry = |field: &str, text: &str| match text {
             "" => Ok(None),
@@ -82,7 +84,7 @@ impl PurchaseService for Service {
             return Err(invalid("returned_amount", problem));
         }
         let command = Command::ReturnPurchase(ReturnPurchase { redemption, issue, amount: returned, total });
-        let written = self.0.ask(caller, &wire.request_id, wire.origin, command).await?;
+        let written = self.0.ask(asker, &wire.request_id, wire.origin, command).await?;
         let reply = member_reply(&written, caller, &self.0)?;
         let returned = of_kind(&written, |kind| kind == EntryKind::Return);
         let money = returned.map_or(AcceptorMoney::NONE, |entry| acceptor_money(caller, &entry.entry)).opposite();

@@ -16,7 +16,7 @@ use super::errors;
 use crate::shares::{Bucket, ReadShares, WEIGHT};
 
 /// The calls that read the database.
-pub const READS: [&str; 24] = [
+pub const READS: [&str; 27] = [
     "/coalition.clearing.v1.RedemptionService/QuoteRedemption",
     "/coalition.clearing.v1.HoldService/GetHold",
     "/coalition.clearing.v1.MemberService/GetBalance",
@@ -31,6 +31,9 @@ pub const READS: [&str; 24] = [
     "/coalition.clearing.v1.PositionService/ListObligations",
     "/coalition.clearing.v1.PositionService/ListOrders",
     "/coalition.clearing.v1.PartnerService/ListPartners",
+    "/coalition.clearing.v1.PeopleService/ListPeople",
+    "/coalition.clearing.v1.ApprovalService/ListProposals",
+    "/coalition.clearing.v1.ApprovalService/GetProposal",
     "/coalition.clearing.v1.SettlementService/PreviewSettlement",
     "/coalition.clearing.v1.ReportService/TrialBalance",
     "/coalition.clearing.v1.ReportService/NettingReport",
@@ -105,7 +108,7 @@ impl Reads {
     /// `RESOURCE_EXHAUSTED` if too many reads of this caller wait, or came within a second.
     pub async fn turn(&self, caller: &Caller) -> Result<Turn, Status> {
         let line = caller.name().to_owned();
-        let partner = if let Caller::Partner(partner) = caller { Some(*partner) } else { None };
+        let partner = caller.partner().ok();
         let Some(turn) = self.come(&line, partner, Instant::now())? else {
             return Ok(Turn { reads: self.clone(), line });
         };

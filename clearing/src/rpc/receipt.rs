@@ -3,7 +3,7 @@
 use clearing_core::facts::entry::Entry;
 use clearing_core::facts::origin::{BusinessDate, Code};
 use clearing_core::rules::day::DayKind;
-use clearing_core::units::{PartnerId, RequestId, Timestamp};
+use clearing_core::units::{PartnerId, Timestamp};
 use clearing_proto::v1;
 use clearing_proto::v1::receipt_service_server::ReceiptService;
 use jiff::tz::TimeZone;
@@ -135,10 +135,10 @@ impl Service {
         loop {
             let found = self.0.store.entries_of(caller, &filter, LOOKED_THROUGH).await;
             let found = found.map_err(|error| errors::of_store(&error))?;
-            let requests: Vec<RequestId> = found.iter().filter_map(|own| own.written.entry.request_id).collect();
-            let abandoned = self.0.store.abandoned_requests(caller, &requests).await;
+            let requests = found.iter().filter_map(|own| own.written.entry.request_key());
+            let abandoned = self.0.store.abandoned_requests(requests).await;
             let abandoned = abandoned.map_err(|error| errors::of_store(&error))?;
-            let stands = |own: &&OwnEntry| own.written.entry.request_id.is_none_or(|id| !abandoned.contains(&id));
+            let stands = |own: &&OwnEntry| own.written.entry.request_key().is_none_or(|key| !abandoned.contains(&key));
             for own in found.iter().filter(stands) {
                 add_to_day(&mut day, &own.written.entry);
             }

@@ -33,11 +33,12 @@ impl RedemptionService for Service {
         &self,
         request: Request<v1::RedeemPointsRequest>,
     ) -> Result<Response<v1::RedeemPointsResponse>, Status> {
-        let caller = auth::caller(&request)?.partner()?;
+        let asker = auth::caller(&request)?.asker()?;
+        let caller = asker.partner;
         let v1::RedeemPointsRequest { request_id, member, points, origin } = request.into_inner();
         let member = convert::member(member, &self.0.identifier_key)?;
         let command = Command::RedeemPoints(RedeemPoints { member, points: Points(points) });
-        let written = self.0.ask(caller, &request_id, origin, command).await?;
+        let written = self.0.ask(asker, &request_id, origin, command).await?;
         let reply = member_reply(&written, caller, &self.0)?;
         let money = acceptor_money(caller, &first_entry(&written)?.entry);
         let coalition = &written.house.coalition;
@@ -53,11 +54,12 @@ impl RedemptionService for Service {
         &self,
         request: Request<v1::ReturnRedemptionRequest>,
     ) -> Result<Response<v1::ReturnRedemptionResponse>, Status> {
-        let caller = auth::caller(&request)?.partner()?;
+        let asker = auth::caller(&request)?.asker()?;
+        let caller = asker.partner;
         let v1::ReturnRedemptionRequest { request_id, redemption_entry_id, points, origin } = request.into_inner();
         let redemption = self.0.opaque.read_entry("redemption_entry_id", &redemption_entry_id)?;
         let command = Command::ReturnRedemption(ReturnRedemption { redemption, points: Points(points) });
-        let written = self.0.ask(caller, &request_id, origin, command).await?;
+        let written = self.0.ask(asker, &request_id, origin, command).await?;
         let reply = member_reply(&written, caller, &self.0)?;
         let money = acceptor_money(caller, &first_entry(&written)?.entry).opposite();
         let coalition = &written.house.coalition;

@@ -22,12 +22,13 @@ impl RequestService for Service {
         &self,
         request: Request<v1::AbandonRequestRequest>,
     ) -> Result<Response<v1::AbandonRequestResponse>, Status> {
-        let caller = auth::caller(&request)?.partner()?;
+        let asker = auth::caller(&request)?.asker()?;
+        let caller = asker.partner;
         let v1::AbandonRequestRequest { request_id, abandoned_request_id, member, origin } = request.into_inner();
         let abandoned: RequestId = convert::id("abandoned_request_id", &abandoned_request_id)?;
         let member = member.map(|member| convert::member(Some(member), &self.0.identifier_key)).transpose()?;
         let command = Command::AbandonRequest(AbandonRequest { request: abandoned, member });
-        let written = self.0.ask(caller, &request_id, origin, command).await?;
+        let written = self.0.ask(asker, &request_id, origin, command).await?;
         let outcome = match &accepted(&written, caller, &self.0)?.reply {
             Reply::Abandoned(outcome) => abandon_outcome(*outcome),
             Reply::Member(_) | Reply::House(_) => return Err(errors::of_write(&WriteError::Internal)),

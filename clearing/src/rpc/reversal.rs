@@ -22,11 +22,12 @@ impl ReversalService for Service {
         &self,
         request: Request<v1::ReverseIssueRequest>,
     ) -> Result<Response<v1::ReverseIssueResponse>, Status> {
-        let caller = auth::caller(&request)?.partner()?;
+        let asker = auth::caller(&request)?.asker()?;
+        let caller = asker.partner;
         let v1::ReverseIssueRequest { request_id, points, refuse_shortfall, origin, target } = request.into_inner();
         let target = reversal_target(target, caller, &self.0)?;
         let command = Command::ReverseIssue(ReverseIssue { target, points: Points(points), refuse_shortfall });
-        let written = self.0.ask(caller, &request_id, origin, command).await?;
+        let written = self.0.ask(asker, &request_id, origin, command).await?;
         let reply = member_reply(&written, caller, &self.0)?;
         let done = reply.reversed.unwrap_or_default();
         Ok(Response::new(v1::ReverseIssueResponse {

@@ -22,7 +22,7 @@ use crate::rpc::convert::{
     View, from_money, money, request_id as read_request_id, window as read_window, window_or_open,
 };
 use crate::rpc::opaque::Opaque;
-use crate::rpc::written::{accepted, first_entry, from_written};
+use crate::rpc::written::{accepted, first_entry, from_written, or_proposed};
 use crate::rpc::{Context, auth, errors};
 use crate::scheduler::calendar::next_cut_offs;
 use crate::writer::{WriteError, Written};
@@ -40,10 +40,10 @@ impl SettlementService for Service {
         &self,
         request: Request<v1::CloseWindowRequest>,
     ) -> Result<Response<v1::CloseWindowResponse>, Status> {
-        let caller = auth::caller(&request)?.partner()?;
+        let asker = auth::caller(&request)?.asker()?;
         let request_id = read_request_id(&request.into_inner().request_id)?;
-        let written =
-            self.0.ask_house(caller, request_id, Command::CloseWindow(CloseWindow { expected: None })).await?;
+        let written = self.0.ask_house(asker, request_id, Command::CloseWindow(CloseWindow { expected: None })).await?;
+        or_proposed!(written, self.0, CloseWindowResponse);
         let HouseReply::Closed(closed) = house_reply(&written, &self.0)? else {
             return Err(errors::of_write(&WriteError::Internal));
         };
@@ -74,11 +74,12 @@ impl SettlementService for Service {
         &self,
         request: Request<v1::ConfirmSettlementRequest>,
     ) -> Result<Response<v1::ConfirmSettlementResponse>, Status> {
-        let caller = auth::caller(&request)?.partner()?;
+        let asker = auth::caller(&request)?.asker()?;
         let v1::ConfirmSettlementRequest { request_id, window } = request.into_inner();
         let window = read_window(window)?;
         let command = Command::ConfirmSettlement(ConfirmSettlement { window });
-        let written = self.0.ask_house(caller, read_request_id(&request_id)?, command).await?;
+        let written = self.0.ask_house(asker, read_request_id(&request_id)?, command).await?;
+        or_proposed!(written, self.0, ConfirmSettlementResponse);
         house_reply(&written, &self.0)?;
         let state = recorded(&written, Facts::confirmed)?.state;
         Ok(Response::new(v1::ConfirmSettlementResponse {
@@ -93,11 +94,12 @@ impl SettlementService for Service {
         &self,
         request: Request<v1::ExportOrdersRequest>,
     ) -> Result<Response<v1::ExportOrdersResponse>, Status> {
-        let caller = auth::caller(&request)?.partner()?;
+        let asker = auth::caller(&request)?.asker()?;
         let v1::ExportOrdersRequest { request_id, window, mode, replace } = request.into_inner();
         let (number, mode) = (read_window(window)?, convert::order_mode(mode)?);
         let command = Command::ExportOrders(ExportOrders { window: number, mode, replace });
-        let written = self.0.ask_house(caller, read_request_id(&request_id)?, command).await?;
+        let written = self.0.ask_house(asker, read_request_id(&request_id)?, command).await?;
+        or_proposed!(written, self.0, ExportOrdersResponse);
         let HouseReply::Orders(due) = house_reply(&written, &self.0)? else {
             return Err(errors::of_write(&WriteError::Internal));
         };
@@ -116,7 +118,7 @@ impl SettlementService for Service {
         &self,
         request: Request<v1::ConfirmPaymentRequest>,
     ) -> Result<Response<v1::ConfirmPaymentResponse>, Status> {
-        let caller = auth::caller(&request)?.partner()?;
+        let asker = auth::caller(&request)?.asker()?;
         let v1::ConfirmPaymentRequest { request_id, window, payment, amount, reference, value_date } =
             request.into_inner();
         let number = read_window(window)?;
@@ -129,7 +131,8 @@ impl SettlementService for Service {
         };
         let command =
             Command::ConfirmPayment(ConfirmPayment { window: number, payment, amount, reference, value_date });
-        let written = self.0.ask_house(caller, read_request_id(&request_id)?, command).await?;
+        let written = self.0.ask_house(asker, read_request_id(&request_id)?, command).await?;
+        or_proposed!(written, self.0, ConfirmPaymentResponse);
         let HouseReply::Legs(legs) = house_reply(&written, &self.0)? else {
             return Err(errors::of_write(&WriteError::Internal));
         };
@@ -148,11 +151,12 @@ impl SettlementService for Service {
         &self,
         request: Request<v1::AbortSettlementRequest>,
     ) -> Result<Response<v1::AbortSettlementResponse>, Status> {
-        let caller = auth::caller(&request)?.partner()?;
+        let asker = auth::caller(&request)?.asker()?;
         let v1::AbortSettlementRequest { request_id, window } = request.into_inner();
         let window = read_window(window)?;
         let command = Command::AbortSettlement(AbortSettlement { window });
-        let written = self.0.ask_house(caller, read_request_id(&request_id)?, command).await?;
+        let written = self.0.ask_house(asker, read_request_id(&request_id)?, command).await?;
+        or_proposed!(written, self.0, AbortSettlementResponse);
         house_reply(&written, &self.0)?;
         Ok(Response::new(v1::AbortSettlementResponse {
             written: from_house(&written, &self.0.opaque),
@@ -162,11 +166,12 @@ impl SettlementService for Service {
     }
 
     async fn deposit(&self, request: Request<v1::DepositRequest>) -> Result<Response<v1::DepositResponse>, Status> {
-        let caller = auth::caller(&request)?.partner()?;
+        let asker = auth::caller(&request)?.asker()?;
         let v1::DepositRequest { request_id, account, amount } = request.into_inner();
         let (fund, amount) = self.read_movement(&account, amount.as_ref())?;
         let command = Command::Deposit(Deposit { fund, amount });
-        let written = self.0.ask_house(caller, read_request_id(&request_id)?, command).await?;
+        let written = self.0.ask_house(asker, read_request_id(&request_id)?, command).await?;
+        or_proposed!(written, self.0, DepositResponse);
         Ok(Response::new(v1::DepositResponse {
             balance: self.fund_after(&written, amount)?,
             written: from_house(&written, &self.0.opaque),
@@ -178,11 +183,12 @@ impl SettlementService for Service {
         &self,
         request: Request<v1::WithdrawFundsRequest>,
     ) -> Result<Response<v1::WithdrawFundsResponse>, Status> {
-        let caller = auth::caller(&request)?.partner()?;
+        let asker = auth::caller(&request)?.asker()?;
         let v1::WithdrawFundsRequest { request_id, account, amount } = request.into_inner();
         let (fund, amount) = self.read_movement(&account, amount.as_ref())?;
         let command = Command::WithdrawFunds(WithdrawFunds { fund, amount });
-        let written = self.0.ask_house(caller, read_request_id(&request_id)?, command).await?;
+        let written = self.0.ask_house(asker, read_request_id(&request_id)?, command).await?;
+        or_proposed!(written, self.0, WithdrawFundsResponse);
         Ok(Response::new(v1::WithdrawFundsResponse {
             balance: self.fund_after(&written, Money(-amount.0))?,
             written: from_house(&written, &self.0.opaque),
@@ -194,11 +200,12 @@ impl SettlementService for Service {
         &self,
         request: Request<v1::SetCalendarRequest>,
     ) -> Result<Response<v1::SetCalendarResponse>, Status> {
-        let caller = auth::caller(&request)?.partner()?;
+        let asker = auth::caller(&request)?.asker()?;
         let v1::SetCalendarRequest { request_id, cron_expressions, time_zone } = request.into_inner();
         let calendar = convert::calendar(cron_expressions, time_zone, &self.0.house().coalition)?;
         let command = Command::SetCalendar(SetCalendar { calendar: calendar.clone() });
-        let written = self.0.ask_house(caller, read_request_id(&request_id)?, command).await?;
+        let written = self.0.ask_house(asker, read_request_id(&request_id)?, command).await?;
+        or_proposed!(written, self.0, SetCalendarResponse);
         house_reply(&written, &self.0)?;
         let next = next_cut_offs(&calendar, first_entry(&written)?.entry.time, CUT_OFFS_PUBLISHED);
         Ok(Response::new(v1::SetCalendarResponse {

@@ -20,13 +20,14 @@ impl TransferService for Service {
         &self,
         request: Request<v1::TransferPointsRequest>,
     ) -> Result<Response<v1::TransferPointsResponse>, Status> {
-        let caller = auth::caller(&request)?.partner()?;
+        let asker = auth::caller(&request)?.asker()?;
+        let caller = asker.partner;
         let v1::TransferPointsRequest { request_id, member, to_member, points, origin, enrol_receiver } =
             request.into_inner();
         let member = convert::member(member, &self.0.identifier_key)?;
         let to = convert::member_in("to_member", to_member, &self.0.identifier_key)?;
         let command = Command::TransferPoints(TransferPoints { member, to, points: Points(points), enrol_receiver });
-        let written = self.0.ask(caller, &request_id, origin, command).await?;
+        let written = self.0.ask(asker, &request_id, origin, command).await?;
         let reply = member_reply(&written, caller, &self.0)?;
         let lots = &first_entry(&written)?.entry.lots;
         let receiver = lots.iter().find(|moved| moved.birth.is_some()).map(|moved| moved.lot.member);

@@ -11,6 +11,7 @@ use tonic::Status;
 
 use crate::badges::SHOWN;
 use crate::clock;
+use crate::rpc::auth::Asker;
 use crate::rpc::convert::{self, View};
 use crate::rpc::opaque::Opaque;
 use crate::rpc::{Context, bounds, errors};
@@ -20,23 +21,24 @@ impl Context {
     /// Asks the writer for a command on points.
     pub(super) async fn ask(
         &self,
-        caller: PartnerId,
+        asker: Asker,
         request_id: &str,
         origin: Option<v1::Origin>,
         command: Command,
     ) -> Result<Written, Status> {
-        let asked = self.request(caller, request_id, origin, command)?;
+        let asked = self.request(asker, request_id, origin, command)?;
         self.carry_out(asked).await
     }
 
     pub(super) fn request(
         &self,
-        caller: PartnerId,
+        asker: Asker,
         request_id: &str,
         origin: Option<v1::Origin>,
         command: Command,
     ) -> Result<command::Request, Status> {
         let request_id = convert::request_id(request_id)?;
+        let Asker { partner: caller, person } = asker;
         let house = self.house();
         let key = &self.identifier_key;
         let (badge, origin) = (Some(self.badge()?), of_device(origin)?);
@@ -44,6 +46,7 @@ impl Context {
         let (fresh_member, fresh_salt) = (clock::fresh_member_id(), clock::random_bytes());
         let asked = command::Request {
             caller,
+            person,
             request_id: Some(request_id),
             origin,
             command,
@@ -107,6 +110,25 @@ pub(super) fn from_written(written: &Written, view: View, opaque: &Opaque) -> v1
         replayed: written.answer.replayed,
     }
 }
+
+/// The id of the proposal that a request became, if it waits for a second person.
+pub(super) fn proposed(written: &Written, context: &Context) -> Option<String> {
+    let accepted = written.answer.result.is_ok();
+    let first = written.entries.first().filter(|first| accepted && first.entry.kind == EntryKind::Propose)?;
+    Some(context.opaque.entry(first.id))
+}
+
+/// Answers with the proposal that a request became, if it became one. All that the answer tells of what was done is left out.
+macro_rules! or_proposed {
+    ($written:ident, $context:expr, $answer:ident) => {
+        if let Some(proposal_id) = $crate::rpc::written::proposed(&$written, &$context) {
+            let told = $crate::rpc::written::from_written(&$written, View::Whole, &$context.opaque);
+            return Ok(Response::new(v1::$answer { written: Some(told), proposal_id, ..v1::$answer::default() }));
+        }
+    };
+}
+
+pub(super) use or_proposed;
 
 /// Whether an entry followed by itself from an operation.
 fn follows(entry: &Entry) -> bool {

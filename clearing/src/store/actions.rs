@@ -1,5 +1,6 @@
 //! The decisions of the house, newest first: a projection of the journal, made and read as that of the lists of entries is.
 
+use clearing_core::command::partners_of;
 use clearing_core::facts::entry::{EntryKind, JournalEntry};
 use clearing_core::units::{PartnerId, Timestamp, WindowNumber};
 
@@ -89,7 +90,7 @@ impl Store {
 pub(super) fn projected(link: &Link<'_>, entries: &[JournalEntry]) -> RowSet {
     let mut rows = link.row_set(ADMIN_ACTIONS.all);
     for JournalEntry { sequence, entry, .. } in entries.iter().filter(|written| written.entry.is_action()) {
-        let partners = entry.action_partners();
+        let partners = partners_of(entry);
         for partner in partners.iter().map(PartnerId::as_str).chain([ANYBODY]) {
             rows.text(ADMIN_ACTIONS.partner, partner).int(ADMIN_ACTIONS.time, entry.time.0);
             rows.int(ADMIN_ACTIONS.sequence, *sequence);
@@ -135,5 +136,5 @@ fn is_listed(filter: &ActionFilter, written: &JournalEntry) -> bool {
         && filter.window.is_none_or(|window| window == entry.action_window())
         && filter.since.is_none_or(|since| entry.time >= since)
         && place(written) < end(filter)
-        && filter.partner.is_none_or(|partner| entry.action_partners().contains(&partner))
+        && filter.partner.is_none_or(|partner| partners_of(entry).contains(&partner))
 }

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use clearing_core::book::Book;
 use clearing_core::chart::PointsAccount;
+use clearing_core::command::Request;
 use clearing_core::facts::entry::JournalEntry;
 use clearing_core::facts::member::Member;
-use clearing_core::units::{MemberId, Points, WindowNumber};
+use clearing_core::units::{MemberId, Points, Timestamp, WindowNumber};
 
 use super::balances::{Balances, all_balances};
 use super::members::{member_rows, members_after};
-use super::slice::load_all;
+use super::slice::{load_all, load_to_show};
 use super::sql::Link;
 use super::windows::{Windows, windows};
 use super::{Snapshot, Store, StoreError, gate, journal, parties};
@@ -90,6 +91,21 @@ impl Store {
         let gate = gate::gate(&mut link).await?;
         let mut book = Book::new(std::sync::Arc::new(house), gate.open_window);
         load_all(&mut link, &mut book, &[], gate.last_time).await?;
+        snapshot.finish().await?;
+        Ok(book)
+    }
+
+    /// The book by which a request would be decided now, to show what it would do. It is a copy: what is done to it is not saved.
+    ///
+    /// # Errors
+    /// Permanent if the database holds no coalition.
+    pub async fn book_to_show(&self, request: &Request, now: Timestamp) -> Result<Book, StoreError> {
+        let mut snapshot = self.snapshot().await?;
+        let mut link = snapshot.link();
+        let house = parties::load_house(&mut link).await?.house;
+        let gate = gate::gate(&mut link).await?;
+        let mut book = Book::new(std::sync::Arc::new(house), gate.open_window);
+        load_to_show(&mut link, &mut book, request, now).await?;
         snapshot.finish().await?;
         Ok(book)
     }

@@ -79,6 +79,8 @@ struct Settings {
     key_retention_days: u16,
     business_time_age_days: u16,
     notice_days: Vec<u16>,
+    proposal_days: u16,
+    account_change_days: u16,
 }
 
 fn settings_of(coalition: &Coalition) -> Settings {
@@ -98,6 +100,8 @@ fn settings_of(coalition: &Coalition) -> Settings {
         key_retention_days: coalition.key_retention_days,
         business_time_age_days: coalition.business_time_age_days,
         notice_days: coalition.notice_days.iter().collect(),
+        proposal_days: coalition.proposal_days,
+        account_change_days: coalition.account_change_days,
     }
 }
 
@@ -122,5 +126,7 @@ fn coalition_of(id: &str, settings: &str) -> Result<Coalition, StoreError> {
         business_time_age_days: settings.business_time_age_days,
         notice_days: NoticeDays::new(settings.notice_days)
             .map_err(|error| StoreError::damaged("the days of notices", error))?,
+        proposal_days: settings.proposal_days,
+        account_change_days: settings.account_change_days,
     })
 }

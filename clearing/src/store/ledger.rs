@@ -15,7 +15,7 @@ use super::waiting::Waiting;
 use super::windows::Windows;
 use super::{
     Snapshot, StoreError, balances, consents, credentials, funding, holds, identifiers, journal, limits, lots, members,
-    returns, waiting,
+    proposals, returns, waiting,
 };
 
 /// Batches whose numbers of requests are read at once.
@@ -84,6 +84,7 @@ impl Snapshot {
         book.consents = consents::consents(&mut link).await?;
         book.funding = funding::all_funding(&mut link).await?;
         credentials::load_all(&mut link, &mut book).await?;
+        book.proposals = proposals::proposals(&mut link).await?;
         Ok(book)
     }
 

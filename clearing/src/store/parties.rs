@@ -14,7 +14,7 @@ use super::coalition::CoalitionRow;
 use super::journal::no_coalition;
 use super::sql::{Link, Sql, rows};
 use super::tables::{LIMITS, PARTNERS};
-use super::{Snapshot, Store, StoreError, calendar, coalition, credentials, known, limits, terms};
+use super::{Snapshot, Store, StoreError, calendar, coalition, credentials, known, limits, people, terms};
 use crate::identifier::{IdentifierKey, OtherBooks};
 
 pub(super) static STATEMENTS: &[&Sql] = &[&ALL_PARTNERS, &UPSERT_PARTNERS];
@@ -55,8 +55,8 @@ pub(super) async fn load_house(link: &mut Link<'_>) -> Result<HouseRow, StoreErr
         partner.ok_or_else(|| StoreError::permanent("there are terms of an unknown partner"))?.terms.push(terms);
     }
     let (calendar, calendar_set) = calendar::calendar(link).await?.unwrap_or_else(|| (Default::default(), created));
-    let revoked = credentials::revoked(link).await?;
-    let house = House { coalition, partners, calendar, revoked };
+    let (revoked, people) = (credentials::revoked(link).await?, people::people(link).await?);
+    let house = House { coalition, partners, calendar, revoked, people };
     Ok(HouseRow { house, domain, fingerprint, terms_epoch, created, calendar_set })
 }
 
@@ -131,7 +131,7 @@ pub(super) async fn save_house(
         calendar::save(link, &book.house.calendar, now).await?;
     }
     credentials::save_revoked(link, book, changes).await?;
-    Ok(())
+    people::save(link, book, changes).await
 }
 
 impl Store {

@@ -487,31 +487,25 @@ impl Store {
         Ok(projected.or_else(of_rest))
     }
 
-    /// The first entry that an accepted request wrote.
+    /// The first entry that the accepted request of a key wrote.
     ///
     /// # Errors
     /// See [`StoreError`].
-    pub async fn entry_of_request(
-        &self,
-        partner: PartnerId,
-        request: RequestId,
-    ) -> Result<Option<EntryId>, StoreError> {
-        let found = requests::requests(&mut self.reader().await?.link(), [(partner, request)].into_iter()).await?;
+    pub async fn entry_of_request(&self, key: (PartnerId, RequestId)) -> Result<Option<EntryId>, StoreError> {
+        let found = requests::requests(&mut self.reader().await?.link(), [key].into_iter()).await?;
         Ok(found.first().filter(|row| row.stands()).and_then(|row| row.entries().first().copied()))
     }
 
-    /// Those of a partner's keys whose requests were abandoned.
+    /// Those of these keys whose requests were abandoned.
     ///
     /// # Errors
     /// See [`StoreError`].
     pub async fn abandoned_requests(
         &self,
-        partner: PartnerId,
-        ids: &[RequestId],
-    ) -> Result<BTreeSet<RequestId>, StoreError> {
-        let keys = ids.iter().map(|id| (partner, *id));
+        keys: impl Iterator<Item = (PartnerId, RequestId)>,
+    ) -> Result<BTreeSet<(PartnerId, RequestId)>, StoreError> {
         let found = requests::requests(&mut self.reader().await?.link(), keys).await?;
-        Ok(found.iter().filter(|row| row.is_abandoned()).map(|row| row.key.1).collect())
+        Ok(found.iter().filter(|row| row.is_abandoned()).map(|row| row.key).collect())
     }
 }
 

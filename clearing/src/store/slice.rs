@@ -3,7 +3,8 @@
 //!
 //! | step | locked | why there |
 //! |---|---|---|
-//! | windows and what the rules read of their legs | those that are named, and the open one where legs move, ascending | first of all, as few name one; legs move under the lock of their window |
+//! | proposals | those that are decided, and the open ones of what is proposed, ascending | first of all, as few name one |
+//! | windows and what the rules read of their legs | those that are named, and the open one where legs move, ascending | early, as few name one; legs move under the lock of their window |
 //! | identifiers | unknown ones that may be enrolled, ascending | two nodes must not enrol one identifier twice |
 //! | receipts of which points may pay a share only | ascending | all that was spent on one must be known, whoever spent it |
 //! | what returns and abandons refer to | | entries never change; they tell whose member it is |
@@ -42,7 +43,7 @@ use super::sql::Link;
 use super::windows::{self, Windows};
 use super::{
     Backend, StoreError, balances, consents, credentials, funding, gate, gross, holds, journal, limits, lots, members,
-    receipts, requests, returns, terms,
+    proposals, receipts, requests, returns, terms,
 };
 
 /// How many times as many lots are read where issuers without headroom may have to be passed over.
@@ -63,6 +64,8 @@ pub(super) async fn load(
     let mut loaded = Loaded::default();
     let house = Arc::clone(&book.house);
     let needs = footprint(&house, requests, now);
+    let asked = proposals::lock(link, book, &needs.proposals, &needs.proposed).await?;
+    loaded.keep(book, asked);
     load_windows(link, book, &needs, &mut loaded).await?;
     load_identifiers(link, book, &needs, enrolled, &mut loaded).await?;
     receipts::lock_receipts(link, &needs.shared_receipts).await?;
@@ -173,8 +176,7 @@ async fn load_members(
 fn footprint<'a>(house: &'a House, requests: &[Request], now: Timestamp) -> Footprint<'a> {
     let mut needs = Footprint::new(house);
     for request in requests {
-        request.command.footprint(&request.ask(now), &mut needs);
-        needs.guards.insert(request.caller);
+        request.footprint(now, &mut needs);
     }
     needs
 }
@@ -596,10 +598,10 @@ async fn load_requests(
     needs: &Footprint<'_>,
     loaded: &mut Loaded,
 ) -> Result<(), StoreError> {
-    let own = requests.iter().filter_map(|request| Some((request.caller, request.request_id?)));
+    let own = requests.iter().filter_map(Request::key);
     // Whether a redemption was itself abandoned decides what undoing its return does.
     let redemptions = book.entries.values().filter(|entry| entry.kind.is_redemption());
-    let redemptions = redemptions.filter_map(|entry| Some((entry.partner, entry.request_id?)));
+    let redemptions = redemptions.filter_map(|entry| entry.request_key());
     let keys: BTreeSet<(PartnerId, RequestId)> =
         own.chain(needs.abandoned.iter().copied()).chain(redemptions).collect();
     let (rows, lines) = requests::known(link, keys.into_iter(), &needs.receipts).await?;
@@ -783,6 +785,23 @@ pub(super) async fn load_member(
     load_lots(link, book, &depths, now, &mut loaded).await
 }
 
+/// Fills the book with what an operation would be decided by, to show what it would do. Nothing is locked: the caller has a
+/// snapshot. Of its members all lots are read that one entry may take.
+pub(super) async fn load_to_show(
+    link: &mut Link<'_>,
+    book: &mut Book,
+    request: &Request,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    load_all(link, book, std::slice::from_ref(request), now).await?;
+    let house = Arc::clone(&book.house);
+    let needs = footprint(&house, std::slice::from_ref(request), now);
+    for (member, depth) in needs.members {
+        load_member(link, book, member, Some(depth.points), now).await?;
+    }
+    Ok(())
+}
+
 /// Fills the book with what commands of the house need: all balances but legs, what is outstanding, the open window and
 /// those that the commands name with their legs, and the recorded answers. Windows that nobody names are not read, however
 /// many there are: what they are needed for is kept with partners and with the open window. The caller has the gate alone.
@@ -814,6 +833,8 @@ pub(super) async fn load_all(
     book.forgotten = gate::gate(link).await?.forgotten;
     credentials::load_alone(link, book, &needs).await?;
     let mut loaded = Loaded::default();
+    let asked = proposals::lock(link, book, &needs.proposals, &needs.proposed).await?;
+    loaded.keep(book, asked);
     load_requests(link, book, requests, &needs, &mut loaded).await?;
     Ok(loaded.sequences)
 }

@@ -1065,6 +1065,35 @@
         FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[]) AS k (partner, display_name, state, suspended_in)
     ON CONFLICT (partner) DO UPDATE SET display_name = excluded.display_name, state = excluded.state, suspended_in = excluded.suspended_in;
 
+-- store.people
+    SELECT person, roles, since_at, roles_before FROM people;
+
+-- store.upsert_people (SQLite)
+    INSERT INTO people (person, roles, since_at, roles_before)
+    VALUES ($1, $2, $3, $4)
+    ON CONFLICT (person) DO UPDATE SET roles = excluded.roles, since_at = excluded.since_at, roles_before = excluded.roles_before;
+
+-- store.upsert_people (PostgreSQL)
+    INSERT INTO people (person, roles, since_at, roles_before)
+    SELECT k.person, k.roles, k.since_at, k.roles_before
+        FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[]) AS k (person, roles, since_at, roles_before)
+    ON CONFLICT (person) DO UPDATE SET roles = excluded.roles, since_at = excluded.since_at, roles_before = excluded.roles_before;
+
+-- store.one_person
+    SELECT operation FROM one_person;
+
+-- store.forget_one_person
+    DELETE FROM one_person;
+
+-- store.insert_one_person (SQLite)
+    INSERT INTO one_person (operation)
+    VALUES ($1);
+
+-- store.insert_one_person (PostgreSQL)
+    INSERT INTO one_person (operation)
+    SELECT k.operation
+        FROM unnest($1::text[]) AS k (operation);
+
 -- store.probe
     INSERT INTO leases (name, holder, expires_at, filler) VALUES ('probe', $1, 0, $2)
     ON CONFLICT (name) DO UPDATE SET expires_at = leases.expires_at + 1, filler = excluded.filler;
@@ -1205,6 +1234,57 @@
         ORDER BY first_sequence DESC LIMIT 1)
     AND e.batch_id = b.batch_id AND e.ordinal = page.sequence - b.first_sequence
     ORDER BY page.sequence DESC;
+
+-- store.lock_proposals (SQLite)
+    SELECT p.batch_id, p.ordinal, p.content, p.state, p.decided_batch, p.decided_ordinal FROM (SELECT $1 AS batch_id, $2 AS ordinal) AS k CROSS JOIN proposals AS p WHERE p.batch_id = k.batch_id AND p.ordinal = k.ordinal;
+
+-- store.lock_proposals (PostgreSQL)
+    SELECT p.batch_id, p.ordinal, p.content, p.state, p.decided_batch, p.decided_ordinal FROM proposals AS p JOIN unnest($1::uuid[], $2::bigint[]) AS k (batch_id, ordinal) ON p.batch_id = k.batch_id AND p.ordinal = k.ordinal
+    ORDER BY p.batch_id, p.ordinal FOR UPDATE OF p;
+
+-- store.open_proposals (SQLite)
+    SELECT p.batch_id, p.ordinal, p.content, p.state, p.decided_batch, p.decided_ordinal FROM (SELECT $1 AS content) AS k CROSS JOIN proposals AS p WHERE p.content = k.content AND p.state = 0;
+
+-- store.open_proposals (PostgreSQL)
+    SELECT p.batch_id, p.ordinal, p.content, p.state, p.decided_batch, p.decided_ordinal FROM (SELECT substring($2::bytea, k.content, 32) AS content
+        FROM unnest($1::int[]) AS k (content)) AS k CROSS JOIN proposals AS p WHERE p.content = k.content AND p.state = 0;
+
+-- store.proposals
+    SELECT batch_id, ordinal, content, state, decided_batch, decided_ordinal FROM proposals;
+
+-- store.proposals_before
+    SELECT batch_id, ordinal, content, state, decided_batch, decided_ordinal FROM proposals WHERE (batch_id, ordinal) < ($1, $2)
+    ORDER BY batch_id DESC, ordinal DESC LIMIT $3;
+
+-- store.open_proposals_before
+    SELECT batch_id, ordinal, content, state, decided_batch, decided_ordinal FROM proposals WHERE (batch_id, ordinal) < ($1, $2) AND state = 0
+    ORDER BY batch_id DESC, ordinal DESC LIMIT $3;
+
+-- store.insert_proposals (SQLite)
+    INSERT INTO proposals (batch_id, ordinal, content, state, decided_batch, decided_ordinal)
+    VALUES ($1, $2, $3, $4, $5, $6);
+
+-- store.insert_proposals (PostgreSQL)
+    INSERT INTO proposals (batch_id, ordinal, content, state, decided_batch, decided_ordinal)
+    SELECT k.batch_id, k.ordinal, substring($7::bytea, k.content, 32) AS content, k.state, k.decided_batch,
+        k.decided_ordinal
+        FROM unnest($1::uuid[], $2::bigint[], $3::int[], $4::bigint[], $5::uuid[], $6::bigint[]) AS k (batch_id, ordinal, content, state, decided_batch, decided_ordinal);
+
+-- store.update_proposals (SQLite)
+    UPDATE proposals SET content = $3, state = $4, decided_batch = $5, decided_ordinal = $6 WHERE batch_id = $1 AND ordinal = $2;
+
+-- store.update_proposals (PostgreSQL)
+    UPDATE proposals SET content = k.content, state = k.state, decided_batch = k.decided_batch,
+        decided_ordinal = k.decided_ordinal
+    FROM (SELECT k.batch_id, k.ordinal, substring($7::bytea, k.content, 32) AS content, k.state, k.decided_batch,
+        k.decided_ordinal
+        FROM unnest($1::uuid[], $2::bigint[], $3::int[], $4::bigint[], $5::uuid[], $6::bigint[]) AS k (batch_id, ordinal, content, state, decided_batch, decided_ordinal)) AS k WHERE proposals.batch_id = k.batch_id AND proposals.ordinal = k.ordinal;
+
+-- store.proposal (SQLite)
+    SELECT p.batch_id, p.ordinal, p.content, p.state, p.decided_batch, p.decided_ordinal FROM (SELECT $1 AS batch_id, $2 AS ordinal) AS k CROSS JOIN proposals AS p WHERE p.batch_id = k.batch_id AND p.ordinal = k.ordinal;
+
+-- store.proposal (PostgreSQL)
+    SELECT p.batch_id, p.ordinal, p.content, p.state, p.decided_batch, p.decided_ordinal FROM unnest($1::uuid[], $2::bigint[]) AS k (batch_id, ordinal) CROSS JOIN proposals AS p WHERE p.batch_id = k.batch_id AND p.ordinal = k.ordinal;
 
 -- store.receipts (SQLite)
     SELECT r.receipt_key, r.line, r.side, r.nth, r.batch_id, r.ordinal, r.undone FROM (SELECT $1 AS receipt_key) AS k CROSS JOIN receipts AS r WHERE r.receipt_key = k.receipt_key;

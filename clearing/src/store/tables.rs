@@ -460,7 +460,7 @@ tables! {
             points: Int,
         };
     }
-    /// Partners, their terms and their limits.
+    /// Partners, their terms and their limits; the people of the operator, and what they have proposed.
     file "0003_partners" {
         partners PARTNERS {
             partner: Text key,
@@ -546,6 +546,38 @@ tables! {
             /// points; null: without limit
             budget: Int null ["budget >= 0"],
             used: Int,
+        };
+        /// The people of the operator. What they were before is in the journal.
+        people PEOPLE {
+            person: Text key,
+            /// a sum: 1 clerk, 2 approver, 4 support, 8 auditor
+            roles: Int2 ["roles BETWEEN 0 AND 15"],
+            /// from when on these are the roles
+            since_at: Int,
+            /// what they are until then
+            roles_before: Int2 ["roles_before BETWEEN 0 AND 15"],
+        };
+        /// What the coalition has taken off the list of what two persons do together.
+        one_person ONE_PERSON {
+            operation: Text key,
+        };
+        /// What one person has asked for and another is to decide. What is proposed is in the entry.
+        proposals PROPOSALS {
+            /// of the entry that asked for it
+            batch_id: Uuid key,
+            ordinal: Int4 key ["ordinal >= 0"],
+            /// over what is proposed
+            content: Hash,
+            /// 0 open, 1 done, 2 refused, 3 withdrawn, 4 lapsed, 5 stale; the last two once the same was proposed again
+            state: Int2 ["state BETWEEN 0 AND 5"],
+            /// the entry that decided it; null while open
+            decided_batch: Uuid null,
+            decided_ordinal: Int4 null,
+        } must {
+            "(state = 0) = (decided_batch IS NULL) AND (decided_batch IS NULL) = (decided_ordinal IS NULL)",
+        } indexes {
+            /// The same is proposed once at a time, whichever nodes are asked.
+            proposals_open: unique "content" ["state = 0"],
         };
     }
     /// Requests, members, their lots. Every row a member owns has member_id first in its key, so that it can shard by

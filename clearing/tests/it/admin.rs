@@ -140,7 +140,10 @@ async fn every_decision_is_listed_with_what_it_changed_and_from_what() {
         let founding = &everything[everything.len() - 1];
         assert_eq!((founding.kind, &*founding.actor, &founding.request_id), (EntryKind::Found, "house", &None));
         assert!(
-            everything.iter().filter(|action| action.request_id.is_some()).all(|action| action.actor == "operator")
+            everything
+                .iter()
+                .filter(|action| action.request_id.is_some())
+                .all(|action| action.actor == "operator/operator-1")
         );
         let those = |keep: &dyn Fn(&AdminAction) -> bool| -> Vec<AdminAction> {
             everything.iter().filter(|action| keep(action)).cloned().collect()

@@ -7,6 +7,7 @@
 mod access;
 mod admin;
 mod answers;
+mod approvals;
 mod books;
 mod bounds;
 mod clock;

@@ -4,6 +4,8 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use clearing_certs::Kind;
+use clearing_core::command::Command;
+use clearing_core::rules::person::SetTwoPersonList;
 use clearing_play::{BACKENDS, TestHouse, Wire};
 use clearing_proto::{FILE_DESCRIPTOR_SET, v1};
 use prost::Message as _;
@@ -38,6 +40,8 @@ pub struct Samples {
     caller: &'static str,
     own: Wire,
     operator: Wire,
+    /// Another approver of the operator, once there is one.
+    second: Wire,
     a: Wire,
     c: Wire,
     /// Where new credentials are had.
@@ -45,6 +49,15 @@ pub struct Samples {
     currency_code: String,
     /// In seconds.
     now: i64,
+}
+
+/// The name of the second approver.
+const SECOND: &str = "second";
+
+/// All that can be taken off the list of two persons.
+fn alone() -> Vec<String> {
+    let names = Command::names_of_two().into_iter().filter(|name| !SetTwoPersonList::FOR_GOOD.contains(name));
+    names.map(str::to_owned).collect()
 }
 
 /// What gives every card, receipt and partner a name of its own.
@@ -63,8 +76,8 @@ impl Samples {
         let info = own.info.get_server_info(v1::GetServerInfoRequest::default()).await.unwrap().into_inner();
         let now = info.server_time.unwrap().seconds;
         let (operator, a, c, currency_code) = (wire("operator"), wire("A"), wire("C"), info.currency_code);
-        let enrolled = Newcomer::to(test);
-        let samples = Self { caller, own, operator, a, c, enrolled, currency_code, now };
+        let (enrolled, second) = (Newcomer::to(test), test.wire(Kind::Operator, SECOND));
+        let samples = Self { caller, own, operator, second, a, c, enrolled, currency_code, now };
         // A window that is closed, with orders.
         samples.exported().await;
         // Members who can pay what one operation may ask for, with points of the operator.
@@ -86,6 +99,7 @@ impl Samples {
             "CareService" => self.of_care(method.name()).await,
             "CredentialService" => self.of_credentials(method.name()).await,
             "PartnerService" => self.of_partners(method.name()).await,
+            "PeopleService" | "ApprovalService" => self.of_people(method.name()).await,
             "SettlementService" => self.of_settlement(method.name()).await,
             "IssueService" | "TransferService" | "PurchaseService" | "ReversalService" | "RequestService" => {
                 self.of_giving(method.name()).await
@@ -114,32 +128,39 @@ impl Samples {
         };
         let message = match method {
             "CreateInvites" => {
-                let id = if self.caller == "operator" { "A" } else { self.caller }.to_owned();
-                let holder = v1::Holder { kind: v1::HolderKind::Partner.into(), id };
-                let named = v1::CreateInvitesRequest {
-                    request_id: foreign::key(),
-                    holder: Some(holder),
-                    invites: vec![v1::NewInvite { invite_id: foreign::key(), ..create.invites[0].clone() }],
-                    ..create.clone()
-                };
+                let of_partner = self.named(create.clone());
+                if self.caller == "operator" {
+                    // A person says whom it invites.
+                    return vec![of_partner.encode_to_vec()];
+                }
+                let invites = vec![v1::NewInvite { invite_id: foreign::key(), ..create.invites[0].clone() }];
+                let named = v1::CreateInvitesRequest { request_id: foreign::key(), invites, ..of_partner };
                 return vec![create.encode_to_vec(), named.encode_to_vec()];
             }
             "WithdrawInvites" => {
                 let invite_ids = create.invites.iter().map(|invite| invite.invite_id.clone()).collect();
-                self.own.clone().credentials.create_invites(create).await.unwrap();
+                self.own.clone().credentials.create_invites(self.named(create)).await.unwrap();
                 v1::WithdrawInvitesRequest { request_id: foreign::key(), invite_ids }.encode_to_vec()
             }
             "ListInvites" => v1::ListInvitesRequest::default().encode_to_vec(),
             "ListCredentials" => v1::ListCredentialsRequest::default().encode_to_vec(),
             "RevokeCredentials" => {
                 let (request_id, reason_code) = (foreign::key(), "sold".to_owned());
-                let serials = vec![self.enrolled.enroll(&self.own, None).await.serial];
+                let of = if self.caller == "operator" { &self.a } else { &self.own };
+                let serials = vec![self.enrolled.enroll(of, None).await.serial];
                 v1::RevokeCredentialsRequest { request_id, serials, holder: None, reason_code }.encode_to_vec()
             }
             "RenewCertificate" => v1::RenewCertificateRequest { csr: csr(&new_key()) }.encode_to_vec(),
             _ => return Vec::new(),
         };
         vec![message]
+    }
+
+    /// Invites of a partner: of the caller, or of A if it is none.
+    fn named(&self, create: v1::CreateInvitesRequest) -> v1::CreateInvitesRequest {
+        let id = if self.caller == "operator" { "A" } else { self.caller }.to_owned();
+        let holder = Some(v1::Holder { kind: v1::HolderKind::Partner.into(), id });
+        v1::CreateInvitesRequest { holder, ..create }
     }
 
     fn money(&self, amount: &str) -> Option<v1::Money> {
@@ -328,6 +349,74 @@ impl Samples {
             _ => return Vec::new(),
         };
         vec![message]
+    }
+
+    async fn of_people(&self, method: &str) -> Vec<Vec<u8>> {
+        let request_id = foreign::key();
+        let clerk = vec![v1::PersonRole::Clerk.into()];
+        let set =
+            || v1::SetPersonRequest { request_id: foreign::key(), person_id: self.name("p"), roles: clerk.clone() };
+        let message = match method {
+            "SetPerson" => set().encode_to_vec(),
+            "SetTwoPersonList" => {
+                // Each time another one: what is proposed is not proposed again.
+                let number = NAMES.fetch_add(1, Ordering::Relaxed);
+                let some = (0..).zip(alone()).filter(|(at, _)| number >> at & 1 == 0).map(|(_, name)| name);
+                v1::SetTwoPersonListRequest { request_id, one_person_operations: some.collect() }.encode_to_vec()
+            }
+            "ListPeople" => v1::ListPeopleRequest::default().encode_to_vec(),
+            "ListProposals" => v1::ListProposalsRequest::default().encode_to_vec(),
+            _ => {
+                self.be_two().await;
+                // Who withdraws has asked for it, and who decides has not.
+                let mut asker = if method == "WithdrawProposal" { self.operator.clone() } else { self.second.clone() };
+                let proposal_id = asker.people.set_person(set()).await.unwrap().into_inner().proposal_id;
+                let shown = v1::GetProposalRequest { proposal_id: proposal_id.clone() };
+                let known = asker.approvals.get_proposal(shown.clone()).await.unwrap().into_inner().proposal.unwrap();
+                match method {
+                    "GetProposal" => shown.encode_to_vec(),
+                    "ApproveProposal" => {
+                        let proposal_hash = known.proposal_hash;
+                        v1::ApproveProposalRequest { request_id, proposal_id, proposal_hash }.encode_to_vec()
+                    }
+                    "RefuseProposal" => v1::RefuseProposalRequest { request_id, proposal_id }.encode_to_vec(),
+                    "WithdrawProposal" => v1::WithdrawProposalRequest { request_id, proposal_id }.encode_to_vec(),
+                    _ => return Vec::new(),
+                }
+            }
+        };
+        vec![message]
+    }
+
+    /// Has a second approver, for whom nothing but people and the list itself is to wait.
+    async fn be_two(&self) {
+        let mut people = self.operator.clone().people;
+        let listed = people.list_people(v1::ListPeopleRequest::default()).await.unwrap().into_inner();
+        if listed.two_persons {
+            return;
+        }
+        let list = v1::SetTwoPersonListRequest { request_id: foreign::key(), one_person_operations: alone() };
+        people.set_two_person_list(list).await.unwrap();
+        self.propose_person(SECOND, &[v1::PersonRole::Clerk, v1::PersonRole::Approver]).await;
+    }
+
+    /// Asks for the roles of a person. Gives the proposal that it became; empty where one person is enough.
+    async fn propose_person(&self, name: &str, roles: &[v1::PersonRole]) -> String {
+        let (person_id, roles) = (name.to_owned(), roles.iter().map(|role| i32::from(*role)).collect());
+        let set = v1::SetPersonRequest { request_id: foreign::key(), person_id, roles };
+        self.operator.clone().people.set_person(set).await.unwrap().into_inner().proposal_id
+    }
+
+    /// Gives a person these roles, as two.
+    pub async fn set_person(&self, name: &str, roles: &[v1::PersonRole]) {
+        self.be_two().await;
+        let proposal_id = self.propose_person(name, roles).await;
+        let mut approvals = self.second.clone().approvals;
+        let shown = v1::GetProposalRequest { proposal_id: proposal_id.clone() };
+        let shown = approvals.get_proposal(shown).await.unwrap().into_inner();
+        let (request_id, proposal_hash) = (foreign::key(), shown.proposal.unwrap().proposal_hash);
+        let approve = v1::ApproveProposalRequest { request_id, proposal_id, proposal_hash };
+        approvals.approve_proposal(approve).await.unwrap();
     }
 
     async fn of_partners(&self, method: &str) -> Vec<Vec<u8>> {

@@ -1,5 +1,7 @@
 //! The acceptance scenarios through the SDK over mTLS and on the writer, on both databases.
 
+use std::collections::BTreeSet;
+
 use clearing::coalition_file::Variant;
 use clearing_play::player::play;
 use clearing_play::scenario::Scenario;
@@ -18,7 +20,9 @@ async fn play_through_the_sdk(backend: Backend, name: &str, variant: Variant) ->
     let scenario = Scenario::read(name);
     let house = scenario.house.to_house(&scenario.id, variant).unwrap();
     let test = TestHouse::open(backend, &house, scenario.house.start().unwrap()).await;
-    let mut stage = SdkStage::new(&test, house.partners.keys().copied()).await;
+    let people = scenario.steps.iter().filter_map(|step| step.by.person);
+    let stage = SdkStage::new(&test, house.partners.keys().copied()).await;
+    let mut stage = stage.with_people(&test, people.collect::<BTreeSet<_>>().into_iter()).await;
     let played = play(&scenario, variant, &mut stage).await;
     stage.check_statements().await.unwrap();
     drop(stage);

@@ -104,7 +104,7 @@ async fn what_is_acknowledged_is_in_the_lists_of_its_parties(test: &TestStore) {
     assert_eq!(list("grocer", EntryFilter { before_sequence: Some(FOUNDING + 3), ..all.clone() }).await, [2, 1]);
     till.one("grocer", issue(card(1), 10), at(1)).await.unwrap();
     assert_eq!(list("grocer", all).await, [4, 3, 2, 1]);
-    let found = test.store.entry_of_request(id("grocer"), first.request_id.unwrap()).await.unwrap().unwrap();
+    let found = test.store.entry_of_request((id("grocer"), first.request_id.unwrap())).await.unwrap().unwrap();
     assert_eq!(test.store.entry(found).await.unwrap().unwrap().sequence, FOUNDING + 1);
 }
 

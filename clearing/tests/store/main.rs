@@ -73,6 +73,7 @@ use clearing_core::facts::limits::Limits;
 use clearing_core::facts::member::MemberRef;
 use clearing_core::facts::origin::Origin;
 use clearing_core::facts::partner::{Partner, PartnerState};
+use clearing_core::facts::person::People;
 use clearing_core::facts::terms::{Breakage, ExpiryPolicy, FeeBearer, Funding, Terms};
 use clearing_core::operation::Gate;
 use clearing_core::rejection::Rejection;
@@ -179,12 +180,15 @@ fn house() -> House {
         key_retention_days: 0,
         business_time_age_days: 0,
         notice_days: NoticeDays::default(),
+        proposal_days: 7,
+        account_change_days: 3,
     };
     House {
         coalition,
         partners,
         calendar: Calendar { cut_offs: vec!["0 0 * * *".to_owned()], time_zone: "UTC".to_owned() },
         revoked: Revoked::default(),
+        people: People::default(),
     }
 }
 
@@ -206,6 +210,7 @@ impl Ids {
             command,
             fresh_member: MemberId(self.next()),
             fresh_salt: self.next().to_be_bytes(),
+            person: None,
             attachment: None,
             badge: None,
         }

@@ -5,15 +5,20 @@ use clearing::audit::{AuditError, AuditLimits, UNEXPLAINED, audit_by};
 use clearing_core::command::{Command, Request};
 use clearing_core::facts::answer::Attachment;
 use clearing_core::facts::chain::attachment_commitment;
+use clearing_core::facts::coalition::Calendar;
 use clearing_core::facts::credential::{Device, Holder, NewInvite, Scopes, Serial};
 use clearing_core::facts::limits::Limits;
 use clearing_core::facts::order::OrderMode;
 use clearing_core::facts::origin::Code;
 use clearing_core::facts::partner::PartnerState;
+use clearing_core::facts::person::{PersonId, Roles};
+use clearing_core::rules::calendar::SetCalendar;
 use clearing_core::rules::close::CloseWindow;
 use clearing_core::rules::credential::{CreateInvites, Enroll, Made, Renew, RevokeCredentials, WithdrawInvites};
 use clearing_core::rules::limits::SetLimits;
 use clearing_core::rules::partner::SetPartnerState;
+use clearing_core::rules::person::{SetPerson, SetTwoPersonList};
+use clearing_core::rules::proposal::RefuseProposal;
 use clearing_core::rules::settlement::{ConfirmSettlement, ExportOrders};
 use clearing_core::units::{InviteId, Money, Points};
 
@@ -73,6 +78,7 @@ pub async fn play(test: &TestStore) {
         till.one("fuel", redeem(member, 3), at(151)).await.unwrap();
     }
     join(&mut till).await;
+    propose(&mut till).await;
     let window = test.store.open_book().await.unwrap().open_window;
     let mut house = async |command| till.one("operator", command, at(152)).await.unwrap();
     house(Command::CloseWindow(CloseWindow { expected: None })).await;
@@ -121,6 +127,27 @@ async fn join(till: &mut Till) {
     let reason = Code::word("stolen").unwrap();
     let revoke = RevokeCredentials { serials: vec![serial(1)], holder: None, reason };
     till.one("grocer", revoke.into(), at(151)).await.unwrap();
+}
+
+/// Two people of the operator, of whose two proposals one is refused.
+async fn propose(till: &mut Till) {
+    let people: [PersonId; 2] = ["anna", "boris"].map(|name| name.parse().unwrap());
+    for person in people {
+        till.one("operator", SetPerson { person, roles: Roles::FIRST }.into(), at(151)).await.unwrap();
+    }
+    let alone = ["SetLimits".to_owned()].into();
+    till.one("operator", SetTwoPersonList { alone }.into(), at(151)).await.unwrap();
+    let mut by = async |person, command| {
+        let request = Request { person: Some(person), ..till.request("operator", command) };
+        till.run(&[request], at(151)).await.unwrap().answers.pop().unwrap().result.unwrap().entries[0]
+    };
+    for cut_off in ["0 0 1 * *", "0 0 2 * *"] {
+        let calendar = Calendar { cut_offs: vec![cut_off.to_owned()], time_zone: "UTC".to_owned() };
+        let proposal = by(people[0], SetCalendar { calendar }.into()).await;
+        if cut_off == "0 0 1 * *" {
+            by(people[1], RefuseProposal { proposal }.into()).await;
+        }
+    }
 }
 
 /// What an audit finds, or why it cannot read the books.

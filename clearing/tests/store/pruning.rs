@@ -58,6 +58,7 @@ impl Place {
             command,
             fresh_member: MemberId(self.made),
             fresh_salt: [7; 16],
+            person: None,
             attachment: None,
             badge: None,
         }
@@ -115,7 +116,8 @@ async fn keys_are_forgotten_when_they_are_refused_for_their_age(test: &TestStore
     }
     assert_eq!(place.ask(&young).await, (None, true));
     let undone = [undone.request_id.unwrap()];
-    assert_eq!(test.store.abandoned_requests(id("fuel"), &undone).await.unwrap(), undone.into());
+    let undone = undone.map(|request| (id("fuel"), request));
+    assert_eq!(test.store.abandoned_requests(undone.into_iter()).await.unwrap(), undone.into());
     let report = clearing::audit::audit(&test.store).await.unwrap();
     assert_eq!(report.findings, vec![]);
     place.scheduler.advance_to(at(60)).await.unwrap();

@@ -148,6 +148,7 @@ fn request(caller: PartnerId, command: Command) -> Request {
         command,
         fresh_member: MemberId(clock::fresh_uuid()),
         fresh_salt: clock::random_bytes(),
+        person: None,
         attachment: None,
         badge: None,
     }

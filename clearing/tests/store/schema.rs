@@ -259,7 +259,8 @@ impl Raw {
     pub async fn rows(&mut self, table: &str, own: &[&Column], column: &Column, limit: usize) -> Vec<Row> {
         let cells: Vec<String> = own.iter().map(|column| column.as_text()).collect();
         let (cells, name) = (cells.join(", "), &column.name);
-        let order = format!("ORDER BY CASE WHEN {name} IS NULL THEN 1 ELSE 0 END, 1, 2");
+        let second = if own.len() > 1 { ", 2" } else { "" };
+        let order = format!("ORDER BY CASE WHEN {name} IS NULL THEN 1 ELSE 0 END, 1{second}");
         let sql = format!("SELECT {cells} FROM {table} WHERE {} {order} LIMIT {limit}", telling(table));
         let at = own.iter().position(|other| other.name == column.name).unwrap();
         let row = |cells: Vec<Option<String>>| {

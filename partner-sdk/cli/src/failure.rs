@@ -132,6 +132,8 @@ impl From<Error> for Failure {
             Error::Unavailable { .. } | Error::DeadlineExceeded { .. } | Error::RateLimited { .. } => {
                 Self::new(Exit::Unreachable, text).hint("try again; `partner doctor` tells whether it is the connection")
             }
+            // Of the operator's people only.
+            Error::Proposed { .. } => Self::new(Exit::Rejected, text),
             Error::Unimplemented { .. } | Error::Internal { .. } | Error::Protocol { .. } => Self::new(Exit::Internal, text),
             _ => Self::new(Exit::Internal, text),
         }

@@ -13,7 +13,7 @@ use crate::open_enum::open_enum;
 use crate::origin::Origin;
 use crate::reason::Reason;
 use crate::terms::{BreakageSplit, Expiry};
-use crate::wire::{FromWire, decimal, each, there};
+use crate::wire::{FromWire, decimal, done, each, there};
 
 open_enum! {
     /// What AbandonRequest found and did.
@@ -56,17 +56,15 @@ impl FromWire<v1::AbandonRequestResponse> for Abandoned {
 pub struct SettlementAborted {
     /// What was written.
     pub written: Written,
-    /// Id of the proposal that this became, where two persons are needed. Always empty: no operation needs two persons yet.
-    pub proposal_id: String,
     /// Number of the open window, into whose positions the legs went.
     pub open_window: i64,
 }
 
 impl FromWire<v1::AbortSettlementResponse> for SettlementAborted {
     fn read(wire: v1::AbortSettlementResponse) -> Result<Self, Error> {
+        done(&wire.proposal_id, wire.written.as_ref())?;
         Ok(Self {
             written: FromWire::read(there(wire.written, "AbortSettlementResponse.written")?)?,
-            proposal_id: wire.proposal_id,
             open_window: wire.open_window,
         })
     }
@@ -120,7 +118,8 @@ pub struct AdminAction {
     pub journal_sequence: i64,
     /// When it was decided.
     pub action_time: SystemTime,
-    /// Who decided: "operator"; "house" for what nobody asked (the founding, a close by the calendar, forgetting).
+    /// Who asked for it: "operator/\<person_id>", or "operator" of what was asked for before it had people; "house" for what nobody
+    /// asked (the founding, a close by the calendar, forgetting).
     pub actor: String,
     /// The id of the request by which it was asked for. Not set when nobody asked, and of what DecayMembers did.
     pub request_id: Option<String>,
@@ -140,6 +139,10 @@ pub struct AdminAction {
     pub after: String,
     /// The same field by field. What was left as it was is not named.
     pub changes: Vec<FieldChange>,
+    /// Who approved it, "operator/\<person_id>", where two persons did it together. Its request id is that person's.
+    pub approver: Option<String>,
+    /// The person of the operator that it concerns. Not set if it concerns none.
+    pub person_id: Option<String>,
 }
 
 impl FromWire<v1::AdminAction> for AdminAction {
@@ -158,6 +161,8 @@ impl FromWire<v1::AdminAction> for AdminAction {
             before: wire.before,
             after: wire.after,
             changes: each(wire.changes)?,
+            approver: wire.approver,
+            person_id: wire.person_id,
         })
     }
 }
@@ -180,6 +185,22 @@ impl FromWire<v1::AdvanceClockResponse> for ClockAdvanced {
             clock_time: FromWire::read(there(wire.clock_time, "AdvanceClockResponse.clock_time")?)?,
             due_works: each(wire.due_works)?,
             due_work_count: wire.due_work_count,
+        })
+    }
+}
+
+/// Answer of ApproveProposal. It writes what the operation writes that was proposed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ProposalApproved {
+    /// What was written.
+    pub written: Written,
+}
+
+impl FromWire<v1::ApproveProposalResponse> for ProposalApproved {
+    fn read(wire: v1::ApproveProposalResponse) -> Result<Self, Error> {
+        Ok(Self {
+            written: FromWire::read(there(wire.written, "ApproveProposalResponse.written")?)?,
         })
     }
 }
@@ -284,8 +305,6 @@ impl FromWire<v1::CaptureHoldResponse> for Captured {
 pub struct WindowClosed {
     /// What was written.
     pub written: Written,
-    /// Id of the proposal that this became, where two persons are needed. Always empty: no operation needs two persons yet.
-    pub proposal_id: String,
     /// The settlement of the window that was closed, with its number, legs, what is carried, and the proof.
     pub settlement: Settlement,
     /// Number of the window that it opened.
@@ -294,9 +313,9 @@ pub struct WindowClosed {
 
 impl FromWire<v1::CloseWindowResponse> for WindowClosed {
     fn read(wire: v1::CloseWindowResponse) -> Result<Self, Error> {
+        done(&wire.proposal_id, wire.written.as_ref())?;
         Ok(Self {
             written: FromWire::read(there(wire.written, "CloseWindowResponse.written")?)?,
-            proposal_id: wire.proposal_id,
             settlement: FromWire::read(there(wire.settlement, "CloseWindowResponse.settlement")?)?,
             open_window: wire.open_window,
         })
@@ -330,8 +349,6 @@ impl FromWire<v1::ComingExpiry> for ComingExpiry {
 pub struct PaymentConfirmed {
     /// What was written.
     pub written: Written,
-    /// Id of the proposal that this became, where two persons are needed. Always empty: no operation needs two persons yet.
-    pub proposal_id: String,
     /// The legs that this payment touched, as it left them.
     pub legs: Vec<Leg>,
     /// State of the window by it.
@@ -342,9 +359,9 @@ pub struct PaymentConfirmed {
 
 impl FromWire<v1::ConfirmPaymentResponse> for PaymentConfirmed {
     fn read(wire: v1::ConfirmPaymentResponse) -> Result<Self, Error> {
+        done(&wire.proposal_id, wire.written.as_ref())?;
         Ok(Self {
             written: FromWire::read(there(wire.written, "ConfirmPaymentResponse.written")?)?,
-            proposal_id: wire.proposal_id,
             legs: each(wire.legs)?,
             window_state: WindowState::from_number(wire.window_state),
             settlement_state: SettlementState::from_number(wire.settlement_state),
@@ -359,8 +376,6 @@ impl FromWire<v1::ConfirmPaymentResponse> for PaymentConfirmed {
 pub struct SettlementConfirmed {
     /// What was written.
     pub written: Written,
-    /// Id of the proposal that this became, where two persons are needed. Always empty: no operation needs two persons yet.
-    pub proposal_id: String,
     /// State of the window by it: CLOSED, or SETTLED when there was nothing to pay.
     pub window_state: WindowState,
     /// State of the settlement by it: CONFIRMED, or SETTLED.
@@ -369,9 +384,9 @@ pub struct SettlementConfirmed {
 
 impl FromWire<v1::ConfirmSettlementResponse> for SettlementConfirmed {
     fn read(wire: v1::ConfirmSettlementResponse) -> Result<Self, Error> {
+        done(&wire.proposal_id, wire.written.as_ref())?;
         Ok(Self {
             written: FromWire::read(there(wire.written, "ConfirmSettlementResponse.written")?)?,
-            proposal_id: wire.proposal_id,
             window_state: WindowState::from_number(wire.window_state),
             settlement_state: SettlementState::from_number(wire.settlement_state),
         })
@@ -384,17 +399,15 @@ impl FromWire<v1::ConfirmSettlementResponse> for SettlementConfirmed {
 pub struct InvitesCreated {
     /// What was written.
     pub written: Written,
-    /// Id of the proposal that this became, where two persons are needed.
-    pub proposal_id: String,
     /// Until when the invites can be used.
     pub end_time: SystemTime,
 }
 
 impl FromWire<v1::CreateInvitesResponse> for InvitesCreated {
     fn read(wire: v1::CreateInvitesResponse) -> Result<Self, Error> {
+        done(&wire.proposal_id, wire.written.as_ref())?;
         Ok(Self {
             written: FromWire::read(there(wire.written, "CreateInvitesResponse.written")?)?,
-            proposal_id: wire.proposal_id,
             end_time: FromWire::read(there(wire.end_time, "CreateInvitesResponse.end_time")?)?,
         })
     }
@@ -406,17 +419,15 @@ impl FromWire<v1::CreateInvitesResponse> for InvitesCreated {
 pub struct PartnerCreated {
     /// What was written.
     pub written: Written,
-    /// Id of the proposal that this became, where two persons are needed. Always empty: no operation needs two persons yet.
-    pub proposal_id: String,
     /// The partner.
     pub partner: Partner,
 }
 
 impl FromWire<v1::CreatePartnerResponse> for PartnerCreated {
     fn read(wire: v1::CreatePartnerResponse) -> Result<Self, Error> {
+        done(&wire.proposal_id, wire.written.as_ref())?;
         Ok(Self {
             written: FromWire::read(there(wire.written, "CreatePartnerResponse.written")?)?,
-            proposal_id: wire.proposal_id,
             partner: FromWire::read(there(wire.partner, "CreatePartnerResponse.partner")?)?,
         })
     }
@@ -586,17 +597,15 @@ impl FromWire<v1::DecayMembersResponse> for MembersDecayed {
 pub struct Deposited {
     /// What was written.
     pub written: Written,
-    /// Id of the proposal that this became, where two persons are needed. Always empty: no operation needs two persons yet.
-    pub proposal_id: String,
     /// Balance of the account after it.
     pub balance: Money,
 }
 
 impl FromWire<v1::DepositResponse> for Deposited {
     fn read(wire: v1::DepositResponse) -> Result<Self, Error> {
+        done(&wire.proposal_id, wire.written.as_ref())?;
         Ok(Self {
             written: FromWire::read(there(wire.written, "DepositResponse.written")?)?,
-            proposal_id: wire.proposal_id,
             balance: FromWire::read(there(wire.balance, "DepositResponse.balance")?)?,
         })
     }
@@ -852,6 +861,18 @@ open_enum! {
         RenewCertificate = "RENEW_CERTIFICATE",
         /// Credentials were revoked.
         RevokeCredentials = "REVOKE_CREDENTIALS",
+        /// A person of the operator got roles. This kind and the next five are shown to the operator and auditors.
+        SetPerson = "SET_PERSON",
+        /// It was set what needs two persons.
+        SetTwoPersonList = "SET_TWO_PERSON_LIST",
+        /// A person was named approver on the machine of the stopped house.
+        RecoverPerson = "RECOVER_PERSON",
+        /// One person has proposed what needs two. ApproveProposal writes the entries of what was proposed.
+        Propose = "PROPOSE",
+        /// A proposal was refused.
+        RefuseProposal = "REFUSE_PROPOSAL",
+        /// A proposal was withdrawn by who had made it.
+        WithdrawProposal = "WITHDRAW_PROPOSAL",
     }
 }
 
@@ -889,8 +910,6 @@ impl FromWire<v1::ExpiryNotice> for ExpiryNotice {
 pub struct Orders {
     /// What was written.
     pub written: Written,
-    /// Id of the proposal that this became, where two persons are needed. Always empty: no operation needs two persons yet.
-    pub proposal_id: String,
     /// The orders that were still due. HUB: by partner id, those that pay first, the operator last of each. PAIRWISE: in the
     /// order found.
     pub orders: Vec<PaymentOrder>,
@@ -903,9 +922,9 @@ pub struct Orders {
 
 impl FromWire<v1::ExportOrdersResponse> for Orders {
     fn read(wire: v1::ExportOrdersResponse) -> Result<Self, Error> {
+        done(&wire.proposal_id, wire.written.as_ref())?;
         Ok(Self {
             written: FromWire::read(there(wire.written, "ExportOrdersResponse.written")?)?,
-            proposal_id: wire.proposal_id,
             orders: each(wire.orders)?,
             csv: wire.csv,
             settlement_state: SettlementState::from_number(wire.settlement_state),
@@ -920,17 +939,15 @@ impl FromWire<v1::ExportOrdersResponse> for Orders {
 pub struct ExpiryExtended {
     /// What was written.
     pub written: Written,
-    /// Id of the proposal that this became, where two persons are needed. Always empty: no operation needs two persons yet.
-    pub proposal_id: String,
     /// The member, after this; in a replay, as it was then.
     pub member: MemberFigures,
 }
 
 impl FromWire<v1::ExtendExpiryResponse> for ExpiryExtended {
     fn read(wire: v1::ExtendExpiryResponse) -> Result<Self, Error> {
+        done(&wire.proposal_id, wire.written.as_ref())?;
         Ok(Self {
             written: FromWire::read(there(wire.written, "ExtendExpiryResponse.written")?)?,
-            proposal_id: wire.proposal_id,
             member: FromWire::read(there(wire.member, "ExtendExpiryResponse.member")?)?,
         })
     }
@@ -975,17 +992,15 @@ impl FromWire<v1::FieldChange> for FieldChange {
 pub struct MemberFrozen {
     /// What was written.
     pub written: Written,
-    /// Id of the proposal that this became, where two persons are needed. Always empty: no operation needs two persons yet.
-    pub proposal_id: String,
     /// The member, after this; in a replay, as it was then.
     pub member: MemberFigures,
 }
 
 impl FromWire<v1::FreezeMemberResponse> for MemberFrozen {
     fn read(wire: v1::FreezeMemberResponse) -> Result<Self, Error> {
+        done(&wire.proposal_id, wire.written.as_ref())?;
         Ok(Self {
             written: FromWire::read(there(wire.written, "FreezeMemberResponse.written")?)?,
-            proposal_id: wire.proposal_id,
             member: FromWire::read(there(wire.member, "FreezeMemberResponse.member")?)?,
         })
     }
@@ -1097,6 +1112,28 @@ impl FromWire<v1::GetPositionResponse> for Position {
     }
 }
 
+/// Answer of GetProposal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ProposalShown {
+    /// The proposal.
+    pub proposal: Proposal,
+    /// What it would change now, field by field, while it is open or stale; of one that is DONE what it changed. Empty of any other.
+    pub changes: Vec<FieldChange>,
+    /// Why the rules would refuse it now. Not set if they would not, or if it is not open.
+    pub refusal: Option<String>,
+}
+
+impl FromWire<v1::GetProposalResponse> for ProposalShown {
+    fn read(wire: v1::GetProposalResponse) -> Result<Self, Error> {
+        Ok(Self {
+            proposal: FromWire::read(there(wire.proposal, "GetProposalResponse.proposal")?)?,
+            changes: each(wire.changes)?,
+            refusal: wire.refusal,
+        })
+    }
+}
+
 /// Answer of GetServerInfo.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -1132,6 +1169,14 @@ pub struct ServerInfo {
     pub notice_days: Vec<i32>,
     /// Where invites are used (EnrolmentService): `host:port`. Empty: this house issues no certificates.
     pub enrolment_endpoint: String,
+    /// After how many days a proposal lapses that nobody has approved: 7 unless the coalition was founded with another number, 1 to
+    /// 366.
+    pub proposal_days: i32,
+    /// After how many days the roles of a recovered approver are in force: 3 unless the coalition was founded with another number, 0
+    /// to 366.
+    pub account_change_days: i32,
+    /// The person of the operator that calls. Not set for anybody else.
+    pub person_id: Option<String>,
 }
 
 impl FromWire<v1::GetServerInfoResponse> for ServerInfo {
@@ -1152,6 +1197,9 @@ impl FromWire<v1::GetServerInfoResponse> for ServerInfo {
             clock_stands_still: wire.clock_stands_still,
             notice_days: wire.notice_days,
             enrolment_endpoint: wire.enrolment_endpoint,
+            proposal_days: wire.proposal_days,
+            account_change_days: wire.account_change_days,
+            person_id: wire.person_id,
         })
     }
 }
@@ -1488,6 +1536,31 @@ impl FromWire<v1::Limits> for Limits {
     }
 }
 
+/// Answer of ListPeople.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PeopleListed {
+    /// The people, by their names.
+    pub people: Vec<Person>,
+    /// Whether what stands on the list needs two persons: there are two approvers.
+    pub two_persons: bool,
+    /// The operations that need two persons then, by their names.
+    pub two_person_operations: Vec<String>,
+    /// Those that the coalition has taken off the list.
+    pub one_person_operations: Vec<String>,
+}
+
+impl FromWire<v1::ListPeopleResponse> for PeopleListed {
+    fn read(wire: v1::ListPeopleResponse) -> Result<Self, Error> {
+        Ok(Self {
+            people: each(wire.people)?,
+            two_persons: wire.two_persons,
+            two_person_operations: wire.two_person_operations,
+            one_person_operations: wire.one_person_operations,
+        })
+    }
+}
+
 /// A member as the books have it. What fell due and is not booked yet (points that expired a moment ago) is not counted;
 /// MemberService.GetBalance counts it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -1774,6 +1847,48 @@ impl FromWire<v1::PaymentOrder> for PaymentOrder {
     }
 }
 
+/// A person of the operator.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Person {
+    /// Its name, as its certificate has it.
+    pub person_id: String,
+    /// Its roles at the time of the answer. None: it may do nothing.
+    pub roles: Vec<PersonRole>,
+    /// Since when it has them; not set if others were given to it that are not in force yet.
+    pub since_time: Option<SystemTime>,
+    /// The roles that it will have, where it was recovered lately.
+    pub coming_roles: Vec<PersonRole>,
+    /// From when on; not set if none are coming.
+    pub coming_time: Option<SystemTime>,
+}
+
+impl FromWire<v1::Person> for Person {
+    fn read(wire: v1::Person) -> Result<Self, Error> {
+        Ok(Self {
+            person_id: wire.person_id,
+            roles: wire.roles.into_iter().map(PersonRole::from_number).collect(),
+            since_time: wire.since_time.map(FromWire::read).transpose()?,
+            coming_roles: wire.coming_roles.into_iter().map(PersonRole::from_number).collect(),
+            coming_time: wire.coming_time.map(FromWire::read).transpose()?,
+        })
+    }
+}
+
+open_enum! {
+    /// What a person may do.
+    PersonRole = PersonRole, unspecified Unspecified {
+        /// Prepares and records: asks for what the house is to do.
+        Clerk = "CLERK",
+        /// Approves and refuses what others have proposed.
+        Approver = "APPROVER",
+        /// Looks after members, and nothing else.
+        Support = "SUPPORT",
+        /// Reads everything and changes nothing.
+        Auditor = "AUDITOR",
+    }
+}
+
 /// Answer of PostPurchase: the receipt is booked, durably, by one entry that took the points
 /// and one that gave them, or one of the two.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -1844,6 +1959,76 @@ impl FromWire<v1::Posting> for Posting {
             quantity: FromWire::read(there(wire.quantity, "Posting.quantity")?)?,
             purpose: wire.purpose.map(Purpose::from_number),
         })
+    }
+}
+
+/// What one person has proposed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Proposal {
+    /// Its id: that of the entry by which it was asked for.
+    pub proposal_id: String,
+    /// SHA-256 of what was proposed, in 64 hexadecimal digits: what an approval names.
+    pub proposal_hash: String,
+    /// What was proposed, by its name, such as "SetTerms".
+    pub operation: String,
+    /// The person who proposed it.
+    pub proposed_by: String,
+    /// When.
+    pub propose_time: SystemTime,
+    /// When it lapses, or would have.
+    pub lapse_time: SystemTime,
+    /// How it stands. In a list a proposal that is stale may be shown as open: GetProposal compares.
+    pub state: ProposalState,
+    /// The partners that it is about, by partner id.
+    pub partner_ids: Vec<String>,
+    /// The person of the operator that it is about. Not set if it is about none.
+    pub person_id: Option<String>,
+    /// The window that it is about. Not set if it is about none.
+    pub window: Option<i64>,
+    /// The person who decided it: who approved, refused or withdrew. Not set while nobody has.
+    pub decided_by: Option<String>,
+    /// When. Not set while nobody has.
+    pub decide_time: Option<SystemTime>,
+    /// Id of the entry by which it was decided: of one that is DONE the first that it wrote.
+    pub decision_entry_id: Option<String>,
+}
+
+impl FromWire<v1::Proposal> for Proposal {
+    fn read(wire: v1::Proposal) -> Result<Self, Error> {
+        Ok(Self {
+            proposal_id: wire.proposal_id,
+            proposal_hash: wire.proposal_hash,
+            operation: wire.operation,
+            proposed_by: wire.proposed_by,
+            propose_time: FromWire::read(there(wire.propose_time, "Proposal.propose_time")?)?,
+            lapse_time: FromWire::read(there(wire.lapse_time, "Proposal.lapse_time")?)?,
+            state: ProposalState::from_number(wire.state),
+            partner_ids: wire.partner_ids,
+            person_id: wire.person_id,
+            window: wire.window,
+            decided_by: wire.decided_by,
+            decide_time: wire.decide_time.map(FromWire::read).transpose()?,
+            decision_entry_id: wire.decision_entry_id,
+        })
+    }
+}
+
+open_enum! {
+    /// How a proposal stands.
+    ProposalState = ProposalState, unspecified Unspecified {
+        /// It waits for an approver.
+        Open = "OPEN",
+        /// It was approved, and carried out.
+        Done = "DONE",
+        /// An approver has refused it.
+        Refused = "REFUSED",
+        /// Whoever had proposed it has taken it back.
+        Withdrawn = "WITHDRAWN",
+        /// Nobody has approved it within the days that the coalition gives (`proposal_days` of its founding; 7).
+        Lapsed = "LAPSED",
+        /// What it would change has changed since it was proposed.
+        Stale = "STALE",
     }
 }
 
@@ -2002,23 +2187,37 @@ impl FromWire<v1::RedeemPointsResponse> for Redeemed {
     }
 }
 
+/// Answer of RefuseProposal. It writes one entry, without postings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ProposalRefused {
+    /// What was written.
+    pub written: Written,
+}
+
+impl FromWire<v1::RefuseProposalResponse> for ProposalRefused {
+    fn read(wire: v1::RefuseProposalResponse) -> Result<Self, Error> {
+        Ok(Self {
+            written: FromWire::read(there(wire.written, "RefuseProposalResponse.written")?)?,
+        })
+    }
+}
+
 /// Answer of ReinstatePoints. The lot of its one entry is the one made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PointsReinstated {
     /// What was written.
     pub written: Written,
-    /// Id of the proposal that this became, where two persons are needed. Always empty: no operation needs two persons yet.
-    pub proposal_id: String,
     /// The member, after this; in a replay, as it was then.
     pub member: MemberFigures,
 }
 
 impl FromWire<v1::ReinstatePointsResponse> for PointsReinstated {
     fn read(wire: v1::ReinstatePointsResponse) -> Result<Self, Error> {
+        done(&wire.proposal_id, wire.written.as_ref())?;
         Ok(Self {
             written: FromWire::read(there(wire.written, "ReinstatePointsResponse.written")?)?,
-            proposal_id: wire.proposal_id,
             member: FromWire::read(there(wire.member, "ReinstatePointsResponse.member")?)?,
         })
     }
@@ -2030,8 +2229,6 @@ impl FromWire<v1::ReinstatePointsResponse> for PointsReinstated {
 pub struct PartnerRenamed {
     /// What was written.
     pub written: Written,
-    /// Id of the proposal that this became, where two persons are needed. Always empty: no operation needs two persons yet.
-    pub proposal_id: String,
     /// The name it had before.
     pub previous_display_name: String,
     /// The name that it has by it.
@@ -2040,9 +2237,9 @@ pub struct PartnerRenamed {
 
 impl FromWire<v1::RenamePartnerResponse> for PartnerRenamed {
     fn read(wire: v1::RenamePartnerResponse) -> Result<Self, Error> {
+        done(&wire.proposal_id, wire.written.as_ref())?;
         Ok(Self {
             written: FromWire::read(there(wire.written, "RenamePartnerResponse.written")?)?,
-            proposal_id: wire.proposal_id,
             previous_display_name: wire.previous_display_name,
             display_name: wire.display_name,
         })
@@ -2156,8 +2353,6 @@ impl FromWire<v1::ReverseIssueResponse> for Reversed {
 pub struct CredentialsRevoked {
     /// What was written.
     pub written: Written,
-    /// Id of the proposal that this became, where two persons are needed. Always empty: this never needs two.
-    pub proposal_id: String,
     /// The serial numbers that were valid until now; of a holder the first 1,000 of them, of those that the house issued.
     pub revoked_serials: Vec<String>,
     /// How many invites were taken back with them; of a holder no more than 1,000 are counted.
@@ -2166,9 +2361,9 @@ pub struct CredentialsRevoked {
 
 impl FromWire<v1::RevokeCredentialsResponse> for CredentialsRevoked {
     fn read(wire: v1::RevokeCredentialsResponse) -> Result<Self, Error> {
+        done(&wire.proposal_id, wire.written.as_ref())?;
         Ok(Self {
             written: FromWire::read(there(wire.written, "RevokeCredentialsResponse.written")?)?,
-            proposal_id: wire.proposal_id,
             revoked_serials: wire.revoked_serials,
             withdrawn_count: wire.withdrawn_count,
         })
@@ -2182,8 +2377,6 @@ impl FromWire<v1::RevokeCredentialsResponse> for CredentialsRevoked {
 pub struct Decayed {
     /// What was written.
     pub written: Written,
-    /// Id of the proposal that this became, where two persons are needed. Always empty: no operation needs two persons yet.
-    pub proposal_id: String,
     /// The member, after this; in a replay, as it was then.
     pub member: MemberFigures,
     /// Points that were taken.
@@ -2194,9 +2387,9 @@ pub struct Decayed {
 
 impl FromWire<v1::RunDecayResponse> for Decayed {
     fn read(wire: v1::RunDecayResponse) -> Result<Self, Error> {
+        done(&wire.proposal_id, wire.written.as_ref())?;
         Ok(Self {
             written: FromWire::read(there(wire.written, "RunDecayResponse.written")?)?,
-            proposal_id: wire.proposal_id,
             member: FromWire::read(there(wire.member, "RunDecayResponse.member")?)?,
             decayed_points: wire.decayed_points,
             unfinished: wire.unfinished,
@@ -2210,8 +2403,6 @@ impl FromWire<v1::RunDecayResponse> for Decayed {
 pub struct CalendarSet {
     /// What was written.
     pub written: Written,
-    /// Id of the proposal that this became, where two persons are needed. Always empty: no operation needs two persons yet.
-    pub proposal_id: String,
     /// The next closes after it was set, at most 10, earliest first.
     pub next_close_times: Vec<SystemTime>,
     /// The calendar that it set.
@@ -2220,9 +2411,9 @@ pub struct CalendarSet {
 
 impl FromWire<v1::SetCalendarResponse> for CalendarSet {
     fn read(wire: v1::SetCalendarResponse) -> Result<Self, Error> {
+        done(&wire.proposal_id, wire.written.as_ref())?;
         Ok(Self {
             written: FromWire::read(there(wire.written, "SetCalendarResponse.written")?)?,
-            proposal_id: wire.proposal_id,
             next_close_times: each(wire.next_close_times)?,
             calendar: FromWire::read(there(wire.calendar, "SetCalendarResponse.calendar")?)?,
         })
@@ -2235,17 +2426,15 @@ impl FromWire<v1::SetCalendarResponse> for CalendarSet {
 pub struct ConsentSet {
     /// What was written.
     pub written: Written,
-    /// Id of the proposal that this became, where two persons are needed. Always empty: no operation needs two persons yet.
-    pub proposal_id: String,
     /// The consent as it stood by it.
     pub consent: FundingConsent,
 }
 
 impl FromWire<v1::SetFundingConsentResponse> for ConsentSet {
     fn read(wire: v1::SetFundingConsentResponse) -> Result<Self, Error> {
+        done(&wire.proposal_id, wire.written.as_ref())?;
         Ok(Self {
             written: FromWire::read(there(wire.written, "SetFundingConsentResponse.written")?)?,
-            proposal_id: wire.proposal_id,
             consent: FromWire::read(there(wire.consent, "SetFundingConsentResponse.consent")?)?,
         })
     }
@@ -2257,8 +2446,6 @@ impl FromWire<v1::SetFundingConsentResponse> for ConsentSet {
 pub struct LimitsSet {
     /// What was written.
     pub written: Written,
-    /// Id of the proposal that this became, where two persons are needed. Always empty: no operation needs two persons yet.
-    pub proposal_id: String,
     /// The limits that this request set.
     pub limits: PartnerLimits,
     /// How much of them was used when they were set, of those that are counted for the whole partner.
@@ -2267,9 +2454,9 @@ pub struct LimitsSet {
 
 impl FromWire<v1::SetLimitsResponse> for LimitsSet {
     fn read(wire: v1::SetLimitsResponse) -> Result<Self, Error> {
+        done(&wire.proposal_id, wire.written.as_ref())?;
         Ok(Self {
             written: FromWire::read(there(wire.written, "SetLimitsResponse.written")?)?,
-            proposal_id: wire.proposal_id,
             limits: FromWire::read(there(wire.limits, "SetLimitsResponse.limits")?)?,
             limit_uses: each(wire.limit_uses)?,
         })
@@ -2282,8 +2469,6 @@ impl FromWire<v1::SetLimitsResponse> for LimitsSet {
 pub struct StateSet {
     /// What was written.
     pub written: Written,
-    /// Id of the proposal that this became, where two persons are needed. Always empty: no operation needs two persons yet.
-    pub proposal_id: String,
     /// The state it had before.
     pub previous_state: PartnerState,
     /// The state that it gave the partner.
@@ -2292,11 +2477,31 @@ pub struct StateSet {
 
 impl FromWire<v1::SetPartnerStateResponse> for StateSet {
     fn read(wire: v1::SetPartnerStateResponse) -> Result<Self, Error> {
+        done(&wire.proposal_id, wire.written.as_ref())?;
         Ok(Self {
             written: FromWire::read(there(wire.written, "SetPartnerStateResponse.written")?)?,
-            proposal_id: wire.proposal_id,
             previous_state: PartnerState::from_number(wire.previous_state),
             state: PartnerState::from_number(wire.state),
+        })
+    }
+}
+
+/// Answer of SetPerson. It writes one entry, without postings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PersonSet {
+    /// What was written.
+    pub written: Written,
+    /// The person by it.
+    pub person: Person,
+}
+
+impl FromWire<v1::SetPersonResponse> for PersonSet {
+    fn read(wire: v1::SetPersonResponse) -> Result<Self, Error> {
+        done(&wire.proposal_id, wire.written.as_ref())?;
+        Ok(Self {
+            written: FromWire::read(there(wire.written, "SetPersonResponse.written")?)?,
+            person: FromWire::read(there(wire.person, "SetPersonResponse.person")?)?,
         })
     }
 }
@@ -2307,18 +2512,36 @@ impl FromWire<v1::SetPartnerStateResponse> for StateSet {
 pub struct TermsSet {
     /// What was written.
     pub written: Written,
-    /// Id of the proposal that this became, where two persons are needed. Always empty: no operation needs two persons yet.
-    pub proposal_id: String,
     /// The new version, complete.
     pub terms: Terms,
 }
 
 impl FromWire<v1::SetTermsResponse> for TermsSet {
     fn read(wire: v1::SetTermsResponse) -> Result<Self, Error> {
+        done(&wire.proposal_id, wire.written.as_ref())?;
         Ok(Self {
             written: FromWire::read(there(wire.written, "SetTermsResponse.written")?)?,
-            proposal_id: wire.proposal_id,
             terms: FromWire::read(there(wire.terms, "SetTermsResponse.terms")?)?,
+        })
+    }
+}
+
+/// Answer of SetTwoPersonList. It writes one entry, without postings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TwoPersonListSet {
+    /// What was written.
+    pub written: Written,
+    /// The operations that one person does alone by it, by their names.
+    pub one_person_operations: Vec<String>,
+}
+
+impl FromWire<v1::SetTwoPersonListResponse> for TwoPersonListSet {
+    fn read(wire: v1::SetTwoPersonListResponse) -> Result<Self, Error> {
+        done(&wire.proposal_id, wire.written.as_ref())?;
+        Ok(Self {
+            written: FromWire::read(there(wire.written, "SetTwoPersonListResponse.written")?)?,
+            one_person_operations: wire.one_person_operations,
         })
     }
 }
@@ -2706,17 +2929,15 @@ impl FromWire<v1::TrialBalanceResponse> for TrialBalance {
 pub struct MemberUnfrozen {
     /// What was written.
     pub written: Written,
-    /// Id of the proposal that this became, where two persons are needed. Always empty: no operation needs two persons yet.
-    pub proposal_id: String,
     /// The member, after this; in a replay, as it was then.
     pub member: MemberFigures,
 }
 
 impl FromWire<v1::UnfreezeMemberResponse> for MemberUnfrozen {
     fn read(wire: v1::UnfreezeMemberResponse) -> Result<Self, Error> {
+        done(&wire.proposal_id, wire.written.as_ref())?;
         Ok(Self {
             written: FromWire::read(there(wire.written, "UnfreezeMemberResponse.written")?)?,
-            proposal_id: wire.proposal_id,
             member: FromWire::read(there(wire.member, "UnfreezeMemberResponse.member")?)?,
         })
     }
@@ -2800,17 +3021,15 @@ open_enum! {
 pub struct FundsWithdrawn {
     /// What was written.
     pub written: Written,
-    /// Id of the proposal that this became, where two persons are needed. Always empty: no operation needs two persons yet.
-    pub proposal_id: String,
     /// Balance of the account after it; never below zero.
     pub balance: Money,
 }
 
 impl FromWire<v1::WithdrawFundsResponse> for FundsWithdrawn {
     fn read(wire: v1::WithdrawFundsResponse) -> Result<Self, Error> {
+        done(&wire.proposal_id, wire.written.as_ref())?;
         Ok(Self {
             written: FromWire::read(there(wire.written, "WithdrawFundsResponse.written")?)?,
-            proposal_id: wire.proposal_id,
             balance: FromWire::read(there(wire.balance, "WithdrawFundsResponse.balance")?)?,
         })
     }
@@ -2823,18 +3042,32 @@ impl FromWire<v1::WithdrawFundsResponse> for FundsWithdrawn {
 pub struct InvitesWithdrawn {
     /// What was written.
     pub written: Written,
-    /// Id of the proposal that this became, where two persons are needed. Always empty: this never needs two.
-    pub proposal_id: String,
     /// How many could be used until now.
     pub withdrawn_count: i64,
 }
 
 impl FromWire<v1::WithdrawInvitesResponse> for InvitesWithdrawn {
     fn read(wire: v1::WithdrawInvitesResponse) -> Result<Self, Error> {
+        done(&wire.proposal_id, wire.written.as_ref())?;
         Ok(Self {
             written: FromWire::read(there(wire.written, "WithdrawInvitesResponse.written")?)?,
-            proposal_id: wire.proposal_id,
             withdrawn_count: wire.withdrawn_count,
+        })
+    }
+}
+
+/// Answer of WithdrawProposal. It writes one entry, without postings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ProposalWithdrawn {
+    /// What was written.
+    pub written: Written,
+}
+
+impl FromWire<v1::WithdrawProposalResponse> for ProposalWithdrawn {
+    fn read(wire: v1::WithdrawProposalResponse) -> Result<Self, Error> {
+        Ok(Self {
+            written: FromWire::read(there(wire.written, "WithdrawProposalResponse.written")?)?,
         })
     }
 }
@@ -2845,8 +3078,6 @@ impl FromWire<v1::WithdrawInvitesResponse> for InvitesWithdrawn {
 pub struct DebtWrittenOff {
     /// What was written.
     pub written: Written,
-    /// Id of the proposal that this became, where two persons are needed. Always empty: no operation needs two persons yet.
-    pub proposal_id: String,
     /// The member, after this; in a replay, as it was then.
     pub member: MemberFigures,
     /// Points that were given up.
@@ -2855,9 +3086,9 @@ pub struct DebtWrittenOff {
 
 impl FromWire<v1::WriteOffDebtResponse> for DebtWrittenOff {
     fn read(wire: v1::WriteOffDebtResponse) -> Result<Self, Error> {
+        done(&wire.proposal_id, wire.written.as_ref())?;
         Ok(Self {
             written: FromWire::read(there(wire.written, "WriteOffDebtResponse.written")?)?,
-            proposal_id: wire.proposal_id,
             member: FromWire::read(there(wire.member, "WriteOffDebtResponse.member")?)?,
             written_off_points: wire.written_off_points,
         })

@@ -757,6 +757,18 @@ pub enum EntryKind {
     RenewCertificate = 42,
     /// Credentials were revoked.
     RevokeCredentials = 43,
+    /// A person of the operator got roles. This kind and the next five are shown to the operator and auditors.
+    SetPerson = 44,
+    /// It was set what needs two persons.
+    SetTwoPersonList = 45,
+    /// A person was named approver on the machine of the stopped house.
+    RecoverPerson = 46,
+    /// One person has proposed what needs two. ApproveProposal writes the entries of what was proposed.
+    Propose = 47,
+    /// A proposal was refused.
+    RefuseProposal = 48,
+    /// A proposal was withdrawn by who had made it.
+    WithdrawProposal = 49,
 }
 impl EntryKind {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -808,6 +820,12 @@ impl EntryKind {
             Self::RefuseEnrolment => "ENTRY_KIND_REFUSE_ENROLMENT",
             Self::RenewCertificate => "ENTRY_KIND_RENEW_CERTIFICATE",
             Self::RevokeCredentials => "ENTRY_KIND_REVOKE_CREDENTIALS",
+            Self::SetPerson => "ENTRY_KIND_SET_PERSON",
+            Self::SetTwoPersonList => "ENTRY_KIND_SET_TWO_PERSON_LIST",
+            Self::RecoverPerson => "ENTRY_KIND_RECOVER_PERSON",
+            Self::Propose => "ENTRY_KIND_PROPOSE",
+            Self::RefuseProposal => "ENTRY_KIND_REFUSE_PROPOSAL",
+            Self::WithdrawProposal => "ENTRY_KIND_WITHDRAW_PROPOSAL",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -856,6 +874,12 @@ impl EntryKind {
             "ENTRY_KIND_REFUSE_ENROLMENT" => Some(Self::RefuseEnrolment),
             "ENTRY_KIND_RENEW_CERTIFICATE" => Some(Self::RenewCertificate),
             "ENTRY_KIND_REVOKE_CREDENTIALS" => Some(Self::RevokeCredentials),
+            "ENTRY_KIND_SET_PERSON" => Some(Self::SetPerson),
+            "ENTRY_KIND_SET_TWO_PERSON_LIST" => Some(Self::SetTwoPersonList),
+            "ENTRY_KIND_RECOVER_PERSON" => Some(Self::RecoverPerson),
+            "ENTRY_KIND_PROPOSE" => Some(Self::Propose),
+            "ENTRY_KIND_REFUSE_PROPOSAL" => Some(Self::RefuseProposal),
+            "ENTRY_KIND_WITHDRAW_PROPOSAL" => Some(Self::WithdrawProposal),
             _ => None,
         }
     }
@@ -1417,7 +1441,8 @@ pub struct AdminAction {
     /// When it was decided.
     #[prost(message, optional, tag = "3")]
     pub action_time: ::core::option::Option<::prost_types::Timestamp>,
-    /// Who decided: "operator"; "house" for what nobody asked (the founding, a close by the calendar, forgetting).
+    /// Who asked for it: "operator/\<person_id>", or "operator" of what was asked for before it had people; "house" for what nobody
+    /// asked (the founding, a close by the calendar, forgetting).
     #[prost(string, tag = "4")]
     pub actor: ::prost::alloc::string::String,
     /// The id of the request by which it was asked for. Not set when nobody asked, and of what DecayMembers did.
@@ -1447,6 +1472,12 @@ pub struct AdminAction {
     /// The same field by field. What was left as it was is not named.
     #[prost(message, repeated, tag = "13")]
     pub changes: ::prost::alloc::vec::Vec<FieldChange>,
+    /// Who approved it, "operator/\<person_id>", where two persons did it together. Its request id is that person's.
+    #[prost(string, optional, tag = "14")]
+    pub approver: ::core::option::Option<::prost::alloc::string::String>,
+    /// The person of the operator that it concerns. Not set if it concerns none.
+    #[prost(string, optional, tag = "15")]
+    pub person_id: ::core::option::Option<::prost::alloc::string::String>,
 }
 /// One field that a decision changed.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1790,6 +1821,862 @@ pub struct Written {
     #[prost(bool, tag = "4")]
     pub replayed: bool,
 }
+/// What one person has proposed.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Proposal {
+    /// Its id: that of the entry by which it was asked for.
+    #[prost(string, tag = "1")]
+    pub proposal_id: ::prost::alloc::string::String,
+    /// SHA-256 of what was proposed, in 64 hexadecimal digits: what an approval names.
+    #[prost(string, tag = "2")]
+    pub proposal_hash: ::prost::alloc::string::String,
+    /// What was proposed, by its name, such as "SetTerms".
+    #[prost(string, tag = "3")]
+    pub operation: ::prost::alloc::string::String,
+    /// The person who proposed it.
+    #[prost(string, tag = "4")]
+    pub proposed_by: ::prost::alloc::string::String,
+    /// When.
+    #[prost(message, optional, tag = "5")]
+    pub propose_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When it lapses, or would have.
+    #[prost(message, optional, tag = "6")]
+    pub lapse_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// How it stands. In a list a proposal that is stale may be shown as open: GetProposal compares.
+    #[prost(enumeration = "ProposalState", tag = "7")]
+    pub state: i32,
+    /// The partners that it is about, by partner id.
+    #[prost(string, repeated, tag = "8")]
+    pub partner_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The person of the operator that it is about. Not set if it is about none.
+    #[prost(string, optional, tag = "9")]
+    pub person_id: ::core::option::Option<::prost::alloc::string::String>,
+    /// The window that it is about. Not set if it is about none.
+    #[prost(int64, optional, tag = "10")]
+    pub window: ::core::option::Option<i64>,
+    /// The person who decided it: who approved, refused or withdrew. Not set while nobody has.
+    #[prost(string, optional, tag = "11")]
+    pub decided_by: ::core::option::Option<::prost::alloc::string::String>,
+    /// When. Not set while nobody has.
+    #[prost(message, optional, tag = "12")]
+    pub decide_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Id of the entry by which it was decided: of one that is DONE the first that it wrote.
+    #[prost(string, optional, tag = "13")]
+    pub decision_entry_id: ::core::option::Option<::prost::alloc::string::String>,
+}
+/// Request of ApproveProposal.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ApproveProposalRequest {
+    /// The caller's id of this request, a UUIDv7 as text. Required.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// Which proposal. Required.
+    #[prost(string, tag = "2")]
+    pub proposal_id: ::prost::alloc::string::String,
+    /// Its `proposal_hash`, as the caller was shown it: 64 hexadecimal digits. Required.
+    #[prost(string, tag = "3")]
+    pub proposal_hash: ::prost::alloc::string::String,
+}
+/// Answer of ApproveProposal (`ProposalApproved` in the SDK). It writes what the operation writes that was proposed.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ApproveProposalResponse {
+    /// What was written.
+    #[prost(message, optional, tag = "1")]
+    pub written: ::core::option::Option<Written>,
+}
+/// Request of RefuseProposal.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RefuseProposalRequest {
+    /// The caller's id of this request, a UUIDv7 as text. Required.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// Which proposal. Required.
+    #[prost(string, tag = "2")]
+    pub proposal_id: ::prost::alloc::string::String,
+}
+/// Answer of RefuseProposal (`ProposalRefused` in the SDK). It writes one entry, without postings.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RefuseProposalResponse {
+    /// What was written.
+    #[prost(message, optional, tag = "1")]
+    pub written: ::core::option::Option<Written>,
+}
+/// Request of WithdrawProposal.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct WithdrawProposalRequest {
+    /// The caller's id of this request, a UUIDv7 as text. Required.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// Which proposal. Required.
+    #[prost(string, tag = "2")]
+    pub proposal_id: ::prost::alloc::string::String,
+}
+/// Answer of WithdrawProposal (`ProposalWithdrawn` in the SDK). It writes one entry, without postings.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct WithdrawProposalResponse {
+    /// What was written.
+    #[prost(message, optional, tag = "1")]
+    pub written: ::core::option::Option<Written>,
+}
+/// Request of ListProposals.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListProposalsRequest {
+    /// Those too of which something was decided. Else those alone that wait, and those that have lapsed or are stale.
+    #[prost(bool, tag = "1")]
+    pub include_decided: bool,
+    /// How many proposals at most: 1 to 1,000; 0 means 100. A page may hold fewer although more follow.
+    #[prost(int32, tag = "2")]
+    pub page_size: i32,
+    /// `next_page_token` of the page before; empty for the first page. All other fields must be as in the call that gave
+    /// the token, else INVALID_ARGUMENT.
+    #[prost(string, tag = "3")]
+    pub page_token: ::prost::alloc::string::String,
+}
+/// Answer of ListProposals.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListProposalsResponse {
+    /// The proposals, the newest first.
+    #[prost(message, repeated, tag = "1")]
+    pub proposals: ::prost::alloc::vec::Vec<Proposal>,
+    /// Token of the next page; empty when this is the last.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// Request of GetProposal.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetProposalRequest {
+    /// Which proposal. Required.
+    #[prost(string, tag = "1")]
+    pub proposal_id: ::prost::alloc::string::String,
+}
+/// Answer of GetProposal (`ProposalShown` in the SDK).
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GetProposalResponse {
+    /// The proposal.
+    #[prost(message, optional, tag = "1")]
+    pub proposal: ::core::option::Option<Proposal>,
+    /// What it would change now, field by field, while it is open or stale; of one that is DONE what it changed. Empty of any other.
+    #[prost(message, repeated, tag = "2")]
+    pub changes: ::prost::alloc::vec::Vec<FieldChange>,
+    /// Why the rules would refuse it now. Not set if they would not, or if it is not open.
+    #[prost(string, optional, tag = "3")]
+    pub refusal: ::core::option::Option<::prost::alloc::string::String>,
+}
+/// How a proposal stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum ProposalState {
+    /// Not a state.
+    Unspecified = 0,
+    /// It waits for an approver.
+    Open = 1,
+    /// It was approved, and carried out.
+    Done = 2,
+    /// An approver has refused it.
+    Refused = 3,
+    /// Whoever had proposed it has taken it back.
+    Withdrawn = 4,
+    /// Nobody has approved it within the days that the coalition gives (`proposal_days` of its founding; 7).
+    Lapsed = 5,
+    /// What it would change has changed since it was proposed.
+    Stale = 6,
+}
+impl ProposalState {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "PROPOSAL_STATE_UNSPECIFIED",
+            Self::Open => "PROPOSAL_STATE_OPEN",
+            Self::Done => "PROPOSAL_STATE_DONE",
+            Self::Refused => "PROPOSAL_STATE_REFUSED",
+            Self::Withdrawn => "PROPOSAL_STATE_WITHDRAWN",
+            Self::Lapsed => "PROPOSAL_STATE_LAPSED",
+            Self::Stale => "PROPOSAL_STATE_STALE",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "PROPOSAL_STATE_UNSPECIFIED" => Some(Self::Unspecified),
+            "PROPOSAL_STATE_OPEN" => Some(Self::Open),
+            "PROPOSAL_STATE_DONE" => Some(Self::Done),
+            "PROPOSAL_STATE_REFUSED" => Some(Self::Refused),
+            "PROPOSAL_STATE_WITHDRAWN" => Some(Self::Withdrawn),
+            "PROPOSAL_STATE_LAPSED" => Some(Self::Lapsed),
+            "PROPOSAL_STATE_STALE" => Some(Self::Stale),
+            _ => None,
+        }
+    }
+}
+/// Generated client implementations.
+pub mod approval_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// What one person of the operator has proposed and another decides (see PeopleService). Request ids, errors and limits are
+    /// described at RequestService.
+    #[derive(Debug, Clone)]
+    pub struct ApprovalServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl<T> ApprovalServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> ApprovalServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            ApprovalServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Carries out what somebody else has proposed, as the rules stand now. For approvers. What was done is told by the entries
+        /// of the answer; they carry both persons, and this request's id.
+        ///
+        /// If the rules refuse it, so they refuse this request, and the proposal stays open.
+        ///
+        /// Reasons: NOT_PERMITTED (whoever proposed it has lost the role for it, or the certificate that it was proposed with was
+        /// revoked), NOT_FOUND (no such proposal), PROPOSAL_NOT_OPEN (metadata: state, one of DONE, REFUSED, WITHDRAWN, LAPSED and STALE:
+        /// what it changes has changed since), SAME_PERSON (the caller has proposed it, or it is about the caller), those of the
+        /// operation that was proposed, and those of every call with an effect.
+        pub async fn approve_proposal(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ApproveProposalRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ApproveProposalResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/coalition.clearing.v1.ApprovalService/ApproveProposal",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "coalition.clearing.v1.ApprovalService",
+                        "ApproveProposal",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Refuses what somebody else has proposed, for good. For approvers.
+        ///
+        /// Reasons: NOT_FOUND (no such proposal), PROPOSAL_NOT_OPEN, SAME_PERSON, and those of every call with an effect.
+        pub async fn refuse_proposal(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RefuseProposalRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RefuseProposalResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/coalition.clearing.v1.ApprovalService/RefuseProposal",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "coalition.clearing.v1.ApprovalService",
+                        "RefuseProposal",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Takes back what the caller itself has proposed.
+        ///
+        /// Reasons: NOT_PERMITTED (somebody else has proposed it), NOT_FOUND (no such proposal), PROPOSAL_NOT_OPEN, and those of every
+        /// call with an effect.
+        pub async fn withdraw_proposal(
+            &mut self,
+            request: impl tonic::IntoRequest<super::WithdrawProposalRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::WithdrawProposalResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/coalition.clearing.v1.ApprovalService/WithdrawProposal",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "coalition.clearing.v1.ApprovalService",
+                        "WithdrawProposal",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Lists proposals, the newest first. For auditors as well.
+        pub async fn list_proposals(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListProposalsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListProposalsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/coalition.clearing.v1.ApprovalService/ListProposals",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "coalition.clearing.v1.ApprovalService",
+                        "ListProposals",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Shows a proposal with what it would change now, field by field. For auditors as well.
+        ///
+        /// Reasons: NOT_FOUND (no such proposal).
+        pub async fn get_proposal(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetProposalRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetProposalResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/coalition.clearing.v1.ApprovalService/GetProposal",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "coalition.clearing.v1.ApprovalService",
+                        "GetProposal",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+#[cfg(feature = "server")]
+pub mod approval_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with ApprovalServiceServer.
+    #[async_trait]
+    pub trait ApprovalService: std::marker::Send + std::marker::Sync + 'static {
+        /// Carries out what somebody else has proposed, as the rules stand now. For approvers. What was done is told by the entries
+        /// of the answer; they carry both persons, and this request's id.
+        ///
+        /// If the rules refuse it, so they refuse this request, and the proposal stays open.
+        ///
+        /// Reasons: NOT_PERMITTED (whoever proposed it has lost the role for it, or the certificate that it was proposed with was
+        /// revoked), NOT_FOUND (no such proposal), PROPOSAL_NOT_OPEN (metadata: state, one of DONE, REFUSED, WITHDRAWN, LAPSED and STALE:
+        /// what it changes has changed since), SAME_PERSON (the caller has proposed it, or it is about the caller), those of the
+        /// operation that was proposed, and those of every call with an effect.
+        async fn approve_proposal(
+            &self,
+            request: tonic::Request<super::ApproveProposalRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ApproveProposalResponse>,
+            tonic::Status,
+        >;
+        /// Refuses what somebody else has proposed, for good. For approvers.
+        ///
+        /// Reasons: NOT_FOUND (no such proposal), PROPOSAL_NOT_OPEN, SAME_PERSON, and those of every call with an effect.
+        async fn refuse_proposal(
+            &self,
+            request: tonic::Request<super::RefuseProposalRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RefuseProposalResponse>,
+            tonic::Status,
+        >;
+        /// Takes back what the caller itself has proposed.
+        ///
+        /// Reasons: NOT_PERMITTED (somebody else has proposed it), NOT_FOUND (no such proposal), PROPOSAL_NOT_OPEN, and those of every
+        /// call with an effect.
+        async fn withdraw_proposal(
+            &self,
+            request: tonic::Request<super::WithdrawProposalRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::WithdrawProposalResponse>,
+            tonic::Status,
+        >;
+        /// Lists proposals, the newest first. For auditors as well.
+        async fn list_proposals(
+            &self,
+            request: tonic::Request<super::ListProposalsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListProposalsResponse>,
+            tonic::Status,
+        >;
+        /// Shows a proposal with what it would change now, field by field. For auditors as well.
+        ///
+        /// Reasons: NOT_FOUND (no such proposal).
+        async fn get_proposal(
+            &self,
+            request: tonic::Request<super::GetProposalRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetProposalResponse>,
+            tonic::Status,
+        >;
+    }
+    /// What one person of the operator has proposed and another decides (see PeopleService). Request ids, errors and limits are
+    /// described at RequestService.
+    #[derive(Debug)]
+    pub struct ApprovalServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> ApprovalServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for ApprovalServiceServer<T>
+    where
+        T: ApprovalService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/coalition.clearing.v1.ApprovalService/ApproveProposal" => {
+                    #[allow(non_camel_case_types)]
+                    struct ApproveProposalSvc<T: ApprovalService>(pub Arc<T>);
+                    impl<
+                        T: ApprovalService,
+                    > tonic::server::UnaryService<super::ApproveProposalRequest>
+                    for ApproveProposalSvc<T> {
+                        type Response = super::ApproveProposalResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ApproveProposalRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ApprovalService>::approve_proposal(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ApproveProposalSvc(inner);
+                        let codec = crate::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/coalition.clearing.v1.ApprovalService/RefuseProposal" => {
+                    #[allow(non_camel_case_types)]
+                    struct RefuseProposalSvc<T: ApprovalService>(pub Arc<T>);
+                    impl<
+                        T: ApprovalService,
+                    > tonic::server::UnaryService<super::RefuseProposalRequest>
+                    for RefuseProposalSvc<T> {
+                        type Response = super::RefuseProposalResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RefuseProposalRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ApprovalService>::refuse_proposal(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RefuseProposalSvc(inner);
+                        let codec = crate::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/coalition.clearing.v1.ApprovalService/WithdrawProposal" => {
+                    #[allow(non_camel_case_types)]
+                    struct WithdrawProposalSvc<T: ApprovalService>(pub Arc<T>);
+                    impl<
+                        T: ApprovalService,
+                    > tonic::server::UnaryService<super::WithdrawProposalRequest>
+                    for WithdrawProposalSvc<T> {
+                        type Response = super::WithdrawProposalResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::WithdrawProposalRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ApprovalService>::withdraw_proposal(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = WithdrawProposalSvc(inner);
+                        let codec = crate::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/coalition.clearing.v1.ApprovalService/ListProposals" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListProposalsSvc<T: ApprovalService>(pub Arc<T>);
+                    impl<
+                        T: ApprovalService,
+                    > tonic::server::UnaryService<super::ListProposalsRequest>
+                    for ListProposalsSvc<T> {
+                        type Response = super::ListProposalsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListProposalsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ApprovalService>::list_proposals(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListProposalsSvc(inner);
+                        let codec = crate::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/coalition.clearing.v1.ApprovalService/GetProposal" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetProposalSvc<T: ApprovalService>(pub Arc<T>);
+                    impl<
+                        T: ApprovalService,
+                    > tonic::server::UnaryService<super::GetProposalRequest>
+                    for GetProposalSvc<T> {
+                        type Response = super::GetProposalResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetProposalRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ApprovalService>::get_proposal(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetProposalSvc(inner);
+                        let codec = crate::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for ApprovalServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "coalition.clearing.v1.ApprovalService";
+    impl<T> tonic::server::NamedService for ApprovalServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
 /// Request of RunDecay.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RunDecayRequest {
@@ -1815,7 +2702,7 @@ pub struct RunDecayResponse {
     /// What was written.
     #[prost(message, optional, tag = "1")]
     pub written: ::core::option::Option<Written>,
-    /// Id of the proposal that this became, where two persons are needed. Always empty: no operation needs two persons yet.
+    /// Id of the proposal that this became, where two persons are needed. Then nothing below is set.
     #[prost(string, tag = "2")]
     pub proposal_id: ::prost::alloc::string::String,
     /// The member, after this; in a replay, as it was then.
@@ -1894,7 +2781,7 @@ pub struct ExtendExpiryResponse {
     /// What was written.
     #[prost(message, optional, tag = "1")]
     pub written: ::core::option::Option<Written>,
-    /// Id of the proposal that this became, where two persons are needed. Always empty: no operation needs two persons yet.
+    /// Id of the proposal that this became, where two persons are needed. Then nothing below is set.
     #[prost(string, tag = "2")]
     pub proposal_id: ::prost::alloc::string::String,
     /// The member, after this; in a replay, as it was then.
@@ -1929,7 +2816,7 @@ pub struct ReinstatePointsResponse {
     /// What was written.
     #[prost(message, optional, tag = "1")]
     pub written: ::core::option::Option<Written>,
-    /// Id of the proposal that this became, where two persons are needed. Always empty: no operation needs two persons yet.
+    /// Id of the proposal that this became, where two persons are needed. Then nothing below is set.
     #[prost(string, tag = "2")]
     pub proposal_id: ::prost::alloc::string::String,
     /// The member, after this; in a replay, as it was then.
@@ -1961,7 +2848,7 @@ pub struct WriteOffDebtResponse {
     /// What was written.
     #[prost(message, optional, tag = "1")]
     pub written: ::core::option::Option<Written>,
-    /// Id of the proposal that this became, where two persons are needed. Always empty: no operation needs two persons yet.
+    /// Id of the proposal that this became, where two persons are needed. Then nothing below is set.
     #[prost(string, tag = "2")]
     pub proposal_id: ::prost::alloc::string::String,
     /// The member, after this; in a replay, as it was then.
@@ -1994,7 +2881,7 @@ pub struct FreezeMemberResponse {
     /// What was written.
     #[prost(message, optional, tag = "1")]
     pub written: ::core::option::Option<Written>,
-    /// Id of the proposal that this became, where two persons are needed. Always empty: no operation needs two persons yet.
+    /// Id of the proposal that this became, where two persons are needed. Then nothing below is set.
     #[prost(string, tag = "2")]
     pub proposal_id: ::prost::alloc::string::String,
     /// The member, after this; in a replay, as it was then.
@@ -2020,7 +2907,7 @@ pub struct UnfreezeMemberResponse {
     /// What was written.
     #[prost(message, optional, tag = "1")]
     pub written: ::core::option::Option<Written>,
-    /// Id of the proposal that this became, where two persons are needed. Always empty: no operation needs two persons yet.
+    /// Id of the proposal that this became, where two persons are needed. Then nothing below is set.
     #[prost(string, tag = "2")]
     pub proposal_id: ::prost::alloc::string::String,
     /// The member, after this; in a replay, as it was then.
@@ -2923,13 +3810,13 @@ pub struct CreateInvitesRequest {
     /// The caller's id of this request, a UUIDv7 as text. Required.
     #[prost(string, tag = "1")]
     pub request_id: ::prost::alloc::string::String,
-    /// Whose the credentials will be. Not set: the caller's own.
+    /// Whose the credentials will be. Not set: the caller's own; a person of the operator names somebody.
     #[prost(message, optional, tag = "2")]
     pub holder: ::core::option::Option<Holder>,
     /// What the credentials may do. Empty: all that the holder may do.
     #[prost(enumeration = "CredentialScope", repeated, tag = "3")]
     pub scopes: ::prost::alloc::vec::Vec<i32>,
-    /// Until when the invites can be used: at most 30 days ahead. Not set: 24 hours.
+    /// Until when the invites can be used: at most 30 days ahead. Not set: 24 hours, from the approval where two persons are needed.
     #[prost(message, optional, tag = "4")]
     pub end_time: ::core::option::Option<::prost_types::Timestamp>,
     /// The invites: 1 to 1,000. Required.
@@ -3439,7 +4326,7 @@ pub mod credential_service_client {
         /// before it is used, and the same request can be repeated without harm.
         ///
         /// A partner invites for itself only, with scopes that its own credential has. The operator invites for partners and auditors,
-        /// and its own people.
+        /// and its own people; where two persons are needed, people and auditors only as two, and the secret is that of who asked.
         ///
         /// Reasons: TIME_OUT_OF_RANGE (`end_time`: more than 30 days ahead, or past), NOT_FOUND (no such partner or person),
         /// INVITE_EXISTS (an id of the request was used before), SCOPE_EXCEEDED (a scope that the caller's own credential does not
@@ -3658,7 +4545,7 @@ pub mod credential_service_server {
         /// before it is used, and the same request can be repeated without harm.
         ///
         /// A partner invites for itself only, with scopes that its own credential has. The operator invites for partners and auditors,
-        /// and its own people.
+        /// and its own people; where two persons are needed, people and auditors only as two, and the secret is that of who asked.
         ///
         /// Reasons: TIME_OUT_OF_RANGE (`end_time`: more than 30 days ahead, or past), NOT_FOUND (no such partner or person),
         /// INVITE_EXISTS (an id of the request was used before), SCOPE_EXCEEDED (a scope that the caller's own credential does not
@@ -5372,6 +6259,17 @@ pub struct GetServerInfoResponse {
     /// Where invites are used (EnrolmentService): `host:port`. Empty: this house issues no certificates.
     #[prost(string, tag = "15")]
     pub enrolment_endpoint: ::prost::alloc::string::String,
+    /// After how many days a proposal lapses that nobody has approved: 7 unless the coalition was founded with another number, 1 to
+    /// 366.
+    #[prost(int32, tag = "16")]
+    pub proposal_days: i32,
+    /// After how many days the roles of a recovered approver are in force: 3 unless the coalition was founded with another number, 0
+    /// to 366.
+    #[prost(int32, tag = "17")]
+    pub account_change_days: i32,
+    /// The person of the operator that calls. Not set for anybody else.
+    #[prost(string, optional, tag = "18")]
+    pub person_id: ::core::option::Option<::prost::alloc::string::String>,
 }
 /// Limits of the server. What is beyond one of them is refused, never cut off.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -7038,7 +7936,7 @@ pub struct CreatePartnerResponse {
     /// What was written.
     #[prost(message, optional, tag = "1")]
     pub written: ::core::option::Option<Written>,
-    /// Id of the proposal that this became, where two persons are needed. Always empty: no operation needs two persons yet.
+    /// Id of the proposal that this became, where two persons are needed. Then nothing below is set.
     #[prost(string, tag = "2")]
     pub proposal_id: ::prost::alloc::string::String,
     /// The partner.
@@ -7067,7 +7965,7 @@ pub struct SetTermsResponse {
     /// What was written.
     #[prost(message, optional, tag = "1")]
     pub written: ::core::option::Option<Written>,
-    /// Id of the proposal that this became, where two persons are needed. Always empty: no operation needs two persons yet.
+    /// Id of the proposal that this became, where two persons are needed. Then nothing below is set.
     #[prost(string, tag = "2")]
     pub proposal_id: ::prost::alloc::string::String,
     /// The new version, complete.
@@ -7093,7 +7991,7 @@ pub struct SetPartnerStateResponse {
     /// What was written.
     #[prost(message, optional, tag = "1")]
     pub written: ::core::option::Option<Written>,
-    /// Id of the proposal that this became, where two persons are needed. Always empty: no operation needs two persons yet.
+    /// Id of the proposal that this became, where two persons are needed. Then nothing below is set.
     #[prost(string, tag = "2")]
     pub proposal_id: ::prost::alloc::string::String,
     /// The state it had before.
@@ -7123,7 +8021,7 @@ pub struct RenamePartnerResponse {
     /// What was written.
     #[prost(message, optional, tag = "1")]
     pub written: ::core::option::Option<Written>,
-    /// Id of the proposal that this became, where two persons are needed. Always empty: no operation needs two persons yet.
+    /// Id of the proposal that this became, where two persons are needed. Then nothing below is set.
     #[prost(string, tag = "2")]
     pub proposal_id: ::prost::alloc::string::String,
     /// The name it had before.
@@ -7152,7 +8050,7 @@ pub struct SetLimitsResponse {
     /// What was written.
     #[prost(message, optional, tag = "1")]
     pub written: ::core::option::Option<Written>,
-    /// Id of the proposal that this became, where two persons are needed. Always empty: no operation needs two persons yet.
+    /// Id of the proposal that this became, where two persons are needed. Then nothing below is set.
     #[prost(string, tag = "2")]
     pub proposal_id: ::prost::alloc::string::String,
     /// The limits that this request set.
@@ -7187,7 +8085,7 @@ pub struct SetFundingConsentResponse {
     /// What was written.
     #[prost(message, optional, tag = "1")]
     pub written: ::core::option::Option<Written>,
-    /// Id of the proposal that this became, where two persons are needed. Always empty: no operation needs two persons yet.
+    /// Id of the proposal that this became, where two persons are needed. Then nothing below is set.
     #[prost(string, tag = "2")]
     pub proposal_id: ::prost::alloc::string::String,
     /// The consent as it stood by it.
@@ -8142,6 +9040,629 @@ pub mod partner_service_server {
         const NAME: &'static str = SERVICE_NAME;
     }
 }
+/// A person of the operator.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Person {
+    /// Its name, as its certificate has it.
+    #[prost(string, tag = "1")]
+    pub person_id: ::prost::alloc::string::String,
+    /// Its roles at the time of the answer. None: it may do nothing.
+    #[prost(enumeration = "PersonRole", repeated, tag = "2")]
+    pub roles: ::prost::alloc::vec::Vec<i32>,
+    /// Since when it has them; not set if others were given to it that are not in force yet.
+    #[prost(message, optional, tag = "3")]
+    pub since_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The roles that it will have, where it was recovered lately.
+    #[prost(enumeration = "PersonRole", repeated, tag = "4")]
+    pub coming_roles: ::prost::alloc::vec::Vec<i32>,
+    /// From when on; not set if none are coming.
+    #[prost(message, optional, tag = "5")]
+    pub coming_time: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// Request of SetPerson.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetPersonRequest {
+    /// The caller's id of this request, a UUIDv7 as text. Required.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// Whose roles: a name of the form of a partner's id (CreatePartner). Required.
+    #[prost(string, tag = "2")]
+    pub person_id: ::prost::alloc::string::String,
+    /// All roles that it has from now on, each once. Empty: none.
+    #[prost(enumeration = "PersonRole", repeated, tag = "3")]
+    pub roles: ::prost::alloc::vec::Vec<i32>,
+}
+/// Answer of SetPerson (`PersonSet` in the SDK). It writes one entry, without postings.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SetPersonResponse {
+    /// What was written.
+    #[prost(message, optional, tag = "1")]
+    pub written: ::core::option::Option<Written>,
+    /// Id of the proposal that this became, where two persons are needed. Then nothing below is set.
+    #[prost(string, tag = "2")]
+    pub proposal_id: ::prost::alloc::string::String,
+    /// The person by it.
+    #[prost(message, optional, tag = "3")]
+    pub person: ::core::option::Option<Person>,
+}
+/// Request of SetTwoPersonList.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetTwoPersonListRequest {
+    /// The caller's id of this request, a UUIDv7 as text. Required.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The operations of the list that one person does alone from now on, by their names, such as "SetTerms"; all others on it need
+    /// two. SetPerson, SetTwoPersonList and CreateInvites (which is on it for people and auditors, not for partners) stay on it.
+    /// Empty: the whole list.
+    #[prost(string, repeated, tag = "2")]
+    pub one_person_operations: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// Answer of SetTwoPersonList (`TwoPersonListSet` in the SDK). It writes one entry, without postings.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SetTwoPersonListResponse {
+    /// What was written.
+    #[prost(message, optional, tag = "1")]
+    pub written: ::core::option::Option<Written>,
+    /// Id of the proposal that this became, where two persons are needed. Then nothing below is set.
+    #[prost(string, tag = "2")]
+    pub proposal_id: ::prost::alloc::string::String,
+    /// The operations that one person does alone by it, by their names.
+    #[prost(string, repeated, tag = "3")]
+    pub one_person_operations: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// Request of ListPeople.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListPeopleRequest {
+    /// How many people at most: 1 to 1,000; 0 means 100. A page may hold fewer although more follow.
+    #[prost(int32, tag = "1")]
+    pub page_size: i32,
+    /// `next_page_token` of the page before; empty for the first page.
+    #[prost(string, tag = "2")]
+    pub page_token: ::prost::alloc::string::String,
+}
+/// Answer of ListPeople (`PeopleListed` in the SDK).
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListPeopleResponse {
+    /// The people, by their names.
+    #[prost(message, repeated, tag = "1")]
+    pub people: ::prost::alloc::vec::Vec<Person>,
+    /// Token of the next page; empty when this is the last.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+    /// Whether what stands on the list needs two persons: there are two approvers.
+    #[prost(bool, tag = "3")]
+    pub two_persons: bool,
+    /// The operations that need two persons then, by their names.
+    #[prost(string, repeated, tag = "4")]
+    pub two_person_operations: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Those that the coalition has taken off the list.
+    #[prost(string, repeated, tag = "5")]
+    pub one_person_operations: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// What a person may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum PersonRole {
+    /// Not a role.
+    Unspecified = 0,
+    /// Prepares and records: asks for what the house is to do.
+    Clerk = 1,
+    /// Approves and refuses what others have proposed.
+    Approver = 2,
+    /// Looks after members, and nothing else.
+    Support = 3,
+    /// Reads everything and changes nothing.
+    Auditor = 4,
+}
+impl PersonRole {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "PERSON_ROLE_UNSPECIFIED",
+            Self::Clerk => "PERSON_ROLE_CLERK",
+            Self::Approver => "PERSON_ROLE_APPROVER",
+            Self::Support => "PERSON_ROLE_SUPPORT",
+            Self::Auditor => "PERSON_ROLE_AUDITOR",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "PERSON_ROLE_UNSPECIFIED" => Some(Self::Unspecified),
+            "PERSON_ROLE_CLERK" => Some(Self::Clerk),
+            "PERSON_ROLE_APPROVER" => Some(Self::Approver),
+            "PERSON_ROLE_SUPPORT" => Some(Self::Support),
+            "PERSON_ROLE_AUDITOR" => Some(Self::Auditor),
+            _ => None,
+        }
+    }
+}
+/// Generated client implementations.
+pub mod people_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// The people of the operator and what they may do, and which of it needs two of them. For people with the role CLERK; auditors and
+    /// approvers read. Request ids, errors and limits are described at RequestService.
+    ///
+    /// Each person has a certificate of its own, `operator/<person_id>`. Request ids are one per person: two may use the same.
+    ///
+    /// From the moment a second person is approver, for good, what stands on the list of two persons is not done at once: its answer
+    /// has the id of the proposal that it became (`proposal_id`), and another person approves that (ApprovalService).
+    #[derive(Debug, Clone)]
+    pub struct PeopleServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl<T> PeopleServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> PeopleServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            PeopleServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Gives a person its roles, from now on; a name that nobody had is a new person. Somebody without any role may do nothing.
+        /// Stands on the list of two persons.
+        ///
+        /// Reasons: NOT_PERMITTED (fewer than two approvers would be left, one while there is one, or no clerk; metadata: problem),
+        /// OVERFLOW (there are 1,000 people), and those of every call with an effect.
+        pub async fn set_person(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SetPersonRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SetPersonResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/coalition.clearing.v1.PeopleService/SetPerson",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("coalition.clearing.v1.PeopleService", "SetPerson"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Takes operations off the list of two persons, or puts them back. Stands on the list itself.
+        ///
+        /// Reasons: those of every call with an effect.
+        pub async fn set_two_person_list(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SetTwoPersonListRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SetTwoPersonListResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/coalition.clearing.v1.PeopleService/SetTwoPersonList",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "coalition.clearing.v1.PeopleService",
+                        "SetTwoPersonList",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Lists the people by their names, and what needs two of them. For auditors as well.
+        pub async fn list_people(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListPeopleRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListPeopleResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/coalition.clearing.v1.PeopleService/ListPeople",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("coalition.clearing.v1.PeopleService", "ListPeople"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+#[cfg(feature = "server")]
+pub mod people_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with PeopleServiceServer.
+    #[async_trait]
+    pub trait PeopleService: std::marker::Send + std::marker::Sync + 'static {
+        /// Gives a person its roles, from now on; a name that nobody had is a new person. Somebody without any role may do nothing.
+        /// Stands on the list of two persons.
+        ///
+        /// Reasons: NOT_PERMITTED (fewer than two approvers would be left, one while there is one, or no clerk; metadata: problem),
+        /// OVERFLOW (there are 1,000 people), and those of every call with an effect.
+        async fn set_person(
+            &self,
+            request: tonic::Request<super::SetPersonRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SetPersonResponse>,
+            tonic::Status,
+        >;
+        /// Takes operations off the list of two persons, or puts them back. Stands on the list itself.
+        ///
+        /// Reasons: those of every call with an effect.
+        async fn set_two_person_list(
+            &self,
+            request: tonic::Request<super::SetTwoPersonListRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SetTwoPersonListResponse>,
+            tonic::Status,
+        >;
+        /// Lists the people by their names, and what needs two of them. For auditors as well.
+        async fn list_people(
+            &self,
+            request: tonic::Request<super::ListPeopleRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListPeopleResponse>,
+            tonic::Status,
+        >;
+    }
+    /// The people of the operator and what they may do, and which of it needs two of them. For people with the role CLERK; auditors and
+    /// approvers read. Request ids, errors and limits are described at RequestService.
+    ///
+    /// Each person has a certificate of its own, `operator/<person_id>`. Request ids are one per person: two may use the same.
+    ///
+    /// From the moment a second person is approver, for good, what stands on the list of two persons is not done at once: its answer
+    /// has the id of the proposal that it became (`proposal_id`), and another person approves that (ApprovalService).
+    #[derive(Debug)]
+    pub struct PeopleServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> PeopleServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for PeopleServiceServer<T>
+    where
+        T: PeopleService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/coalition.clearing.v1.PeopleService/SetPerson" => {
+                    #[allow(non_camel_case_types)]
+                    struct SetPersonSvc<T: PeopleService>(pub Arc<T>);
+                    impl<
+                        T: PeopleService,
+                    > tonic::server::UnaryService<super::SetPersonRequest>
+                    for SetPersonSvc<T> {
+                        type Response = super::SetPersonResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SetPersonRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as PeopleService>::set_person(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SetPersonSvc(inner);
+                        let codec = crate::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/coalition.clearing.v1.PeopleService/SetTwoPersonList" => {
+                    #[allow(non_camel_case_types)]
+                    struct SetTwoPersonListSvc<T: PeopleService>(pub Arc<T>);
+                    impl<
+                        T: PeopleService,
+                    > tonic::server::UnaryService<super::SetTwoPersonListRequest>
+                    for SetTwoPersonListSvc<T> {
+                        type Response = super::SetTwoPersonListResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SetTwoPersonListRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as PeopleService>::set_two_person_list(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SetTwoPersonListSvc(inner);
+                        let codec = crate::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/coalition.clearing.v1.PeopleService/ListPeople" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListPeopleSvc<T: PeopleService>(pub Arc<T>);
+                    impl<
+                        T: PeopleService,
+                    > tonic::server::UnaryService<super::ListPeopleRequest>
+                    for ListPeopleSvc<T> {
+                        type Response = super::ListPeopleResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListPeopleRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as PeopleService>::list_people(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListPeopleSvc(inner);
+                        let codec = crate::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for PeopleServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "coalition.clearing.v1.PeopleService";
+    impl<T> tonic::server::NamedService for PeopleServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
 /// Request of CloseWindow.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CloseWindowRequest {
@@ -8156,7 +9677,7 @@ pub struct CloseWindowResponse {
     /// What was written.
     #[prost(message, optional, tag = "1")]
     pub written: ::core::option::Option<Written>,
-    /// Id of the proposal that this became, where two persons are needed. Always empty: no operation needs two persons yet.
+    /// Id of the proposal that this became, where two persons are needed. Then nothing below is set.
     #[prost(string, tag = "2")]
     pub proposal_id: ::prost::alloc::string::String,
     /// The settlement of the window that was closed, with its number, legs, what is carried, and the proof.
@@ -8197,7 +9718,7 @@ pub struct ConfirmSettlementResponse {
     /// What was written.
     #[prost(message, optional, tag = "1")]
     pub written: ::core::option::Option<Written>,
-    /// Id of the proposal that this became, where two persons are needed. Always empty: no operation needs two persons yet.
+    /// Id of the proposal that this became, where two persons are needed. Then nothing below is set.
     #[prost(string, tag = "2")]
     pub proposal_id: ::prost::alloc::string::String,
     /// State of the window by it: CLOSED, or SETTLED when there was nothing to pay.
@@ -8230,7 +9751,7 @@ pub struct ExportOrdersResponse {
     /// What was written.
     #[prost(message, optional, tag = "1")]
     pub written: ::core::option::Option<Written>,
-    /// Id of the proposal that this became, where two persons are needed. Always empty: no operation needs two persons yet.
+    /// Id of the proposal that this became, where two persons are needed. Then nothing below is set.
     #[prost(string, tag = "2")]
     pub proposal_id: ::prost::alloc::string::String,
     /// The orders that were still due. HUB: by partner id, those that pay first, the operator last of each. PAIRWISE: in the
@@ -8299,7 +9820,7 @@ pub struct ConfirmPaymentResponse {
     /// What was written.
     #[prost(message, optional, tag = "1")]
     pub written: ::core::option::Option<Written>,
-    /// Id of the proposal that this became, where two persons are needed. Always empty: no operation needs two persons yet.
+    /// Id of the proposal that this became, where two persons are needed. Then nothing below is set.
     #[prost(string, tag = "2")]
     pub proposal_id: ::prost::alloc::string::String,
     /// The legs that this payment touched, as it left them.
@@ -8329,7 +9850,7 @@ pub struct AbortSettlementResponse {
     /// What was written.
     #[prost(message, optional, tag = "1")]
     pub written: ::core::option::Option<Written>,
-    /// Id of the proposal that this became, where two persons are needed. Always empty: no operation needs two persons yet.
+    /// Id of the proposal that this became, where two persons are needed. Then nothing below is set.
     #[prost(string, tag = "2")]
     pub proposal_id: ::prost::alloc::string::String,
     /// Number of the open window, into whose positions the legs went.
@@ -8355,7 +9876,7 @@ pub struct DepositResponse {
     /// What was written.
     #[prost(message, optional, tag = "1")]
     pub written: ::core::option::Option<Written>,
-    /// Id of the proposal that this became, where two persons are needed. Always empty: no operation needs two persons yet.
+    /// Id of the proposal that this became, where two persons are needed. Then nothing below is set.
     #[prost(string, tag = "2")]
     pub proposal_id: ::prost::alloc::string::String,
     /// Balance of the account after it.
@@ -8381,7 +9902,7 @@ pub struct WithdrawFundsResponse {
     /// What was written.
     #[prost(message, optional, tag = "1")]
     pub written: ::core::option::Option<Written>,
-    /// Id of the proposal that this became, where two persons are needed. Always empty: no operation needs two persons yet.
+    /// Id of the proposal that this became, where two persons are needed. Then nothing below is set.
     #[prost(string, tag = "2")]
     pub proposal_id: ::prost::alloc::string::String,
     /// Balance of the account after it; never below zero.
@@ -8412,7 +9933,7 @@ pub struct SetCalendarResponse {
     /// What was written.
     #[prost(message, optional, tag = "1")]
     pub written: ::core::option::Option<Written>,
-    /// Id of the proposal that this became, where two persons are needed. Always empty: no operation needs two persons yet.
+    /// Id of the proposal that this became, where two persons are needed. Then nothing below is set.
     #[prost(string, tag = "2")]
     pub proposal_id: ::prost::alloc::string::String,
     /// The next closes after it was set, at most 10, earliest first.

@@ -12,7 +12,7 @@ use prost_types::field_descriptor_proto::{Label, Type};
 use prost_types::{DescriptorProto, EnumDescriptorProto, FieldDescriptorProto, FileDescriptorSet};
 
 /// The answers of which the SDK hands out what is in them: a page of a list, the one thing asked for, a batch's results.
-const UNWRAPPED: [&str; 22] = [
+const UNWRAPPED: [&str; 23] = [
     "BatchIssuePointsResponse",
     "StreamIssuePointsResponse",
     "GetHoldResponse",
@@ -29,6 +29,7 @@ const UNWRAPPED: [&str; 22] = [
     "FindEntriesResponse",
     "ListMembersResponse",
     "ListAdminActionsResponse",
+    "ListProposalsResponse",
     "GetClockResponse",
     "ListInvitesResponse",
     "ListCredentialsResponse",
@@ -38,7 +39,7 @@ const UNWRAPPED: [&str; 22] = [
 ];
 
 /// What is in them.
-const WITHIN: [&str; 12] = [
+const WITHIN: [&str; 13] = [
     "Hold",
     "Entry",
     "ExpiryNotice",
@@ -51,6 +52,7 @@ const WITHIN: [&str; 12] = [
     "Invite",
     "Credential",
     "IssuedCertificate",
+    "Proposal",
 ];
 /// Previews are settlements; their answer has nothing else.
 const PREVIEW: &str = "PreviewSettlementResponse";
@@ -91,6 +93,8 @@ const REASONS: [&str; 1] = ["EarnPreview.refusal_reason"];
 const LEFT_OUT: [&str; 1] = ["GetStatementResponse.lines"];
 /// Where a list goes on is the business of whoever reads its pages.
 const PAGE_TOKEN: &str = "next_page_token";
+/// What became a proposal is no answer: it is told apart before the answer is read.
+const PROPOSAL: &str = "proposal_id";
 
 /// What some types derive besides what all do.
 const DERIVED: [(&str, &str); 4] = [
@@ -160,7 +164,7 @@ use crate::open_enum::open_enum;
 use crate::origin::Origin;
 use crate::reason::Reason;
 use crate::terms::{BreakageSplit, Expiry};
-use crate::wire::{FromWire, decimal, each, there};
+use crate::wire::{FromWire, decimal, done, each, there};
 ";
 
 /// The comments of an element and of its parts, by the numbers of these.
@@ -214,8 +218,14 @@ fn named_in(comment: &str) -> Option<&str> {
     before.rsplit_once("(`").map(|(_, name)| name)
 }
 
+/// Whether a message is the answer to what two persons may be needed for.
+fn is_proposable(message: &str) -> bool {
+    message.ends_with("Response")
+}
+
 fn left_out(message: &str, field: &FieldDescriptorProto) -> bool {
-    field.name() == PAGE_TOKEN || LEFT_OUT.contains(&format!("{message}.{}", field.name()).as_str())
+    let is_proposed = field.name() == PROPOSAL && is_proposable(message);
+    field.name() == PAGE_TOKEN || is_proposed || LEFT_OUT.contains(&format!("{message}.{}", field.name()).as_str())
 }
 
 fn by_hand(field: &FieldDescriptorProto) -> Option<&'static str> {
@@ -298,9 +308,11 @@ fn structure<'a>(
         writeln!(read, "            {}: {},", field.name(), reading(name, field, &of_one))?;
     }
     writeln!(code, "}}\n\nimpl FromWire<v1::{name}> for {sdk} {{")?;
+    let proposed = is_proposable(name) && message.field.iter().any(|field| field.name() == PROPOSAL);
+    let proposed = if proposed { "        done(&wire.proposal_id, wire.written.as_ref())?;\n" } else { "" };
     writeln!(
         code,
-        "    fn read(wire: v1::{name}) -> Result<Self, Error> {{\n        Ok(Self {{\n{read}        }})\n    }}\n}}"
+        "    fn read(wire: v1::{name}) -> Result<Self, Error> {{\n{proposed}        Ok(Self {{\n{read}        }})\n    }}\n}}"
     )?;
     Ok(())
 }

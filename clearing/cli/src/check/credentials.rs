@@ -110,8 +110,8 @@ pub fn of_client(settings: &ClientSettings, findings: &mut Findings) -> Option<C
 /// Whom a client's certificate names.
 fn known(certificate: &Certificate) -> Found {
     match &certificate.identity {
-        Some(identity) if identity.kind == Kind::Partner && identity.id == "operator" => {
-            lasting(certificate, "has its key, names the operator".to_owned())
+        Some(identity) if identity.kind == Kind::Operator => {
+            lasting(certificate, format!("has its key, names operator/{}", identity.id))
         }
         Some(identity) => lasting(
             certificate,

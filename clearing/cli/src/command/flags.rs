@@ -16,6 +16,9 @@ use crate::times::When;
 /// Of each command, sets of arguments of which any two have a meaning side by side. Two that are in no set together must be
 /// declared as conflicting.
 const TOGETHER: &[(&str, &[&[&str]])] = &[
+    ("approvals approve", &[&["proposal", "yes", "request_id"], &["proposal", "dry_run"]]),
+    ("approvals refuse", &[&["proposal", "request_id"]]),
+    ("approvals withdraw", &[&["proposal", "request_id"]]),
     ("audit", &[&["database", "record", "since", "force"]]),
     (
         "authority encrypt",
@@ -77,6 +80,7 @@ const TOGETHER: &[(&str, &[&[&str]])] = &[
                 "server_names",
                 "domain",
                 "coalition",
+                "first_person",
                 "currency",
                 "scale",
                 "point_value",
@@ -94,6 +98,8 @@ const TOGETHER: &[(&str, &[&[&str]])] = &[
                 "key_retention_days",
                 "business_time_days",
                 "notice_days",
+                "proposal_days",
+                "account_change_days",
                 "default_net_debit_cap",
                 "default_points_per_entry",
                 "root_passphrase_file",
@@ -105,6 +111,7 @@ const TOGETHER: &[(&str, &[&[&str]])] = &[
                 "server_names",
                 "domain",
                 "coalition",
+                "first_person",
                 "currency",
                 "scale",
                 "point_value",
@@ -122,6 +129,8 @@ const TOGETHER: &[(&str, &[&[&str]])] = &[
                 "key_retention_days",
                 "business_time_days",
                 "notice_days",
+                "proposal_days",
+                "account_change_days",
                 "default_net_debit_cap",
                 "default_points_per_entry",
                 "root_passphrase_command",
@@ -133,6 +142,7 @@ const TOGETHER: &[(&str, &[&[&str]])] = &[
                 "server_names",
                 "domain",
                 "coalition",
+                "first_person",
                 "currency",
                 "scale",
                 "point_value",
@@ -150,6 +160,8 @@ const TOGETHER: &[(&str, &[&[&str]])] = &[
                 "key_retention_days",
                 "business_time_days",
                 "notice_days",
+                "proposal_days",
+                "account_change_days",
                 "no_limits",
                 "root_passphrase_file",
             ],
@@ -160,6 +172,7 @@ const TOGETHER: &[(&str, &[&[&str]])] = &[
                 "server_names",
                 "domain",
                 "coalition",
+                "first_person",
                 "currency",
                 "scale",
                 "point_value",
@@ -177,6 +190,8 @@ const TOGETHER: &[(&str, &[&[&str]])] = &[
                 "key_retention_days",
                 "business_time_days",
                 "notice_days",
+                "proposal_days",
+                "account_change_days",
                 "no_limits",
                 "root_passphrase_command",
             ],
@@ -225,6 +240,8 @@ const TOGETHER: &[(&str, &[&[&str]])] = &[
         &[
             &["id", "out", "csr", "auditor", "days", "authority", "passphrase_file", "force", "yes"],
             &["id", "out", "csr", "auditor", "days", "authority", "passphrase_command", "force", "yes"],
+            &["id", "out", "csr", "person", "days", "authority", "passphrase_file", "force", "yes"],
+            &["id", "out", "csr", "person", "days", "authority", "passphrase_command", "force", "yes"],
         ],
     ),
     (
@@ -310,6 +327,10 @@ const TOGETHER: &[(&str, &[&[&str]])] = &[
             "request_id",
         ]],
     ),
+    ("person add", &[&["person", "roles", "no_invite", "request_id"]]),
+    ("person alone", &[&["operations", "request_id"], &["none", "request_id"]]),
+    ("person recover", &[&["person", "database", "yes"]]),
+    ("person roles", &[&["person", "roles", "request_id"], &["person", "none", "request_id"]]),
     ("report html", &[&["window", "lines", "out", "force"]]),
     ("report journal", &[&["from", "window", "limit"]]),
     ("sandbox", &[&["dir", "listen", "start", "database", "coalition", "variant"]]),
@@ -344,6 +365,7 @@ const TOGETHER: &[(&str, &[&[&str]])] = &[
 /// The commands that ask before they do what cannot be undone.
 const ASKING: &[&str] = &[
     "certificate revoke",
+    "approvals approve",
     "member decay",
     "member extend-expiry",
     "member reinstate",
@@ -358,6 +380,10 @@ const ASKING: &[&str] = &[
 
 /// Of each command that does something and does not ask, why it need not.
 const UNASKED: &[(&str, &str)] = &[
+    ("approvals list", "it only reads"),
+    ("approvals refuse", "the same may be proposed again"),
+    ("approvals show", "it only reads"),
+    ("approvals withdraw", "the same may be proposed again"),
     ("audit", "it only reads; a record that is there is not overwritten"),
     ("authority encrypt", "the key stays the same, and may get another passphrase"),
     ("authority renew", "what the former one issued stays valid, and its files are kept"),
@@ -396,6 +422,11 @@ const UNASKED: &[(&str, &str)] = &[
     ("partner list", "it only reads"),
     ("partner rename", "the next one replaces it"),
     ("partner terms", "the next ones replace them"),
+    ("person add", "person roles takes the roles again"),
+    ("person alone", "the next one replaces it"),
+    ("person list", "it only reads"),
+    ("person recover", "it asks, and others have days to look into it"),
+    ("person roles", "the next ones replace them"),
     ("report html", "it only reads; a file that is there is not overwritten"),
     ("report journal", "it only reads"),
     ("report netting", "it only reads"),

@@ -423,12 +423,13 @@ fn certificates_that_are_about_to_end_are_told_of_when_the_house_opens() {
     let desk = Desk::new();
     desk.json(&["init", "--domain", "points.example", "--listen", "127.0.0.1:0"]);
     desk.json(&[&["certificate", "server", "--days", "5"][..], &CONFIG].concat());
-    let certificate = ["partner", "certificate", "operator", "--out", "coalition", "--days", "20", "--force", "--yes"];
+    let certificate = ["partner", "certificate", "operator-1", "--person", "--out", "own", "--days", "20"];
     desk.json(&[&certificate[..], &CONFIG].concat());
-    let mut server = desk.serve(&[&["serve"], &CONFIG[..]].concat());
-    let listed = desk.table(&[&["partner", "list", "--endpoint", &server.endpoint][..], &CONFIG].concat());
+    let own = ["--set", "client.cert=own/operator-1.pem", "--set", "client.key=own/operator-1.key"];
+    let mut server = desk.serve(&[&["serve"], &CONFIG[..], &own].concat());
+    let listed = desk.table(&[&["partner", "list", "--endpoint", &server.endpoint][..], &CONFIG, &own].concat());
     assert!(listed.contains("server.pem) ends") && listed.contains("in 4 days"), "{listed}");
-    assert!(listed.contains("operator.pem) ends") && listed.contains("in 19 days"), "{listed}");
+    assert!(listed.contains("operator-1.pem) ends") && listed.contains("in 19 days"), "{listed}");
     let told = [server.logs("is about to end"), server.logs("is about to end")].concat();
     // What is renewed is told of no more.
     desk.json(&[&["certificate", "server"][..], &CONFIG].concat());

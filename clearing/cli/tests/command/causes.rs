@@ -319,7 +319,7 @@ fn a_certificate_that_has_ended_or_begins_later_or_has_another_key_is_named_befo
     for (name, from, to) in [("ended", -20, -10), ("later", 10, 20), ("other", -1, 20)] {
         let (server, key) = authority.issue_server(&ServerAddress::loopback(), days(from, to)).unwrap();
         write_identity(&desk, &format!("server-{name}"), &server.cert_pem, &key);
-        let (client, key) = authority.issue_client(Kind::Partner, "operator", days(from, to)).unwrap();
+        let (client, key) = authority.issue_client(Kind::Operator, "operator-1", days(from, to)).unwrap();
         write_identity(&desk, &format!("client-{name}"), &client.cert_pem, &key);
     }
     let mut cases = Vec::new();

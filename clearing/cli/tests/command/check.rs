@@ -168,7 +168,7 @@ async fn what_is_broken_is_found_with_its_cause_and_what_is_well_lists_what_was_
         found(&planted, &keys, "server certificate", "the private key is not that of the server certificate", 2);
         let keys = ["--set", "client.key=coalition/server.key"];
         found(&planted, &keys, "client certificate", "the private key is not that of the client certificate", 2);
-        let (client, key) = stranger.issue_client(Kind::Partner, "operator", days(-1, 90)).unwrap();
+        let (client, key) = stranger.issue_client(Kind::Operator, "operator-1", days(-1, 90)).unwrap();
         planted.put("operator", &client.cert_pem, &key);
         found(&planted, &[], "operator", "the client certificate is not signed by the authority", 2);
         restore();

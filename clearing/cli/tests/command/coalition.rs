@@ -141,7 +141,7 @@ async fn a_coalition_lives_from_init_to_a_settled_window() {
     let log = json(&["log", "--partner", "GROCER"]);
     let kinds = log["actions"].as_array().unwrap().iter().map(|action| action["kind"].as_str().unwrap());
     assert_eq!(kinds.collect::<Vec<_>>(), ["PAYMENT", "CLOSE", "RENAME_PARTNER", "CREATE_PARTNER"]);
-    assert_eq!((&log["actions"][1]["actor"], &log["actions"][1]["window"]), (&"operator".into(), &1.into()));
+    assert_eq!((&log["actions"][1]["actor"], &log["actions"][1]["window"]), (&"operator/operator-1".into(), &1.into()));
     let confirmed = table(&["log", "--kind", "confirm-settlement", "--window", "1"]);
     assert!(confirmed.contains("settlement_state PROPOSED -> CONFIRMED"), "{confirmed}");
     assert!(table(&["log", "--limit", "1"]).contains("There are older ones"));

@@ -17,6 +17,7 @@ mod irrevocable;
 mod member;
 mod paper;
 mod partner;
+mod people;
 mod report;
 mod sandbox;
 mod screens;

@@ -5,7 +5,7 @@ use std::fs;
 use partner_sdk::{Issue, Redeem};
 use serde_json::Value;
 
-use crate::desk::{Desk, client};
+use crate::desk::{Asking, Desk, client};
 
 /// Partners with the longest ids that there are.
 const LONG: [&str; 2] = ["NORTHERN-GROCERIES-AND-BAKERIES", "FUEL-AND-HEATING-OIL-OF-THE-BAY"];
@@ -13,7 +13,7 @@ const NAME: &str =
     "The Most Excellent Grocery of the Northern Shore and All Its Branches, Sons, Daughters and Heirs Ltd";
 
 /// Commands that list nothing, or whose figures are those of a machine.
-const WITHOUT: [&str; 29] = [
+const WITHOUT: [&str; 34] = [
     "audit",
     "authority encrypt",
     "authority renew",
@@ -24,6 +24,9 @@ const WITHOUT: [&str; 29] = [
     "certificate server",
     "certificate show",
     "certificate withdraw",
+    "approvals approve",
+    "approvals refuse",
+    "approvals withdraw",
     "completions",
     "config check",
     "demo",
@@ -40,6 +43,8 @@ const WITHOUT: [&str; 29] = [
     "partner consent",
     "partner rename",
     "partner state",
+    "person alone",
+    "person recover",
     "report html",
     "serve",
     "settlement abort",
@@ -91,9 +96,27 @@ fn asked() -> Vec<Vec<&'static str>> {
         "member balance card:1".to_owned(),
         "member freeze card:1 --reason R --until 2026-03-01".to_owned(),
         "member balance card:1".to_owned(),
+        // From here on two persons are needed.
+        format!("person add {PERSON} --roles clerk,approver,support,auditor"),
+        "person list".to_owned(),
+        format!("person roles {PERSON} --roles approver"),
+        "approvals list".to_owned(),
+        "approvals show PROPOSAL".to_owned(),
+        format!("partner limits {grocer} --points-per-entry 900000000000000"),
+        "approvals list".to_owned(),
+        "log".to_owned(),
     ];
     let words = |line: String| line.split(' ').map(|word| &*word.replace('~', " ").leak()).collect();
     lines.into_iter().map(words).collect()
+}
+
+/// A person of the operator with a name as long as one may be.
+const PERSON: &str = "a-person-with-a-very-long-name1";
+
+/// What was proposed last.
+fn proposal(house: &Asking<'_>) -> String {
+    let waiting = house.json(&["approvals", "list"]);
+    waiting["proposals"][0]["proposal_id"].as_str().unwrap().to_owned()
 }
 
 /// The lines of a page that are drawn.
@@ -168,7 +191,14 @@ async fn what_a_command_lists_fits_a_screen_and_has_times_of_the_coalition_for_p
             line.iter().take_while(|word| word.chars().all(|letter| letter.is_ascii_lowercase() || letter == '-'));
         seen.push(named.copied().collect::<Vec<_>>().join(" "));
         // What can be done once is done for the screen.
-        let once = line.contains(&"--yes") || ["create", "set", "deposit"].iter().any(|verb| line.contains(verb));
+        let once = line.contains(&"--yes")
+            || ["create", "set", "deposit", "add", "roles"].iter().any(|verb| line.contains(verb));
+        let once = once || line.contains(&"--points-per-entry");
+        let line: Vec<&str> = line
+            .into_iter()
+            .map(|word| if word == "PROPOSAL" { proposal(&house) } else { word.to_owned() })
+            .map(|word| &*word.leak())
+            .collect();
         let page = house.screen(&line);
         let lines: Vec<&str> = drawn(&page).collect();
         let widest = lines.iter().map(|line| line.chars().count()).max().unwrap_or_default();

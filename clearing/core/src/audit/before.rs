@@ -42,6 +42,13 @@ pub fn check_before(book: &Book, id: EntryId, entry: &Entry) -> Vec<Violation> {
     if let Some(before) = facts.calendar().and_then(|new| new.before.as_ref()) {
         told("the calendar", before, &book.house.calendar);
     }
+    if let Some(new) = facts.person() {
+        let known = book.house.people.persons.get(&new.person).copied();
+        told(&format!("the roles of operator/{}", new.person), &new.before, &known);
+    }
+    if let Some(new) = facts.alone() {
+        told("what one person does alone", &new.before, &book.house.people.alone);
+    }
     if let Some(fund) = facts.fund() {
         let known = book.money_balances.get(&fund.account).copied().unwrap_or_default();
         told(&fund.account.to_string(), &fund.before, &known);

@@ -1,6 +1,6 @@
 //! Two books compared: what is stored against what the journal gives.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
 use crate::audit::shown::{Shown, Unit, differing};
@@ -14,6 +14,8 @@ use crate::facts::limits::{Consent, Guard};
 use crate::facts::lot::{Lot, LotId};
 use crate::facts::member::{Holding, Member, Record};
 use crate::facts::partner::Partner;
+use crate::facts::person::{Person, PersonId};
+use crate::facts::proposal::Proposal;
 use crate::facts::returned::{Returned, ReturnedAmount};
 use crate::facts::terms::{Funding, Terms};
 use crate::facts::window::{FundingGroup, Gross, Window};
@@ -60,6 +62,13 @@ pub fn compare_house(stored: &Book, rebuilt: &Book) -> Vec<Violation> {
     differ(&unit, calendar, &one(&house.calendar), &one(&of_journal.calendar), None, &mut found);
     let partner = |partner: &PartnerId, _: &Partner| format!("partner {partner}");
     differ(&unit, partner, &house.partners, &of_journal.partners, None, &mut found);
+    let person = |person: &PersonId, _: &Person| format!("operator/{person}");
+    differ(&unit, person, &house.people.persons, &of_journal.people.persons, None, &mut found);
+    let one = |house: &House| BTreeMap::from([((), house.people.alone.clone())]);
+    let alone = |(): &(), _: &BTreeSet<String>| "what one person does alone".to_owned();
+    differ(&unit, alone, &one(house), &one(of_journal), None, &mut found);
+    let proposal = |proposal: &EntryId, _: &Proposal| format!("proposal {proposal}");
+    differ(&unit, proposal, &stored.proposals, &rebuilt.proposals, None, &mut found);
     let versions = |house: &House| {
         let of = |partner: &Partner| -> Vec<_> {
             partner.terms.iter().map(|terms| ((partner.id, terms.version), terms.clone())).collect()

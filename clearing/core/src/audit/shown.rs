@@ -1,5 +1,6 @@
 //! How findings show what differs: amounts in the currency, and of a row only what is not the same.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use rust_decimal::Decimal;
@@ -12,7 +13,9 @@ use crate::facts::lot::Lot;
 use crate::facts::member::{DayCount, Holding, Inactive, PassedOver, Record};
 use crate::facts::order::{Order, OrderMode};
 use crate::facts::partner::Partner;
+use crate::facts::person::Person;
 use crate::facts::proof::ClassAmounts;
+use crate::facts::proposal::{Proposal, ProposedFacts};
 use crate::facts::returned::{Returned, ReturnedAmount};
 use crate::facts::terms::{Breakage, Terms};
 use crate::facts::window::{FundingGroup, Gross, Leg, ParticipantWindow, Settlement, Window};
@@ -241,6 +244,8 @@ impl Shown for Coalition {
             key_retention_days,
             business_time_age_days,
             notice_days,
+            proposal_days,
+            account_change_days,
         } = self;
         let own = vec![
             ("id", id.clone()),
@@ -256,8 +261,43 @@ impl Shown for Coalition {
             ("days that keys are kept", key_retention_days.to_string()),
             ("days of a business time", business_time_age_days.to_string()),
             ("days of notices", notice_days.to_string()),
+            ("days of a proposal", proposal_days.to_string()),
+            ("days until a recovered approver is one", account_change_days.to_string()),
         ];
         own.into_iter().chain(default_terms.fields(unit)).chain(default_limits.fields(unit)).collect()
+    }
+}
+
+impl Shown for Person {
+    fn fields(&self, _: &Unit) -> Vec<(&'static str, String)> {
+        let Self { roles, since, before } = self;
+        vec![("roles", roles.to_string()), ("since", since.to_string()), ("roles until then", before.to_string())]
+    }
+}
+
+impl Shown for BTreeSet<String> {
+    fn fields(&self, _: &Unit) -> Vec<(&'static str, String)> {
+        vec![("", list(self.iter().cloned()))]
+    }
+}
+
+impl Shown for Proposal {
+    fn fields(&self, _: &Unit) -> Vec<(&'static str, String)> {
+        let Self { person, asked, facts, state, decided } = self;
+        let ProposedFacts { operation, content, found, shown, replaces } = facts;
+        let shown = shown.map(|shown| format!("{} of {}, from {}", shown.serial, shown.holder, shown.begins));
+        let replaces = replaces.map(|(proposal, state)| format!("{proposal}, which is {}", state.as_str()));
+        vec![
+            ("of", person.to_string()),
+            ("asked for", asked.to_string()),
+            ("operation", format!("{operation:02x?}")),
+            ("hash", format!("{content:02x?}")),
+            ("hash of what was found", format!("{found:02x?}")),
+            ("certificate", or_none(shown)),
+            ("takes the place of", or_none(replaces)),
+            ("state", state.as_str().to_owned()),
+            ("decided by entry", or_none(*decided)),
+        ]
     }
 }
 

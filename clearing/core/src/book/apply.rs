@@ -10,6 +10,7 @@ use crate::facts::hold::{Hold, HoldState};
 use crate::facts::limits::Guard;
 use crate::facts::lot::{Lot, LotBirth, LotMove};
 use crate::facts::member::{Member, PassedOver};
+use crate::facts::proposal::ProposalState;
 use crate::facts::receipt::ReceiptLine;
 use crate::facts::returned::ReturnedAmount;
 use crate::facts::terms::Funding;
@@ -329,6 +330,15 @@ impl Book {
                 Fact::CredentialIssued(issued) => self.apply_issued(id, issued, entry.time),
                 Fact::ForeignAttempt(foreign) => self.apply_foreign(foreign),
                 Fact::Revoked(revoked) => self.apply_revocation(revoked, entry),
+                Fact::Person(new) => self.apply_person(new),
+                Fact::Alone(new) => self.apply_alone(new),
+                Fact::Proposed(_) => self.apply_proposed(id, entry),
+                Fact::Proposal(decided) => self.end_proposal(decided.proposal, decided.state, id),
+                Fact::By(by) => {
+                    if let Some((proposal, _)) = by.approved {
+                        self.end_proposal(proposal, ProposalState::Done, id);
+                    }
+                }
                 // What an abandoned request did is undone by postings. Redemptions and holds are applied where their rows are; what says why, or what was before, changes nothing.
                 Fact::Redemption(_)
                 | Fact::Hold(_)

@@ -8,6 +8,7 @@ use crate::facts::credential::{Holder, Serial};
 use crate::facts::limits::Guard;
 use crate::facts::lot::LotId;
 use crate::facts::member::IdentifierLink;
+use crate::facts::person::PersonId;
 use crate::facts::receipt::ReceiptLine;
 use crate::facts::window::Gross;
 use crate::units::{EntryId, IdentifierHash, InviteId, MemberId, Money, PartnerId, Points, RequestId, WindowNumber};
@@ -56,6 +57,14 @@ pub struct Changes {
     pub partners: BTreeSet<PartnerId>,
     pub new_terms: BTreeSet<(PartnerId, u32)>,
     pub calendar: bool,
+    /// People of the operator whose roles were set.
+    pub people: BTreeSet<PersonId>,
+    /// What of the list of two persons one does alone.
+    pub alone: bool,
+    /// Proposals made or decided.
+    pub proposals: BTreeSet<EntryId>,
+    /// Those of them that were made.
+    pub new_proposals: BTreeSet<EntryId>,
     /// Up to when answers may be forgotten.
     pub forgotten: bool,
     /// Windows made or changed, with their legs and orders.
@@ -87,6 +96,9 @@ impl Changes {
             && self.partners.is_empty()
             && self.new_terms.is_empty()
             && !self.calendar
+            && self.people.is_empty()
+            && !self.alone
+            && self.proposals.is_empty()
             && self.consents_given.is_empty()
             && self.returned_amounts.is_empty()
             && self.windows.is_empty()
@@ -104,5 +116,7 @@ impl Changes {
             || self.calendar
             || !self.revoked_serials.is_empty()
             || !self.revoked_holders.is_empty()
+            || !self.people.is_empty()
+            || self.alone
     }
 }

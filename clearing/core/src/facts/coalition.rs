@@ -11,6 +11,7 @@ use crate::days::days_later;
 use crate::facts::credential::Revoked;
 use crate::facts::limits::Limits;
 use crate::facts::partner::Partner;
+use crate::facts::person::People;
 use crate::facts::terms::Terms;
 use crate::rejection::Rejection;
 use crate::units::{Currency, Malformed, Money, PartnerId, Timestamp};
@@ -28,6 +29,8 @@ pub struct House {
     pub calendar: Calendar,
     /// The certificates that are trusted no more.
     pub revoked: Revoked,
+    /// The people of the operator.
+    pub people: People,
 }
 
 impl House {
@@ -84,7 +87,18 @@ pub struct Coalition {
     pub business_time_age_days: u16,
     /// How many days ahead of an expiry its notices are due.
     pub notice_days: NoticeDays,
+    /// How many days after it was asked for a proposal lapses, from 1.
+    pub proposal_days: u16,
+    /// How many days after it was named a recovered approver's roles are in force.
+    pub account_change_days: u16,
 }
+
+/// Days after which a proposal lapses, unless somebody says otherwise.
+pub const PROPOSAL_DAYS: u16 = 7;
+/// Days at the most after which a proposal lapses, and after which a recovered approver is one.
+pub const DECISION_DAYS_MAX: u16 = 366;
+/// Days after which a recovered approver is one, unless somebody says otherwise.
+pub const ACCOUNT_CHANGE_DAYS: u16 = 3;
 
 impl Coalition {
     /// Units of money in one minor unit of the currency.

@@ -12,6 +12,7 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use serde::Deserialize;
 
 use crate::facts::origin::Code;
+use crate::facts::person::PersonId;
 use crate::units::{EntryId, Hash, InviteId, Malformed, PartnerId, Timestamp, as_text, check_id, shown};
 
 /// The serial number of a certificate, without zeros in front: lower-case hexadecimal as text, two digits a byte.
@@ -137,6 +138,11 @@ impl Holder {
     /// The partner that it is, or of which it is a device; none of a person and an auditor.
     pub fn partner_of(self) -> Option<PartnerId> {
         (self.kind == HolderKind::Partner).then_some(self.id)
+    }
+
+    /// The person of the operator that it is, if it is one.
+    pub fn person(self) -> Option<PersonId> {
+        if self.kind == HolderKind::Operator { self.id.as_str().parse().ok() } else { None }
     }
 
     /// The partner as which it acts; none for an auditor.

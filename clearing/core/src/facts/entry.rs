@@ -15,6 +15,7 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use crate::chart::{MoneyAccount, PointsAccount, Purpose};
 use crate::facts::lot::LotMove;
 use crate::facts::origin::Origin;
+use crate::facts::proposal::Proposal;
 use crate::facts::{Fact, Facts, HoldFacts, LinkFacts, RedemptionFacts};
 use crate::units::{
     Currency, EntryId, MemberId, Money, Overflow, PartnerId, Points, RequestId, Timestamp, WindowNumber,
@@ -147,6 +148,18 @@ kinds! {
     RenewCertificate = "renew_certificate", Yes;
     /// Credentials are trusted no more.
     RevokeCredentials = "revoke_credentials", Yes;
+    /// A person of the operator got roles.
+    SetPerson = "set_person", Yes;
+    /// It was set what needs two persons.
+    SetTwoPersonList = "set_two_person_list", Yes;
+    /// A person was named approver on the machine of the stopped house.
+    RecoverPerson = "recover_person", Yes;
+    /// One person has asked for what needs two. `ApproveProposal` writes the entries of what is proposed.
+    Propose = "propose", Yes;
+    /// A proposal was refused.
+    RefuseProposal = "refuse_proposal", Yes;
+    /// A proposal was withdrawn by who had asked for it.
+    WithdrawProposal = "withdraw_proposal", Yes;
 }
 
 impl EntryKind {
@@ -360,6 +373,17 @@ impl Entry {
         let link = self.facts.linked()?;
         let born = self.lots.iter().find(|moved| moved.birth.is_some());
         Some((born?.lot.member, link))
+    }
+
+    /// The open proposal that it makes; none of any other.
+    pub fn proposal(&self) -> Option<Proposal> {
+        Some(Proposal::opened(self.facts.by()?, self.time, self.facts.proposed()?))
+    }
+
+    /// The key that its request is kept under: a person's ids are its own.
+    pub fn request_key(&self) -> Option<(PartnerId, RequestId)> {
+        let id = self.request_id?;
+        Some((self.partner, self.facts.by().map_or(id, |by| by.person.key(id))))
     }
 
     /// The partners that have a part in the entry: who asked, and whose accounts it posts to.

@@ -48,7 +48,7 @@ impl AbandonRequest {
 
     fn fate(&self, book: &Book, ask: &Ask<'_>) -> Result<Fate, Rejection> {
         let not_found = || Rejection::not_found("request that can be abandoned", self.request);
-        let accepted = match book.requests.get(&(ask.caller, self.request)).map(|recorded| &recorded.state) {
+        let accepted = match book.requests.get(&ask.key(self.request)).map(|recorded| &recorded.state) {
             None => return Ok(Fate::Told(Abandoned::Burned)),
             Some(RecordedState::Burned | RecordedState::Undone(_)) => return Ok(Fate::Told(Abandoned::Already)),
             Some(RecordedState::Rejected(_)) => return Ok(Fate::Told(Abandoned::NoEffect)),
@@ -90,7 +90,7 @@ impl Operation for AbandonRequest {
     }
 
     fn footprint(&self, ask: &Ask<'_>, needs: &mut Footprint<'_>) {
-        needs.abandoned.insert((ask.caller, self.request));
+        needs.abandoned.insert(ask.key(self.request));
         if let Some(member) = self.member {
             needs.member(member);
         }
@@ -192,8 +192,7 @@ impl Book {
         let target = target.ok_or_else(|| Rejection::not_found("redemption", redemption))?;
         let member = target.member.expect("a redemption is of a member");
         let facts = target.redemption().cloned().expect("a redemption has its facts");
-        let key = target.request_id.map(|request| (target.partner, request));
-        let redeemed = key.and_then(|key| self.requests.get(&key));
+        let redeemed = target.request_key().and_then(|key| self.requests.get(&key));
         if redeemed.is_some_and(|redeemed| matches!(redeemed.state, RecordedState::Undone(_))) {
             // Undoing the redemption has given back all of it; taking a part again would give it an effect after all.
             return Ok(None);

@@ -8,6 +8,8 @@ use crate::facts::credential::Holder;
 use crate::facts::entry::{Entry, EntryKind, IsDecision};
 use crate::facts::limits::Limits;
 use crate::facts::order::{OrderMode, OrderParty};
+use crate::facts::person::Person;
+use crate::facts::proposal::ProposalState;
 use crate::facts::terms::Terms;
 use crate::facts::window::{SettlementState, WindowState};
 use crate::facts::{Fact, FoundedFacts};
@@ -230,7 +232,39 @@ impl Entry {
                         ],
                     ));
                 }
-                Fact::Redemption(_)
+                Fact::Person(new) => {
+                    let fields = |person: &Person| {
+                        let since = (new.now.since > self.time).then(|| person.since.to_string());
+                        vec![field("roles", Some(person.roles.to_string())), field("since_time", since)]
+                    };
+                    let before = new.before.as_ref().map(fields).unwrap_or_default();
+                    if self.kind == EntryKind::Found {
+                        changes.push(FieldChange::new("person_id", None, Some(new.person.to_string())));
+                    }
+                    changes.extend(compared(before, fields(&new.now)));
+                }
+                Fact::Alone(new) => {
+                    let words = |names: &BTreeSet<String>| {
+                        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+                        Some(names.join(", ")).filter(|names| !names.is_empty())
+                    };
+                    changes.extend(compared(
+                        vec![field("one_person_operations", words(&new.before))],
+                        vec![field("one_person_operations", words(&new.operations))],
+                    ));
+                }
+                Fact::Proposal(decided) => changes.push(FieldChange::new(
+                    "proposal_state",
+                    Some(ProposalState::Open.as_str().to_owned()),
+                    Some(decided.state.as_str().to_owned()),
+                )),
+                Fact::Proposed(_) => changes.push(FieldChange::new(
+                    "proposal_state",
+                    None,
+                    Some(ProposalState::Open.as_str().to_owned()),
+                )),
+                Fact::By(_)
+                | Fact::Redemption(_)
                 | Fact::Hold(_)
                 | Fact::Reversal(_)
                 | Fact::Funding(_)
@@ -377,6 +411,8 @@ fn founded_fields(founded: &FoundedFacts) -> Vec<Field> {
         field("key_retention_days", Some(coalition.key_retention_days.to_string())),
         field("business_time_age_days", Some(coalition.business_time_age_days.to_string())),
         field("notice_days", Some(coalition.notice_days.to_string())),
+        field("proposal_days", Some(coalition.proposal_days.to_string())),
+        field("account_change_days", Some(coalition.account_change_days.to_string())),
     ];
     // New partners' terms begin with these.
     let no_version = |(name, _): &Field| !matches!(*name, "version" | "effective_time");

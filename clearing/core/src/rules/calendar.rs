@@ -22,9 +22,14 @@ pub struct SetCalendar {
 impl Operation for SetCalendar {
     const NAME: &'static str = "SetCalendar";
     const GATE: Gate = Gate::Alone;
+    const TWO_PERSONS: bool = true;
 
     fn subject(&self) -> Option<Subject> {
         Some(Subject::default())
+    }
+
+    fn found(&self, book: &Book) -> Vec<u8> {
+        borsh::to_vec(&book.house.calendar).expect("writing to memory does not fail")
     }
 
     fn footprint(&self, _: &Ask<'_>, _: &mut Footprint<'_>) {}

@@ -10,12 +10,16 @@ use crate::facts::entry::{EntryKind, LOTS_PER_ENTRY_MAX};
 use crate::facts::lot::{Lot, LotMove, lot_move};
 use crate::facts::member::MemberRef;
 use crate::facts::origin::Code;
+use crate::facts::person::{Role, Roles};
 use crate::facts::{ExtendFacts, Fact, FreezeFacts, WriteOffFacts};
 use crate::operation::{Admitted, Ask, Decision, Footprint, Operation, Subject};
 use crate::rejection::Rejection;
 use crate::rules::checks::{check_moment, check_points, check_range};
 use crate::rules::issue::Earn;
 use crate::units::{MemberId, PartnerId, Points, Timestamp};
+
+/// Who looks after members.
+const CARE: Roles = Roles::of(&[Role::Clerk, Role::Support]);
 
 /// Lets the points of an issuer that expire by `until` live until `expires`, expired ones left out. Nobody pays: what backs
 /// them stays.
@@ -37,6 +41,7 @@ pub struct ExtendExpiry {
 
 impl Operation for ExtendExpiry {
     const NAME: &'static str = "ExtendExpiry";
+    const ROLES: Roles = CARE;
 
     fn check(&self) -> Result<(), Rejection> {
         check_moment("expire_time", Some(self.expires))?;
@@ -109,6 +114,7 @@ impl ReinstatePoints {
 
 impl Operation for ReinstatePoints {
     const NAME: &'static str = "ReinstatePoints";
+    const ROLES: Roles = CARE;
 
     fn check(&self) -> Result<(), Rejection> {
         check_moment("expire_time", self.expires)?;
@@ -156,6 +162,7 @@ pub struct WriteOffDebt {
 
 impl Operation for WriteOffDebt {
     const NAME: &'static str = "WriteOffDebt";
+    const ROLES: Roles = CARE;
 
     fn check(&self) -> Result<(), Rejection> {
         check_points("points", self.points)
@@ -208,6 +215,7 @@ pub struct FreezeMember {
 
 impl Operation for FreezeMember {
     const NAME: &'static str = "FreezeMember";
+    const ROLES: Roles = CARE;
 
     fn check(&self) -> Result<(), Rejection> {
         check_moment("end_time", self.end)
@@ -255,9 +263,16 @@ fn read_word_if_there<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Opti
 
 impl Operation for UnfreezeMember {
     const NAME: &'static str = "UnfreezeMember";
+    const ROLES: Roles = CARE;
+    const TWO_PERSONS: bool = true;
 
     fn subject(&self) -> Option<Subject> {
         Some(Subject::member(self.member))
+    }
+
+    fn found(&self, book: &Book) -> Vec<u8> {
+        let member = book.find_member(self.member).ok().and_then(|id| book.members.get(&id));
+        borsh::to_vec(&member.and_then(|member| member.record.frozen_until)).expect("writing to memory does not fail")
     }
 
     fn footprint(&self, _: &Ask<'_>, needs: &mut Footprint<'_>) {

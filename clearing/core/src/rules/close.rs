@@ -83,6 +83,7 @@ impl Book {
         let number = self.open_window;
         let ask = Ask {
             caller: PartnerId::operator(),
+            person: None,
             request_id: None,
             origin: &Origin::default(),
             fresh_member: MemberId(0),

@@ -37,6 +37,7 @@ fn said<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<bool>, D::E
 
 impl Operation for SetFundingConsent {
     const NAME: &'static str = "SetFundingConsent";
+    const TWO_PERSONS: bool = true;
 
     fn check(&self) -> Result<(), Rejection> {
         if self.funder == self.partner {
@@ -50,6 +51,13 @@ impl Operation for SetFundingConsent {
 
     fn subject(&self) -> Option<Subject> {
         Some(Subject::partner(self.funder).and([self.partner]))
+    }
+
+    /// What is used of it moves with every issue, and is no part of it.
+    fn found(&self, book: &Book) -> Vec<u8> {
+        let Consent { granted, budget, used: _ } =
+            book.consents.get(&(self.funder, self.partner)).copied().unwrap_or_default();
+        borsh::to_vec(&(granted, budget)).expect("writing to memory does not fail")
     }
 
     fn footprint(&self, _: &Ask<'_>, needs: &mut Footprint<'_>) {

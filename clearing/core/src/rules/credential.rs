@@ -17,6 +17,7 @@ use crate::facts::credential::{
 };
 use crate::facts::entry::EntryKind;
 use crate::facts::origin::Code;
+use crate::facts::person::{Role, Roles};
 use crate::operation::{Admitted, Ask, Decision, Footprint, Gate, HOLDINGS_TOLD_MAX, Operation, Subject, decided};
 use crate::rejection::Rejection;
 use crate::rules::checks::{check_moment, check_range};
@@ -76,6 +77,12 @@ fn check_device(at: usize, device: &Device) -> Result<(), Rejection> {
 
 impl Operation for CreateInvites {
     const NAME: &'static str = "CreateInvites";
+    const TWO_PERSONS: bool = true;
+
+    /// Whoever gave a person a certificate alone could act in its name, and be the second one.
+    fn waits(&self, _: &Book) -> bool {
+        self.holder.is_none_or(|holder| holder.kind != HolderKind::Partner)
+    }
 
     fn check(&self) -> Result<(), Rejection> {
         check_moment("end_time", self.ends)?;
@@ -115,6 +122,9 @@ impl Operation for CreateInvites {
     }
 
     fn decide(&self, book: &Book, ask: &Ask<'_>, _: &Admitted) -> Result<Decision, Rejection> {
+        if ask.person.is_some() && self.holder.is_none() {
+            return Err(Rejection::invalid("holder", "is missing; a person of the operator names whom it invites"));
+        }
         let holder = self.holder.unwrap_or_else(|| ask.holder());
         let latest = ask.now.plus_days(INVITE_DAYS_MAX);
         let ends = self.ends.unwrap_or_else(|| ask.now.plus_seconds(INVITE_SECONDS));
@@ -139,13 +149,17 @@ impl Operation for CreateInvites {
     }
 }
 
-/// The partner of a holder, if it is one.
+/// The partner or person that a holder is.
 fn about(holder: Holder) -> Subject {
     match holder.kind {
         HolderKind::Partner => Subject::partner(holder.id),
-        HolderKind::Operator | HolderKind::Auditor => Subject::default(),
+        HolderKind::Operator => holder.person().map_or_else(Subject::default, Subject::person),
+        HolderKind::Auditor => Subject::default(),
     }
 }
+
+/// Who ends what others can do: a clerk, and an approver as well, who may be the one who sees it.
+const ENDING: Roles = Roles::of(&[Role::Clerk, Role::Approver]);
 
 /// Takes back invites that were not used.
 ///
@@ -159,6 +173,7 @@ pub struct WithdrawInvites {
 
 impl Operation for WithdrawInvites {
     const NAME: &'static str = "WithdrawInvites";
+    const ROLES: Roles = ENDING;
 
     fn check(&self) -> Result<(), Rejection> {
         check_count("invite_ids", self.invites.len())
@@ -206,6 +221,7 @@ pub struct RevokeCredentials {
 
 impl Operation for RevokeCredentials {
     const NAME: &'static str = "RevokeCredentials";
+    const ROLES: Roles = ENDING;
     /// Every batch reads what is revoked.
     const GATE: Gate = Gate::Alone;
 

@@ -7,6 +7,7 @@ use crate::book::Book;
 use crate::facts::coalition::{Calendar, Coalition, House};
 use crate::facts::credential::Revoked;
 use crate::facts::entry::{EntryDraft, EntryKind};
+use crate::facts::person::{People, Person, PersonFacts};
 use crate::facts::{CalendarFacts, Fact, FoundedFacts, PartnerFacts, TermsFacts};
 use crate::rejection::Rejection;
 use crate::units::{BatchId, PartnerId, Timestamp};
@@ -14,18 +15,12 @@ use crate::units::{BatchId, PartnerId, Timestamp};
 impl Book {
     /// A book of a coalition of which nothing is known but its settings. What founds it is the first thing it is told.
     pub fn unfounded(coalition: Coalition) -> Self {
-        Self::new(
-            Arc::new(House {
-                coalition,
-                partners: BTreeMap::new(),
-                calendar: Calendar::default(),
-                revoked: Revoked::default(),
-            }),
-            1,
-        )
+        let (partners, calendar) = (BTreeMap::new(), Calendar::default());
+        let (revoked, people) = (Revoked::default(), People::default());
+        Self::new(Arc::new(House { coalition, partners, calendar, revoked, people }), 1)
     }
 
-    /// Founds a coalition: an entry for its settings, one for each partner with all its terms, one for the calendar.
+    /// Founds a coalition: an entry for its settings with the first of the operator's people, one for each partner with all its terms, one for the calendar.
     ///
     /// # Errors
     /// `OVERFLOW`, which these entries never meet.
@@ -40,7 +35,12 @@ impl Book {
         book.begin_batch(batch);
         let currency = house.coalition.currency;
         let draft = |kind| EntryDraft::new(kind, 1, now, currency, PartnerId::operator());
-        let mut drafts = vec![draft(EntryKind::Found).with(Fact::Founded(Box::new(founded)))];
+        let people = house.people.persons.iter().map(|(person, first)| {
+            let now = Person { since: now, ..*first };
+            Fact::Person(PersonFacts { person: *person, now, before: None })
+        });
+        let founding = draft(EntryKind::Found).with(Fact::Founded(Box::new(founded)));
+        let mut drafts = vec![people.fold(founding, EntryDraft::with)];
         for partner in house.partners.values() {
             let created = PartnerFacts {
                 partner: partner.id,

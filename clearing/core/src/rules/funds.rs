@@ -56,6 +56,7 @@ pub struct WithdrawFunds {
 
 impl Operation for WithdrawFunds {
     const NAME: &'static str = "WithdrawFunds";
+    const TWO_PERSONS: bool = true;
 
     fn check(&self) -> Result<(), Rejection> {
         check_amount(self.amount)

@@ -32,6 +32,7 @@ pub struct SetLimits {
 impl Operation for SetLimits {
     const NAME: &'static str = "SetLimits";
     const GATE: Gate = Gate::Alone;
+    const TWO_PERSONS: bool = true;
 
     fn check(&self) -> Result<(), Rejection> {
         self.limits.validate()
@@ -39,6 +40,11 @@ impl Operation for SetLimits {
 
     fn subject(&self) -> Option<Subject> {
         Some(Subject::partner(self.partner))
+    }
+
+    fn found(&self, book: &Book) -> Vec<u8> {
+        let limits = book.house.partners.get(&self.partner).map(|partner| partner.limits);
+        borsh::to_vec(&limits).expect("writing to memory does not fail")
     }
 
     fn footprint(&self, _: &Ask<'_>, _: &mut Footprint<'_>) {}

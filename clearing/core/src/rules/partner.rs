@@ -47,6 +47,7 @@ fn active() -> PartnerState {
 impl Operation for CreatePartner {
     const NAME: &'static str = "CreatePartner";
     const GATE: Gate = Gate::Alone;
+    const TWO_PERSONS: bool = true;
 
     fn check(&self) -> Result<(), Rejection> {
         if self.partner.is_operator() {
@@ -62,6 +63,10 @@ impl Operation for CreatePartner {
 
     fn subject(&self) -> Option<Subject> {
         Some(Subject::partner(self.partner))
+    }
+
+    fn found(&self, book: &Book) -> Vec<u8> {
+        vec![u8::from(book.house.partners.contains_key(&self.partner))]
     }
 
     fn footprint(&self, _: &Ask<'_>, _: &mut Footprint<'_>) {}
@@ -99,9 +104,23 @@ pub struct SetPartnerState {
 impl Operation for SetPartnerState {
     const NAME: &'static str = "SetPartnerState";
     const GATE: Gate = Gate::Alone;
+    const TWO_PERSONS: bool = true;
 
     fn subject(&self) -> Option<Subject> {
         Some(Subject::partner(self.partner))
+    }
+
+    /// Who is stopped is stopped at once. Whoever lets it go on, and whoever sends it away for good, needs a second person.
+    fn waits(&self, book: &Book) -> bool {
+        let stops = [PartnerState::Active, PartnerState::Restricted, PartnerState::Suspended];
+        let severity = |state| stops.iter().position(|known| *known == state);
+        let before = book.house.partners.get(&self.partner).and_then(|partner| severity(partner.state));
+        severity(self.state).is_none_or(|after| before.is_none_or(|before| after < before))
+    }
+
+    fn found(&self, book: &Book) -> Vec<u8> {
+        let state = book.house.partners.get(&self.partner).map(|partner| partner.state.as_str());
+        state.unwrap_or_default().as_bytes().to_vec()
     }
 
     fn footprint(&self, _: &Ask<'_>, _: &mut Footprint<'_>) {}

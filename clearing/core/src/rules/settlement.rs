@@ -26,9 +26,14 @@ pub struct ConfirmSettlement {
 
 impl Operation for ConfirmSettlement {
     const NAME: &'static str = "ConfirmSettlement";
+    const TWO_PERSONS: bool = true;
 
     fn subject(&self) -> Option<Subject> {
         Some(Subject::window(self.window))
+    }
+
+    fn found(&self, book: &Book) -> Vec<u8> {
+        book.settlement_state(self.window).as_bytes().to_vec()
     }
 
     fn footprint(&self, _: &Ask<'_>, needs: &mut Footprint<'_>) {
@@ -124,9 +129,14 @@ pub struct AbortSettlement {
 
 impl Operation for AbortSettlement {
     const NAME: &'static str = "AbortSettlement";
+    const TWO_PERSONS: bool = true;
 
     fn subject(&self) -> Option<Subject> {
         Some(Subject::window(self.window))
+    }
+
+    fn found(&self, book: &Book) -> Vec<u8> {
+        book.settlement_state(self.window).as_bytes().to_vec()
     }
 
     fn footprint(&self, _: &Ask<'_>, needs: &mut Footprint<'_>) {
@@ -163,6 +173,12 @@ impl Settlement {
 }
 
 impl Book {
+    /// The word for how the settlement of a window stands; empty where there is none.
+    fn settlement_state(&self, window: WindowNumber) -> &'static str {
+        let settlement = self.windows.get(&window).and_then(|window| window.settlement.as_ref());
+        settlement.map_or("", |settlement| settlement.state.as_str())
+    }
+
     /// The settlement of a closed window.
     pub(crate) fn settlement(&self, window: WindowNumber) -> Result<&Settlement, Rejection> {
         let found = self.windows.get(&window).ok_or_else(|| Rejection::not_found("window", window))?;

@@ -33,6 +33,7 @@ pub struct SetTerms {
 impl Operation for SetTerms {
     const NAME: &'static str = "SetTerms";
     const GATE: Gate = Gate::Alone;
+    const TWO_PERSONS: bool = true;
 
     fn check(&self) -> Result<(), Rejection> {
         check_moment("effective_time", self.effective)?;
@@ -44,6 +45,12 @@ impl Operation for SetTerms {
 
     fn subject(&self) -> Option<Subject> {
         Some(Subject::partner(self.partner))
+    }
+
+    fn found(&self, book: &Book) -> Vec<u8> {
+        let partner = book.house.partners.get(&self.partner);
+        let newest = partner.and_then(|partner| partner.terms.iter().map(|terms| terms.version).max());
+        newest.unwrap_or_default().to_be_bytes().to_vec()
     }
 
     fn footprint(&self, _: &Ask<'_>, _: &mut Footprint<'_>) {}

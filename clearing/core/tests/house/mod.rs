@@ -16,6 +16,7 @@ use clearing_core::facts::limits::Limits;
 use clearing_core::facts::member::MemberRef;
 use clearing_core::facts::origin::{Code, Origin};
 use clearing_core::facts::partner::{Partner, PartnerState};
+use clearing_core::facts::person::People;
 use clearing_core::facts::terms::{Breakage, ExpiryPolicy, FeeBearer, Funding, Terms, TermsDraft};
 use clearing_core::facts::window::Window;
 use clearing_core::rejection::Rejection;
@@ -86,6 +87,8 @@ pub fn coalition() -> Coalition {
         key_retention_days: 0,
         business_time_age_days: 0,
         notice_days: NoticeDays::default(),
+        proposal_days: 7,
+        account_change_days: 3,
     }
 }
 
@@ -102,7 +105,8 @@ pub fn house(coalition: Coalition, partners: &[(&str, Terms)]) -> House {
         };
         (partner.id, partner)
     });
-    House { coalition, partners: partners.collect(), calendar: Calendar::default(), revoked: Revoked::default() }
+    let (calendar, revoked, people) = (Calendar::default(), Revoked::default(), People::default());
+    House { coalition, partners: partners.collect(), calendar, revoked, people }
 }
 
 /// A, B, C and the operator under one funding, with an acceptance fee of 2 % that acceptors bear: the coalition of most
@@ -148,6 +152,7 @@ impl Play {
             command,
             fresh_member: MemberId(self.count),
             fresh_salt: [7; 16],
+            person: None,
             attachment: None,
             badge: None,
         }

@@ -1,7 +1,9 @@
 //! Random coalitions, and random operations on them.
 
 use clearing_core::chart::Fund;
-use clearing_core::command::{Command, Request};
+use std::collections::BTreeSet;
+
+use clearing_core::command::{ApproveProposal, Command, Request};
 use clearing_core::facts::answer::Answer;
 use clearing_core::facts::coalition::{Calendar, House, Recovery};
 use clearing_core::facts::credential::{Badge, Device, Holder, NewInvite, Scope, Scopes, Serial};
@@ -12,6 +14,8 @@ use clearing_core::facts::member::MemberRef;
 use clearing_core::facts::order::OrderMode;
 use clearing_core::facts::origin::Code;
 use clearing_core::facts::partner::PartnerState;
+use clearing_core::facts::person::{PersonId, Role, Roles};
+use clearing_core::facts::proposal::ProposalState;
 use clearing_core::facts::receipt::ReceiptLine;
 use clearing_core::facts::terms::{Breakage, ExpiryPolicy, FeeBearer, Funding, Price, Terms, TermsDraft};
 use clearing_core::facts::window::WindowState;
@@ -29,6 +33,8 @@ use clearing_core::rules::issue::{Earn, IssuePoints};
 use clearing_core::rules::limits::SetLimits;
 use clearing_core::rules::partner::{CreatePartner, RenamePartner, SetPartnerState};
 use clearing_core::rules::payment::{ConfirmPayment, Payment};
+use clearing_core::rules::person::{RecoverPerson, SetPerson, SetTwoPersonList};
+use clearing_core::rules::proposal::{RefuseProposal, WithdrawProposal};
 use clearing_core::rules::purchase::{PostPurchase, ReturnPurchase, Spend};
 use clearing_core::rules::redemption::{RedeemPoints, ReturnRedemption};
 use clearing_core::rules::reversal::{ReversalTarget, ReverseIssue};
@@ -249,6 +255,10 @@ pub(crate) enum Rare {
         terms: AnyTerms,
     },
     Forget,
+    /// What the operator's people do, propose and decide: who, and what, is found by the number.
+    People {
+        number: u32,
+    },
     /// Who, and to what, is found by the number.
     Rename {
         number: u32,
@@ -285,6 +295,7 @@ pub(crate) fn rare() -> impl Strategy<Value = Op> {
         1 => Just(Rare::Forget),
         9 => ((0..PARTNERS.len()), 0..64u32, any::<Index>())
             .prop_map(|(by, number, of)| Rare::Credential { by, number, of }),
+        12 => (0..256u32).prop_map(|number| Rare::People { number }),
     ];
     rare.prop_map(Op::Rare)
 }
@@ -712,7 +723,7 @@ impl Asked {
     fn rare(&mut self, rare: &Rare) -> Option<Request> {
         let play = &mut self.play;
         let by_id = |play: &Play, member: usize| play.book.find_member(member_ref(MEMBERS[member])).ok();
-        let mut on = None;
+        let (mut on, mut person) = (None, None);
         let (caller, command) = match rare {
             Rare::RedeemById { by, member, points } => {
                 let member = MemberRef::Id(by_id(play, *member)?);
@@ -756,6 +767,11 @@ impl Asked {
                 };
                 (PartnerId::operator(), Command::CreatePartner(created))
             }
+            Rare::People { number } => {
+                let (asker, command) = of_people(play, *number);
+                person = asker;
+                (PartnerId::operator(), command)
+            }
             Rare::Forget => (PartnerId::operator(), Command::ForgetRequests(ForgetRequests)),
             Rare::Rename { number } => {
                 let partner = id(PARTNERS[*number as usize % PARTNERS.len()]);
@@ -770,6 +786,7 @@ impl Asked {
             }
         };
         let mut request = play.request(caller, command);
+        request.person = person;
         if let Some((receipt, line)) = on {
             request.origin.receipt_number = Some(Code::new(&receipt.to_string()).unwrap());
             request.origin.receipt_line = Some(line);
@@ -853,6 +870,52 @@ impl Asked {
         let request = Request { badge: shown, ..request };
         self.requests.push(request.clone());
         Some(request)
+    }
+}
+
+/// The operator's people of the random play.
+const PEOPLE: [&str; 4] = ["p0", "p1", "p2", "p3"];
+
+/// Who asks, of the operator's people, and what.
+fn of_people(play: &Play, number: u32) -> (Option<PersonId>, Command) {
+    let (what, rest) = (number % 8, number as usize / 8);
+    let named = |at: usize| PEOPLE[at % PEOPLE.len()].parse::<PersonId>().unwrap();
+    let people = &play.book.house.people;
+    let approvers: Vec<PersonId> = people
+        .persons
+        .keys()
+        .copied()
+        .filter(|person| people.roles_at(*person, play.now).has(Role::Approver))
+        .collect();
+    if approvers.len() < 2 || what == 0 {
+        return (None, Command::SetPerson(SetPerson { person: named(rest), roles: Roles::FIRST }));
+    }
+    let by = approvers[rest % approvers.len()];
+    // Mostly one that is open, now and then any other.
+    let all: Vec<_> = play.book.proposals.iter().collect();
+    let open: Vec<_> = all.iter().copied().filter(|(_, proposal)| proposal.state == ProposalState::Open).collect();
+    let among = if open.is_empty() || rest % 8 == 0 { &all } else { &open };
+    let proposal = (!among.is_empty()).then(|| among[rest % among.len()]);
+    match (what, proposal) {
+        (2 | 3, Some((id, proposal))) => {
+            let operation = Command::from_bytes(&proposal.facts.operation).unwrap();
+            let (content, operation) = (operation.content(), Some(Box::new(operation)));
+            (Some(by), Command::ApproveProposal(ApproveProposal { proposal: *id, content, operation }))
+        }
+        (4, Some((id, _))) => (Some(by), Command::RefuseProposal(RefuseProposal { proposal: *id })),
+        (5, Some((id, proposal))) => {
+            (Some(proposal.person), Command::WithdrawProposal(WithdrawProposal { proposal: *id }))
+        }
+        (6, _) if rest % 4 == 0 => (None, Command::RecoverPerson(RecoverPerson { person: named(rest / 4) })),
+        (6, _) => {
+            let alone = if rest % 4 == 1 { BTreeSet::from(["SetLimits".to_owned()]) } else { BTreeSet::new() };
+            (Some(by), Command::SetTwoPersonList(SetTwoPersonList { alone }))
+        }
+        (7, _) => (Some(by), Command::WithdrawFunds(WithdrawFunds { fund: Fund::Reserve, amount: Money(1) })),
+        _ => {
+            let calendar = Calendar { cut_offs: vec![format!("{} 1 * * *", rest % 3)], time_zone: "UTC".to_owned() };
+            (Some(by), Command::SetCalendar(SetCalendar { calendar }))
+        }
     }
 }
 

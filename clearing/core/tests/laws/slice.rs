@@ -19,6 +19,7 @@ use clearing_core::facts::credential::{Credential, Invite, Serial};
 use clearing_core::facts::entry::{EntryKind, LOTS_PER_ENTRY_MAX};
 use clearing_core::facts::lot::{Lot, LotId};
 use clearing_core::facts::member::{Inactive, Member, MemberRef};
+use clearing_core::facts::proposal::ProposalState;
 use clearing_core::facts::receipt::{Receipt, ReceiptLine, Side};
 use clearing_core::operation::{Depth, Footprint, Gate, HOLDINGS_TOLD_MAX};
 use clearing_core::rules::close::CloseWindow;
@@ -64,10 +65,12 @@ enum Kind {
     Renewed,
     Line,
     Holder,
+    Proposal,
+    Proposed,
 }
 
 impl Kind {
-    const ALL: [Self; 23] = [
+    const ALL: [Self; 25] = [
         Self::Member,
         Self::Identifier,
         Self::Depth,
@@ -91,6 +94,8 @@ impl Kind {
         Self::Renewed,
         Self::Line,
         Self::Holder,
+        Self::Proposal,
+        Self::Proposed,
     ];
 
     /// Takes all of this kind out of a footprint.
@@ -123,6 +128,8 @@ impl Kind {
             Self::Renewed => needs.renewed.clear(),
             Self::Line => needs.lines.clear(),
             Self::Holder => needs.holders.clear(),
+            Self::Proposal => needs.proposals.clear(),
+            Self::Proposed => needs.proposed.clear(),
         }
     }
 }
@@ -157,6 +164,7 @@ impl<'a> Cut<'a> {
 
     /// What a batch beside others has in its book.
     fn shared(mut self, needs: &Footprint<'_>, requests: &[Request]) -> Book {
+        self.proposals(needs);
         let mut windows = needs.windows.clone();
         windows.extend(needs.open_window.then_some(self.book.open_window));
         let windows = windows.iter().filter_map(|number| self.whole.windows.get_key_value(number));
@@ -230,6 +238,7 @@ impl<'a> Cut<'a> {
         self.book.gross.retain(|(window, ..), _| *window == open);
         self.book.forgotten = self.whole.forgotten;
         self.of_revocation(needs);
+        self.proposals(needs);
         self.requests(requests, needs);
         self.book
     }
@@ -285,6 +294,16 @@ impl<'a> Cut<'a> {
         let invites = whole.invites.iter().filter(|(_, invite)| made_with(invite));
         book.invites.extend(invites.map(|(id, invite)| (*id, invite.clone())));
         book.credentials.extend(found);
+    }
+
+    fn proposals(&mut self, needs: &Footprint<'_>) {
+        let named = self.whole.proposals.iter().filter(|(id, proposal)| {
+            let open = proposal.state == ProposalState::Open && needs.proposed.contains(&proposal.facts.content);
+            open || needs.proposals.contains(*id)
+        });
+        let named: Vec<_> = named.map(|(id, proposal)| (*id, proposal.clone())).collect();
+        self.entries(named.iter().map(|(id, _)| *id));
+        self.book.proposals.extend(named);
     }
 
     fn receipts(&mut self, receipts: &BTreeSet<Receipt>) {
@@ -369,9 +388,9 @@ impl<'a> Cut<'a> {
     }
 
     fn requests(&mut self, requests: &[Request], needs: &Footprint<'_>) {
-        let own = requests.iter().filter_map(|request| Some((request.caller, request.request_id?)));
+        let own = requests.iter().filter_map(Request::key);
         let redemptions = self.book.entries.values().filter(|entry| entry.kind.is_redemption());
-        let redemptions = redemptions.filter_map(|entry| Some((entry.partner, entry.request_id?)));
+        let redemptions = redemptions.filter_map(|entry| entry.request_key());
         let keys: BTreeSet<(PartnerId, RequestId)> =
             own.chain(needs.abandoned.iter().copied()).chain(redemptions).collect();
         for key in keys {
@@ -637,8 +656,7 @@ impl Sliced {
         let (whole, now) = (&play.book, play.now);
         let mut needs = Footprint::new(&whole.house);
         for request in requests.iter().filter(|request| request.validate().is_ok()) {
-            request.command.footprint(&request.ask(now), &mut needs);
-            needs.guards.insert(request.caller);
+            request.footprint(now, &mut needs);
         }
         if let Some(planted) = self.planted {
             planted.take_out(&mut needs, whole);
@@ -809,7 +827,10 @@ fn a_close_and_changes_of_what_every_batch_reads_take_the_gate_alone_and_nothing
         "CloseWindow",
         "RenamePartner",
         "RevokeCredentials",
+        "SetPerson",
+        "SetTwoPersonList",
         "ForgetRequests",
+        "RecoverPerson",
     ];
     assert_eq!(Command::names_alone(), alone);
 }

@@ -107,6 +107,7 @@ impl Asked<'_> {
             command,
             fresh_member: clock::fresh_member_id(),
             fresh_salt: clock::random_bytes(),
+            person: None,
             attachment: None,
             badge: None,
         };

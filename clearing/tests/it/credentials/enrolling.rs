@@ -156,6 +156,9 @@ async fn people_of_the_operator_and_auditors_enrol_as_brands_do_and_a_brand_invi
         let (test, _) = TestHouse::of_s01(backend, |_| ()).await;
         let (newcomer, operator) = (Newcomer::to(&test), operator(&test));
         let holder = |kind: v1::HolderKind, id: &str| v1::Holder { kind: kind.into(), id: id.to_owned() };
+        let roles = vec![v1::PersonRole::Support.into()];
+        let anna = v1::SetPersonRequest { request_id: foreign::key(), person_id: "anna".to_owned(), roles };
+        operator.clone().people.set_person(anna).await.unwrap();
         for (kind, id) in [(v1::HolderKind::Auditor, "kpmg"), (v1::HolderKind::Operator, "anna")] {
             let invited = holder(kind, id);
             let joined = newcomer.join(&operator, |asked| asked.holder = Some(invited.clone())).await;

@@ -91,8 +91,11 @@ async fn every_call_is_open_to_the_scopes_that_it_is_of_and_to_no_other() {
 async fn a_credential_of_the_operator_with_scopes_administers_nothing() {
     let (test, _) = TestHouse::of_s01(Backend::Sqlite, |_| ()).await;
     let (newcomer, operator) = (Newcomer::to(&test), super::operator(&test));
-    let joined =
-        newcomer.join(&operator, |asked| asked.scopes = SCOPES.iter().map(|scope| (*scope).into()).collect()).await;
+    let invited = |asked: &mut v1::CreateInvitesRequest| {
+        asked.holder = super::partner("operator");
+        asked.scopes = SCOPES.iter().map(|scope| (*scope).into()).collect();
+    };
+    let joined = newcomer.join(&operator, invited).await;
     let tls = test.identities.tls_of(&joined.issued.certificate_pem, &joined.key.serialize_pem());
     let mut caller = Plain::with(test.server.local_addr(), tls).await;
     let samples = Samples::of(&test, "C").await;

@@ -24,7 +24,7 @@ macro_rules! list {
 }
 
 /// Every list: its name, how it is asked for with its first filter and with another one, and who may ask for it.
-const LISTS: [(&str, [Ask; 2], [&str; 2]); 18] = [
+const LISTS: [(&str, [Ask; 2], [&str; 2]); 20] = [
     (
         "ListEntries",
         [
@@ -136,6 +136,16 @@ const LISTS: [(&str, [Ask; 2], [&str; 2]); 18] = [
         ["A", "operator"],
     ),
     (
+        "ListPeople",
+        [list!(people.list_people, |page_token| v1::ListPeopleRequest { page_size: 1, page_token }); 2],
+        ["operator", "auditor"],
+    ),
+    (
+        "ListProposals",
+        [list!(approvals.list_proposals, proposals(false)), list!(approvals.list_proposals, proposals(true))],
+        ["operator", "auditor"],
+    ),
+    (
         "ListAdminActions",
         [list!(admin.list_admin_actions, actions("")), list!(admin.list_admin_actions, actions("A"))],
         ["operator", "auditor"],
@@ -164,6 +174,10 @@ fn invites(open_only: bool) -> impl Fn(String) -> v1::ListInvitesRequest {
 
 fn credentials(valid_only: bool) -> impl Fn(String) -> v1::ListCredentialsRequest {
     move |page_token| v1::ListCredentialsRequest { valid_only, page_size: 1, page_token, ..Default::default() }
+}
+
+fn proposals(include_decided: bool) -> impl Fn(String) -> v1::ListProposalsRequest {
+    move |page_token| v1::ListProposalsRequest { include_decided, page_size: 1, page_token }
 }
 
 fn receipt(number: &'static str) -> impl Fn(String) -> v1::FindReceiptRequest {
@@ -283,6 +297,13 @@ async fn a_token_of_another_list_filter_or_caller_is_refused_everywhere() {
             newcomer.join(&callers["A"], |_| ()).await;
             invite_by(&callers["A"], |_| ()).await.unwrap();
         }
+        // The second approver makes that the others wait.
+        let mut people = callers["operator"].people.clone();
+        for name in ["second", "third", "fourth"] {
+            let roles = vec![v1::PersonRole::Approver.into()];
+            let set = v1::SetPersonRequest { request_id: request_id(), person_id: name.to_owned(), roles };
+            people.set_person(set).await.unwrap();
+        }
         let mut tokens: Vec<(&str, usize, &str, String)> = Vec::new();
         for (name, asks, [caller, _]) in LISTS {
             // Of lists without a filter both are the same.
@@ -305,7 +326,8 @@ async fn a_token_of_another_list_filter_or_caller_is_refused_everywhere() {
                     assert!(is_refused(ask(callers[caller].clone(), text.to_owned()).await), "{name} takes {text}");
                 }
                 for (giver, of_filter, of_caller, token) in &tokens {
-                    let same_filter = *of_filter == filter || ["ListWindows", "ListPartners"].contains(&name);
+                    let same_filter =
+                        *of_filter == filter || ["ListWindows", "ListPartners", "ListPeople"].contains(&name);
                     let own = *giver == name && same_filter && *of_caller == caller;
                     let answer = ask(callers[caller].clone(), token.clone()).await;
                     assert_eq!(

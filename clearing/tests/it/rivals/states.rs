@@ -159,6 +159,7 @@ async fn set_state(arena: &Arena, partner: &str, state: PartnerState) {
         command: Command::SetPartnerState(SetPartnerState { partner: partner.parse().unwrap(), state }),
         fresh_member: MemberId(fresh_uuid()),
         fresh_salt: [7; 16],
+        person: None,
         attachment: None,
         badge: None,
     };

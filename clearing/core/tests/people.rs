@@ -1,0 +1,574 @@
+//! People of the operator, and what two of them do together.
+
+#![allow(clippy::unwrap_used, reason = "a panic in a test is how it fails")]
+
+mod house;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use clearing_core::chart::Fund;
+use clearing_core::command::{ApproveProposal, Command, Request};
+use clearing_core::facts::coalition::Calendar;
+use clearing_core::facts::credential::{Badge, Holder, InviteState, NewInvite, Scopes, Serial};
+use clearing_core::facts::entry::EntryKind;
+use clearing_core::facts::limits::Limits;
+use clearing_core::facts::origin::Code;
+use clearing_core::facts::partner::PartnerState;
+use clearing_core::facts::person::{People, PersonId, Role, Roles};
+use clearing_core::facts::proposal::ProposalState;
+use clearing_core::facts::terms::{Funding, TermsDraft};
+use clearing_core::rejection::Rejection;
+use clearing_core::rules::calendar::SetCalendar;
+use clearing_core::rules::care::{FreezeMember, UnfreezeMember};
+use clearing_core::rules::close::CloseWindow;
+use clearing_core::rules::consent::SetFundingConsent;
+use clearing_core::rules::credential::{CreateInvites, RevokeCredentials, WithdrawInvites};
+use clearing_core::rules::funds::{Deposit, WithdrawFunds};
+use clearing_core::rules::limits::SetLimits;
+use clearing_core::rules::partner::{CreatePartner, SetPartnerState};
+use clearing_core::rules::person::{RecoverPerson, SetPerson, SetTwoPersonList};
+use clearing_core::rules::proposal::{RefuseProposal, WithdrawProposal};
+use clearing_core::rules::settlement::{AbortSettlement, ConfirmSettlement};
+use clearing_core::rules::terms::SetTerms;
+use clearing_core::units::{EntryId, InviteId, Money, PartnerId, Points, RequestId, Timestamp};
+use house::{Play, coalition, house, id, member_ref, rate, request_id, terms};
+use proptest::prelude::*;
+
+fn person(name: &str) -> PersonId {
+    name.parse().unwrap()
+}
+
+/// A coalition whose first person is `first`.
+fn founded() -> Play {
+    let all = terms(Funding::AtRedemption);
+    let mut house = house(coalition(), &[("A", all.clone()), ("B", all.clone()), ("C", all)]);
+    house.people = People::first(person("first"));
+    Play::new(house)
+}
+
+/// The same with a second approver, who is clerk as well.
+fn of_two() -> Play {
+    let mut play = founded();
+    by(&mut play, "first", SetPerson { person: person("second"), roles: Roles::FIRST }).unwrap();
+    play
+}
+
+/// Asks in the name of a person, under an id of its own.
+fn by(play: &mut Play, name: &str, command: impl Into<Command>) -> Result<Vec<EntryId>, Rejection> {
+    let request = play.request(PartnerId::operator(), command.into());
+    by_request(play, name, request)
+}
+
+fn by_request(play: &mut Play, name: &str, request: Request) -> Result<Vec<EntryId>, Rejection> {
+    let request = Request { person: Some(person(name)), ..request };
+    play.execute(&request).result.map(|accepted| accepted.entries)
+}
+
+/// Asks with a certificate of the person that begins at a time.
+fn showing(play: &mut Play, badge: Badge, command: impl Into<Command>) -> Result<Vec<EntryId>, Rejection> {
+    let request = play.request(PartnerId::operator(), command.into());
+    let name = badge.holder.person().unwrap().to_string();
+    by_request(play, &name, Request { badge: Some(badge), ..request })
+}
+
+fn holder(text: &str) -> Holder {
+    text.parse().unwrap()
+}
+
+/// A certificate of a person.
+fn badge(play: &Play, name: &str, begins: Timestamp) -> Badge {
+    let (serial, holder) = (Serial::new(name.as_bytes()).unwrap(), holder(&format!("operator/{name}")));
+    Badge { serial, holder, scopes: Scopes::WHOLE, begins, now: play.now }
+}
+
+/// Invites somebody, under an id of this number.
+fn inviting(play: &Play, whom: &str, number: u128) -> CreateInvites {
+    let id = InviteId(request_id(play.now, 1 << 40 | number).0);
+    let invites = vec![NewInvite { id, secret: [1; 32], device: None }];
+    CreateInvites { holder: Some(holder(whom)), scopes: Scopes::WHOLE, ends: None, invites }
+}
+
+fn revoking(whom: &str) -> RevokeCredentials {
+    let reason = Code::word("stolen").unwrap();
+    RevokeCredentials { serials: Vec::new(), holder: Some(holder(whom)), reason }
+}
+
+/// Sets the roles of somebody, by two where two are needed.
+fn set_roles(play: &mut Play, name: &str, roles: Roles) {
+    let asked = by(play, "first", SetPerson { person: person(name), roles }).unwrap();
+    if kind(play, asked[0]) == EntryKind::Propose {
+        let approval = approve(play, asked[0]);
+        by(play, "second", approval).unwrap();
+    }
+}
+
+/// Approves what an entry has proposed.
+fn approve(play: &Play, proposal: EntryId) -> Command {
+    let operation = Command::from_bytes(&play.book.proposals[&proposal].facts.operation).unwrap();
+    ApproveProposal { proposal, content: operation.content(), operation: Some(Box::new(operation)) }.into()
+}
+
+fn kind(play: &Play, entry: EntryId) -> EntryKind {
+    play.book.entries[&entry].kind
+}
+
+fn state(partner: &str, state: PartnerState) -> SetPartnerState {
+    SetPartnerState { partner: id(partner), state }
+}
+
+/// One of each operation of the list, as it can be done in this play.
+fn samples(play: &mut Play) -> Vec<Command> {
+    let reason = Code::new("LOST").unwrap();
+    play.issue("A", "M", 50);
+    play.redeem("C", "M", 20).unwrap();
+    by(play, "first", Deposit { fund: Fund::Reserve, amount: Money(10_000) }).unwrap();
+    by(play, "first", CloseWindow { expected: None }).unwrap();
+    play.issue("A", "N", 50);
+    play.redeem("C", "N", 20).unwrap();
+    by(play, "first", CloseWindow { expected: None }).unwrap();
+    by(play, "first", state("B", PartnerState::Suspended)).unwrap();
+    by(play, "first", FreezeMember { member: member_ref("M"), reason, end: None }).unwrap();
+    let calendar = Calendar { cut_offs: vec!["0 0 1 * *".to_owned()], time_zone: "UTC".to_owned() };
+    let limits = Limits { points_per_entry: Some(Points(7)), ..Limits::default() };
+    vec![
+        SetPerson { person: person("third"), roles: Roles::of(&[Role::Support]) }.into(),
+        inviting(play, "operator/third", 1).into(),
+        SetTerms {
+            partner: id("A"),
+            terms: TermsDraft { receipt_share: Some(rate("0.5")), ..TermsDraft::default() },
+            effective: None,
+        }
+        .into(),
+        SetLimits { partner: id("A"), limits }.into(),
+        state("B", PartnerState::Active).into(),
+        SetFundingConsent { funder: id("A"), partner: id("C"), granted: Some(true), budget: None }.into(),
+        SetCalendar { calendar }.into(),
+        ConfirmSettlement { window: 1 }.into(),
+        AbortSettlement { window: 2 }.into(),
+        WithdrawFunds { fund: Fund::Reserve, amount: Money(100) }.into(),
+        UnfreezeMember { member: member_ref("M"), reason: None }.into(),
+        CreatePartner {
+            partner: id("NEW"),
+            display_name: String::new(),
+            terms: TermsDraft::default(),
+            state: PartnerState::Active,
+            limits: Limits::default(),
+            no_default_limits: false,
+        }
+        .into(),
+        // Behind the one that it lets one person do.
+        SetTwoPersonList { alone: ["SetLimits".to_owned()].into() }.into(),
+    ]
+}
+
+#[test]
+fn what_stands_on_the_list_is_done_by_two_and_by_no_one_person() {
+    let mut play = of_two();
+    let samples = samples(&mut play);
+    let sampled: BTreeSet<&str> = samples.iter().map(Command::name).collect();
+    assert_eq!(sampled, Command::names_of_two().into_iter().collect(), "there is a sample of each");
+    for command in samples {
+        let name = command.name();
+        let before = format!("{:?} {:?}", play.book.house, play.book.windows);
+        let proposed = by(&mut play, "first", command.clone()).unwrap();
+        assert_eq!(
+            proposed.iter().map(|entry| kind(&play, *entry)).collect::<Vec<_>>(),
+            [EntryKind::Propose],
+            "{name}"
+        );
+        assert_eq!(format!("{:?} {:?}", play.book.house, play.book.windows), before, "{name} did something");
+        let approval = approve(&play, proposed[0]);
+        let refused = by(&mut play, "first", approval.clone()).unwrap_err();
+        assert_eq!(refused.reason(), "SAME_PERSON", "{name}");
+        let done = by(&mut play, "second", approval).unwrap();
+        assert_ne!(kind(&play, done[0]), EntryKind::Propose, "{name}");
+        let facts = *play.book.entries[&done[0]].facts.by().unwrap();
+        assert_eq!((facts.person, facts.approved), (person("second"), Some((proposed[0], person("first")))), "{name}");
+        assert_eq!(play.book.proposals[&proposed[0]].state, ProposalState::Done, "{name}");
+    }
+    play.assert_sound();
+}
+
+#[test]
+fn the_list_is_that_of_the_rules() {
+    let named: BTreeSet<&str> = Command::names_of_two().into_iter().collect();
+    let rules = [
+        "AbortSettlement",
+        "ConfirmSettlement",
+        "CreateInvites",
+        "CreatePartner",
+        "SetCalendar",
+        "SetFundingConsent",
+        "SetLimits",
+        "SetPartnerState",
+        "SetPerson",
+        "SetTerms",
+        "SetTwoPersonList",
+        "UnfreezeMember",
+        "WithdrawFunds",
+    ];
+    assert_eq!(named, rules.into());
+    assert!(named.iter().all(|name| Command::NAMES_ASKED.contains(name)));
+}
+
+#[test]
+fn while_there_is_one_approver_one_person_does_what_stands_on_the_list() {
+    let mut play = founded();
+    let done = by(&mut play, "first", SetCalendar { calendar: Calendar::default() }).unwrap();
+    assert_eq!(kind(&play, done[0]), EntryKind::SetCalendar);
+    let facts = play.book.entries[&done[0]].facts.by().unwrap();
+    assert_eq!((facts.person, facts.approved), (person("first"), None));
+}
+
+#[test]
+fn who_stops_somebody_never_waits_for_a_second_person() {
+    let mut play = of_two();
+    for (partner, to) in
+        [("A", PartnerState::Restricted), ("A", PartnerState::Suspended), ("B", PartnerState::Suspended)]
+    {
+        let done = by(&mut play, "first", state(partner, to)).unwrap();
+        assert_eq!(kind(&play, done[0]), EntryKind::SetState, "{partner} {to:?}");
+    }
+    for to in [PartnerState::Restricted, PartnerState::Active, PartnerState::Exited] {
+        let waits = by(&mut play, "first", state("A", to)).unwrap();
+        assert_eq!(kind(&play, waits[0]), EntryKind::Propose, "{to:?}");
+    }
+    play.issue("C", "M", 10);
+    let reason = Code::new("LOST").unwrap();
+    let frozen = by(&mut play, "first", FreezeMember { member: member_ref("M"), reason, end: None }).unwrap();
+    assert_eq!(kind(&play, frozen[0]), EntryKind::FreezeMember);
+    for whom in ["operator/second", "auditor/kpmg", "partner/A"] {
+        let revoked = by(&mut play, "first", revoking(whom)).unwrap();
+        assert_eq!(kind(&play, revoked[0]), EntryKind::RevokeCredentials, "{whom}");
+    }
+    let invites = inviting(&play, "partner/B", 1);
+    by(&mut play, "first", invites.clone()).unwrap();
+    let withdrawal = WithdrawInvites { invites: vec![invites.invites[0].id] };
+    let withdrawn = by(&mut play, "first", withdrawal).unwrap();
+    assert_eq!(kind(&play, withdrawn[0]), EntryKind::WithdrawInvites);
+}
+
+#[test]
+fn a_certificate_of_a_person_or_an_auditor_takes_two_and_one_of_a_partner_does_not() {
+    let mut play = of_two();
+    for (number, (whom, waits)) in
+        (1..).zip([("operator/third", true), ("operator/first", true), ("auditor/kpmg", true), ("partner/A", false)])
+    {
+        let invites = inviting(&play, whom, number);
+        let asked = by(&mut play, "first", invites).unwrap();
+        let expected = if waits { EntryKind::Propose } else { EntryKind::CreateInvites };
+        assert_eq!(kind(&play, asked[0]), expected, "{whom}");
+    }
+    // Whom it is about does not approve it.
+    let asked = inviting(&play, "operator/second", 5);
+    let proposal = by(&mut play, "first", asked).unwrap()[0];
+    let approval = approve(&play, proposal);
+    assert_eq!(by(&mut play, "second", approval).unwrap_err().reason(), "SAME_PERSON");
+    // Who approved it would be whom it invites.
+    let unnamed = CreateInvites { holder: None, ..inviting(&play, "operator/third", 6) };
+    assert_eq!(by(&mut play, "first", unnamed).unwrap_err().reason(), "INVALID_ARGUMENT");
+}
+
+/// Who asks for an invite has its secret: with that person's certificate it ends.
+#[test]
+fn an_invite_that_was_approved_is_of_who_asked_for_it_and_ends_with_its_certificate() {
+    let mut play = of_two();
+    let since = Timestamp(1);
+    let (first, second) = (badge(&play, "first", since), badge(&play, "second", since));
+    let invites = inviting(&play, "operator/third", 1);
+    let proposal = showing(&mut play, first, invites.clone()).unwrap()[0];
+    let approval = approve(&play, proposal);
+    showing(&mut play, second, approval).unwrap();
+    let invite = |play: &Play| play.book.invites[&invites.invites[0].id].clone();
+    let made = invite(&play);
+    assert_eq!((made.by, made.made_with), (first.holder, Some(first.serial)));
+    assert_eq!(made.state(&play.book.house.revoked, play.now), InviteState::Open);
+    let revocation = RevokeCredentials { serials: vec![first.serial], holder: None, ..revoking("operator/first") };
+    showing(&mut play, second, revocation).unwrap();
+    assert_eq!(invite(&play).state(&play.book.house.revoked, play.now), InviteState::Withdrawn);
+    play.assert_sound();
+}
+
+/// A thief who asks, or somebody who has left, could have it approved later.
+#[test]
+fn what_was_asked_for_is_not_approved_once_the_role_or_the_certificate_of_who_asked_is_gone() {
+    let mut play = of_two();
+    let calendar = |cut_off: &str| SetCalendar {
+        calendar: Calendar { cut_offs: vec![cut_off.to_owned()], time_zone: "UTC".to_owned() },
+    };
+    for (name, cut_off, taken) in [("third", "0 0 1 * *", "role"), ("fourth", "0 0 2 * *", "certificate")] {
+        set_roles(&mut play, name, Roles::of(&[Role::Clerk]));
+        let shown = badge(&play, name, Timestamp(1));
+        let proposal = showing(&mut play, shown, calendar(cut_off)).unwrap()[0];
+        if taken == "role" {
+            set_roles(&mut play, name, Roles::of(&[Role::Auditor]));
+        } else {
+            by(&mut play, "first", revoking(&format!("operator/{name}"))).unwrap();
+        }
+        let approval = approve(&play, proposal);
+        let refused = by(&mut play, "second", approval).unwrap_err();
+        assert_eq!(refused.reason(), "NOT_PERMITTED", "{taken}: {refused}");
+        assert_eq!(play.book.proposals[&proposal].state, ProposalState::Open, "{taken}");
+        by(&mut play, "second", RefuseProposal { proposal }).unwrap();
+    }
+    play.assert_sound();
+}
+
+#[test]
+fn two_persons_may_use_the_same_request_id() {
+    let mut play = of_two();
+    let deposit = |amount| Command::from(Deposit { fund: Fund::Reserve, amount: Money(amount) });
+    let first = play.request(PartnerId::operator(), deposit(100));
+    let second = Request { command: deposit(200), ..first.clone() };
+    let one = by_request(&mut play, "first", first.clone()).unwrap();
+    let other = by_request(&mut play, "second", second.clone()).unwrap();
+    assert_ne!(one, other);
+    assert_eq!(by_request(&mut play, "first", first).unwrap(), one, "each is told its own again");
+    assert_eq!(by_request(&mut play, "second", second).unwrap(), other);
+}
+
+#[test]
+fn the_key_of_a_person_keeps_the_time_of_the_id_and_tells_people_apart() {
+    let id: RequestId = "019c1e0a-5d0e-7c3a-9f00-0123456789ab".parse().unwrap();
+    let (anna, boris) = (person("anna").key(id), person("boris").key(id));
+    assert!(anna != boris && anna != id && boris != id);
+    for key in [anna, boris] {
+        assert_eq!((key.made_at(), key.0 >> 76 & 0xf), (id.made_at(), 7), "{key}");
+    }
+    // Frozen: answers are found under it.
+    assert_eq!(anna, person("anna").key(id));
+}
+
+#[test]
+fn a_role_is_what_may_be_asked_and_no_more() {
+    let mut play = founded();
+    let named =
+        [("clerk", Role::Clerk), ("helper", Role::Support), ("reader", Role::Auditor), ("judge", Role::Approver)];
+    for (name, role) in named {
+        by(&mut play, "first", SetPerson { person: person(name), roles: Roles::of(&[role]) }).unwrap();
+    }
+    play.issue("A", "M", 10);
+    let freeze = |end| Command::from(FreezeMember { member: member_ref("M"), reason: Code::new("LOST").unwrap(), end });
+    let proposal = EntryId { batch: clearing_core::units::BatchId(9), ordinal: 0 };
+    let asked: [(&str, Command, &[&str]); 6] = [
+        ("deposit", Deposit { fund: Fund::Reserve, amount: Money(1) }.into(), &["clerk"]),
+        ("freeze", freeze(None), &["clerk", "helper"]),
+        ("refuse", RefuseProposal { proposal }.into(), &["judge"]),
+        ("withdraw", WithdrawProposal { proposal }.into(), &["clerk", "helper", "judge"]),
+        ("revoke", revoking("auditor/kpmg").into(), &["clerk", "judge"]),
+        ("invite", inviting(&play, "partner/A", 1).into(), &["clerk"]),
+    ];
+    for (what, command, allowed) in asked {
+        for (name, _) in named {
+            let answer = by(&mut play, name, command.clone());
+            let permitted = answer.as_ref().err().is_none_or(|refused| refused.reason() != "NOT_PERMITTED");
+            assert_eq!(permitted, allowed.contains(&name), "{what} by {name}: {answer:?}");
+        }
+    }
+    let stranger = by(&mut play, "stranger", freeze(None)).unwrap_err();
+    assert_eq!(stranger.reason(), "NOT_PERMITTED");
+}
+
+#[test]
+fn a_recovered_approver_is_one_after_the_days_of_the_coalition_and_not_before() {
+    let mut play = of_two();
+    let named = play.operator(RecoverPerson { person: person("third") }.into()).unwrap().entries;
+    assert_eq!(kind(&play, named[0]), EntryKind::RecoverPerson);
+    let third = SetPerson { person: person("fourth"), roles: Roles::of(&[Role::Clerk]) };
+    assert_eq!(by(&mut play, "third", third).unwrap_err().reason(), "NOT_PERMITTED");
+    play.now = play.now.plus_days(3);
+    let proposed = by(&mut play, "third", third).unwrap();
+    let approval = approve(&play, proposed[0]);
+    by(&mut play, "second", approval).unwrap();
+}
+
+#[test]
+fn what_replaced_it_tells_what_became_of_an_open_proposal() {
+    let mut play = of_two();
+    let calendar = SetCalendar { calendar: Calendar::default() };
+    let first = by(&mut play, "first", calendar.clone()).unwrap()[0];
+    assert_eq!(by(&mut play, "second", calendar.clone()).unwrap_err().reason(), "PROPOSAL_EXISTS");
+    play.now = play.now.plus_days(7);
+    let second = by(&mut play, "second", calendar).unwrap()[0];
+    let state = |proposal| play.book.proposals[&proposal].state;
+    assert_eq!((state(first), state(second)), (ProposalState::Lapsed, ProposalState::Open));
+    play.assert_sound();
+}
+
+/// The people of the random play.
+const NAMES: [&str; 5] = ["first", "b", "c", "d", "e"];
+
+#[derive(Debug, Clone)]
+enum Act {
+    Set {
+        who: usize,
+        whom: usize,
+        roles: u8,
+    },
+    List {
+        who: usize,
+        alone: bool,
+    },
+    Approve {
+        who: usize,
+        which: usize,
+    },
+    Refuse {
+        who: usize,
+        which: usize,
+    },
+    Withdraw {
+        who: usize,
+        which: usize,
+    },
+    Recover {
+        whom: usize,
+    },
+    Invite {
+        who: usize,
+        whom: usize,
+    },
+    Revoke {
+        who: usize,
+        whom: usize,
+    },
+    /// A new certificate, made by whoever has the authority.
+    Certify {
+        whom: usize,
+    },
+    Wait {
+        days: i64,
+    },
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    let who = 0..NAMES.len();
+    prop_oneof![
+        6 => (who.clone(), who.clone(), 0..16_u8).prop_map(|(who, whom, roles)| Act::Set { who, whom, roles }),
+        1 => (who.clone(), any::<bool>()).prop_map(|(who, alone)| Act::List { who, alone }),
+        6 => (who.clone(), 0..4_usize).prop_map(|(who, which)| Act::Approve { who, which }),
+        1 => (who.clone(), 0..4_usize).prop_map(|(who, which)| Act::Refuse { who, which }),
+        1 => (who.clone(), 0..4_usize).prop_map(|(who, which)| Act::Withdraw { who, which }),
+        1 => who.clone().prop_map(|whom| Act::Recover { whom }),
+        1 => (who.clone(), who.clone()).prop_map(|(who, whom)| Act::Invite { who, whom }),
+        1 => (who.clone(), who.clone()).prop_map(|(who, whom)| Act::Revoke { who, whom }),
+        1 => who.prop_map(|whom| Act::Certify { whom }),
+        2 => (0..5_i64).prop_map(|days| Act::Wait { days }),
+    ]
+}
+
+/// Fails unless those who are left can make a new approver, by two where two are needed.
+fn assert_not_locked_out(play: &Play) {
+    let mut play = play.clone();
+    let people = play.book.house.people.clone();
+    let now = play.now;
+    let newcomer = SetPerson { person: person("zoe"), roles: Roles::FIRST };
+    let has = |name: &&&str, role| people.roles_at(person(name), now).has(role);
+    let clerk = NAMES.iter().find(|name| has(name, Role::Clerk)).expect("somebody can ask");
+    let asked = by(&mut play, clerk, newcomer).unwrap();
+    if kind(&play, asked[0]) == EntryKind::Propose {
+        let second =
+            NAMES.iter().find(|name| has(name, Role::Approver) && name != &clerk).expect("somebody can approve");
+        let approval = approve(&play, asked[0]);
+        by(&mut play, second, approval).unwrap();
+    }
+    assert!(play.book.house.people.roles_at(person("zoe"), now).has(Role::Approver));
+}
+
+/// Fails unless whoever has the machine of the house and the authority can make an approver, whatever was revoked: two new
+/// people are enough.
+fn assert_way_back(play: &Play) {
+    let mut play = play.clone();
+    for name in ["x", "y"] {
+        play.operator(RecoverPerson { person: person(name) }.into()).unwrap();
+    }
+    play.now = play.now.plus_days(3);
+    let (x, y) = (badge(&play, "x", Timestamp(1)), badge(&play, "y", Timestamp(1)));
+    let asked = showing(&mut play, x, SetPerson { person: person("zoe"), roles: Roles::FIRST }).unwrap();
+    let approval = approve(&play, asked[0]);
+    showing(&mut play, y, approval).unwrap();
+    assert!(play.book.house.people.roles_at(person("zoe"), play.now).has(Role::Approver));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn no_sequence_of_people_roles_and_proposals_locks_the_operator_out(acts in prop::collection::vec(act(), 1..60)) {
+        let mut play = founded();
+        let mut was_two = false;
+        // From when the certificate of each is.
+        let mut begin = BTreeMap::from(NAMES.map(|name| (name, Timestamp(1))));
+        for (number, act) in (1..).zip(acts) {
+            let shown = |play: &Play, who: usize| badge(play, NAMES[who], begin[NAMES[who]]);
+            let open: Vec<EntryId> =
+                play.book.proposals.iter().filter(|(_, proposal)| proposal.state == ProposalState::Open).map(|(id, _)| *id).collect();
+            let chosen = |which: usize| open.get(which % open.len().max(1)).copied();
+            // What is refused is refused; what is left must do.
+            let _ = match act {
+                Act::Set { who, whom, roles } => {
+                    let roles = Roles::from_number(roles).unwrap();
+                    let badge = shown(&play, who);
+                    showing(&mut play, badge, SetPerson { person: person(NAMES[whom]), roles })
+                }
+                Act::List { who, alone } => {
+                    let alone = if alone { Command::names_of_two() } else { Vec::new() };
+                    let alone = alone.into_iter().filter(|name| !SetTwoPersonList::FOR_GOOD.contains(name));
+                    let badge = shown(&play, who);
+                    showing(&mut play, badge, SetTwoPersonList { alone: alone.map(str::to_owned).collect() })
+                }
+                Act::Approve { who, which } => {
+                    let Some(proposal) = chosen(which) else { continue };
+                    let (badge, approval) = (shown(&play, who), approve(&play, proposal));
+                    showing(&mut play, badge, approval)
+                }
+                Act::Refuse { who, which } => {
+                    let Some(proposal) = chosen(which) else { continue };
+                    let badge = shown(&play, who);
+                    showing(&mut play, badge, RefuseProposal { proposal })
+                }
+                Act::Withdraw { who, which } => {
+                    let Some(proposal) = chosen(which) else { continue };
+                    let badge = shown(&play, who);
+                    showing(&mut play, badge, WithdrawProposal { proposal })
+                }
+                Act::Recover { whom } => {
+                    let recover = RecoverPerson { person: person(NAMES[whom]) };
+                    play.operator(recover.into()).map(|accepted| accepted.entries)
+                }
+                Act::Invite { who, whom } => {
+                    let badge = shown(&play, who);
+                    let invites = inviting(&play, &format!("operator/{}", NAMES[whom]), number);
+                    showing(&mut play, badge, invites)
+                }
+                Act::Revoke { who, whom } => {
+                    let badge = shown(&play, who);
+                    showing(&mut play, badge, revoking(&format!("operator/{}", NAMES[whom])))
+                }
+                Act::Certify { whom } => {
+                    begin.insert(NAMES[whom], Timestamp(play.now.0 + 1));
+                    Ok(Vec::new())
+                }
+                Act::Wait { days } => {
+                    play.now = play.now.plus_days(days);
+                    Ok(Vec::new())
+                }
+            };
+            let now = play.now;
+            was_two |= play.book.house.people.are_two(now);
+            prop_assert_eq!(play.book.house.people.are_two(now), was_two, "two persons are for good");
+            assert_not_locked_out(&play);
+            assert_way_back(&play);
+        }
+        play.assert_sound();
+    }
+}
+
+#[test]
+fn what_would_let_one_person_act_for_two_never_leaves_the_list() {
+    for name in SetTwoPersonList::FOR_GOOD {
+        let mut play = founded();
+        let refused = by(&mut play, "first", SetTwoPersonList { alone: [name.to_owned()].into() }).unwrap_err();
+        assert_eq!(refused.reason(), "INVALID_ARGUMENT", "{name}");
+    }
+}
