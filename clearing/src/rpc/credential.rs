@@ -32,7 +32,7 @@ impl CredentialService for Service {
         &self,
         request: Request<v1::CreateInvitesRequest>,
     ) -> Result<Response<v1::CreateInvitesResponse>, Status> {
-        let asker = auth::caller(&request)?.asker()?;
+        let asker = auth::caller(&request)?.keeper()?;
         let caller = asker.partner;
         let v1::CreateInvitesRequest { request_id, holder, scopes, end_time, invites } = request.into_inner();
         let command = CreateInvites {
@@ -60,7 +60,7 @@ impl CredentialService for Service {
         &self,
         request: Request<v1::WithdrawInvitesRequest>,
     ) -> Result<Response<v1::WithdrawInvitesResponse>, Status> {
-        let asker = auth::caller(&request)?.asker()?;
+        let asker = auth::caller(&request)?.keeper()?;
         let caller = asker.partner;
         let v1::WithdrawInvitesRequest { request_id, invite_ids } = request.into_inner();
         let ids = invite_ids.iter().take(INVITES_MAX + 1).map(|id| convert::id("invite_ids", id));
@@ -163,7 +163,7 @@ impl CredentialService for Service {
         &self,
         request: Request<v1::RevokeCredentialsRequest>,
     ) -> Result<Response<v1::RevokeCredentialsResponse>, Status> {
-        let asker = auth::caller(&request)?.asker()?;
+        let asker = auth::caller(&request)?.keeper()?;
         let caller = asker.partner;
         let v1::RevokeCredentialsRequest { request_id, serials, holder, reason_code } = request.into_inner();
         let serials = serials.iter().take(INVITES_MAX + 1).map(|serial| convert::id("serials", serial));

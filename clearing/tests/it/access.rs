@@ -120,7 +120,9 @@ pub fn lets_in(role: Role, method: &MethodDescriptor) -> bool {
     let (_, roles) = exception.unwrap_or_else(|| line_of(method));
     let with_the_roles_of = |roles_of: &[Role]| roles_of.iter().any(|role| roles.contains(role));
     if role == Brand {
-        with_the_roles_of(&[Partner])
+        // After the operator's certificates its people look.
+        let keeps = ["CreateInvites", "WithdrawInvites", "RevokeCredentials"].contains(&method.name());
+        with_the_roles_of(&[Partner]) && !keeps
     } else if role == Operator {
         with_the_roles_of(&[Clerk, Approver, Support])
     } else {

@@ -7,7 +7,7 @@ use partner_sdk::operator::{
     AdminActions, ApproveProposal, Deposit, Operator, PartnerState, PersonRole, ProposalState, RefuseProposal,
     SetPartnerState, SetPerson, WithdrawFunds,
 };
-use partner_sdk::{Client, Decimal, Error, Issue, Money, Outcome};
+use partner_sdk::{Client, CreateInvites, Decimal, Error, Holder, Issue, Money, Outcome, RevokeCredentials};
 
 /// A second approver, who is a clerk as well.
 const SECOND: &str = "boris";
@@ -295,6 +295,17 @@ async fn a_person_may_what_its_roles_say_and_the_operator_as_a_brand_is_nobody_o
         match brand.operator().partners().all().await {
             Err(Error::PermissionDenied { message }) => assert!(message.contains("operator/NAME"), "{message}"),
             other => panic!("{other:?}"),
+        }
+        // Nor does it make people, or end them: whoever has a till of the operator would be a second person.
+        for holder in [
+            Holder::Operator("mallory".to_owned()),
+            Holder::Auditor("mallory".to_owned()),
+            Holder::Partner("A".to_owned()),
+        ] {
+            let invited = brand.create_invites(CreateInvites::new([&brand.new_invite()]).holder(holder.clone())).await;
+            assert!(matches!(invited, Err(Error::PermissionDenied { .. })), "{holder}: {invited:?}");
+            let ended = brand.revoke_credentials(RevokeCredentials::all_of(holder.clone(), "mine")).await;
+            assert!(matches!(ended, Err(Error::PermissionDenied { .. })), "{holder}: {ended:?}");
         }
         house.end().await;
     }
