@@ -572,3 +572,27 @@ fn what_would_let_one_person_act_for_two_never_leaves_the_list() {
         assert_eq!(refused.reason(), "INVALID_ARGUMENT", "{name}");
     }
 }
+
+/// A proposal keeps its operation as bytes, the first of which is the operation's place in the list of all: from the first release
+/// on, what is added comes behind.
+#[test]
+fn an_operation_that_can_be_proposed_keeps_its_place() {
+    let place = |name: &str| Command::NAMES.iter().position(|other| *other == name).unwrap();
+    let places: Vec<_> = Command::names_of_two().into_iter().map(|name| (place(name), name)).collect();
+    let pinned = [
+        (15, "CreatePartner"),
+        (16, "SetTerms"),
+        (17, "SetLimits"),
+        (18, "SetPartnerState"),
+        (19, "SetFundingConsent"),
+        (20, "SetCalendar"),
+        (22, "ConfirmSettlement"),
+        (25, "AbortSettlement"),
+        (27, "WithdrawFunds"),
+        (29, "UnfreezeMember"),
+        (31, "CreateInvites"),
+        (34, "SetPerson"),
+        (35, "SetTwoPersonList"),
+    ];
+    assert_eq!(places, pinned);
+}
