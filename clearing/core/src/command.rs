@@ -38,7 +38,7 @@ use crate::rules::reversal::ReverseIssue;
 use crate::rules::settlement::{AbortSettlement, ConfirmSettlement, ExportOrders};
 use crate::rules::terms::SetTerms;
 use crate::rules::transfer::TransferPoints;
-use crate::units::{ContentHash, EntryId, Hash, MemberId, PartnerId, RequestId, Timestamp, WindowNumber};
+use crate::units::{ContentHash, EntryId, Hash, MemberId, PartnerId, RequestId, Timestamp, WindowNumber, hex_bytes};
 
 /// A command with who asks it and under which key.
 #[derive(Debug, Clone)]
@@ -137,14 +137,7 @@ fn read_hash<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Hash, D::Erro
 
 /// The hash that a text of 64 hexadecimal digits tells.
 pub fn hash_of(text: &str) -> Option<Hash> {
-    let mut hash = Hash::default();
-    if text.len() != 2 * hash.len() || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return None;
-    }
-    for (at, byte) in hash.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(text.get(2 * at..2 * at + 2)?, 16).ok()?;
-    }
-    Some(hash)
+    hex_bytes(text)?.try_into().ok()
 }
 
 impl ApproveProposal {

@@ -825,6 +825,14 @@ impl FromStr for EntryId {
     }
 }
 
+/// The bytes that pairs of hexadecimal digits tell; none if the text is anything else.
+pub fn hex_bytes(text: &str) -> Option<Vec<u8>> {
+    if !text.len().is_multiple_of(2) || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return None;
+    }
+    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).ok()).collect()
+}
+
 /// A SHA-256 hash.
 pub type Hash = [u8; 32];
 

@@ -1,4 +1,5 @@
-//! The one log line of each action of the operator: who, what, of whom, and what became of it. Of what tills ask there is none.
+//! The one log line of each action of the operator, and of what brands ask of their certificates: who, what, of whom, and what
+//! became of it. Of what tills ask there is none.
 
 use clearing_core::command::Request;
 use clearing_core::facts::answer::Reply;
@@ -72,7 +73,8 @@ impl Action {
             entry,
             replayed,
             reason,
-            "an action of the operator"
+            "an action of {}",
+            if caller.partner.is_operator() { "the operator" } else { "a brand" }
         );
     }
 }

@@ -575,9 +575,7 @@ impl View {
             let message = "the house is not open yet: its database is being migrated, or cannot be reached";
             errors::broken(Fault::NotServing, message, Some(Duration::from_secs(1)))
         })?;
-        let revoked =
-            peer.connection.held().filter(|held| house.revoked.of(held.serial, held.holder, held.begins).is_some());
-        if let Some(held) = revoked {
+        if let Some(held) = revoked_of(house, peer) {
             return Err(errors::refused(&Rejection::CredentialRevoked { serial: held.serial.to_string() }));
         }
         authorize(&peer.identity, method, house, self.clock.now())
@@ -608,13 +606,14 @@ impl View {
         Ok(Arc::new(Shown::of(held, found, devices)))
     }
 
-    /// Whether the peer is one that this view may not hold as it is: a new partner, or a person whose roles may have changed.
+    /// Whether the peer is one that this view may not hold as it is: a new partner, or a person whose roles may have changed. Who
+    /// was revoked stays so, and a look would close its connection before it is told.
     fn misses(&self, peer: &Peer) -> bool {
         let house = self.house.load();
         let known = |house: &Arc<House>| peer.identity.id.parse().is_ok_and(|id| house.partners.contains_key(&id));
         match peer.identity.kind {
             Kind::Partner => house.as_ref().is_some_and(|house| !known(house)),
-            Kind::Operator => house.is_some(),
+            Kind::Operator => house.as_ref().is_some_and(|house| revoked_of(house, peer).is_none()),
             Kind::Auditor => false,
         }
     }
@@ -630,6 +629,11 @@ impl View {
         }
         admitted
     }
+}
+
+/// What a peer holds, if that was revoked.
+fn revoked_of<'a>(house: &House, peer: &'a Peer) -> Option<&'a Held> {
+    peer.connection.held().filter(|held| house.revoked.of(held.serial, held.holder, held.begins).is_some())
 }
 
 /// Takes a call of those that a device may make.

@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 use crate::facts::origin::Code;
 use crate::facts::person::PersonId;
-use crate::units::{EntryId, Hash, InviteId, Malformed, PartnerId, Timestamp, as_text, check_id, shown};
+use crate::units::{EntryId, Hash, InviteId, Malformed, PartnerId, Timestamp, as_text, check_id, hex_bytes, shown};
 
 /// The serial number of a certificate, without zeros in front: lower-case hexadecimal as text, two digits a byte.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -63,12 +63,10 @@ impl FromStr for Serial {
             let shown = shown(text);
             Malformed(format!("{shown} is no serial number: 1 to 20 bytes in lower-case hexadecimal, no 00 in front"))
         };
-        let digits = text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
-        if !digits || !text.len().is_multiple_of(2) || text.len() > Self::BYTES_MAX * 2 {
+        if text.len() > Self::BYTES_MAX * 2 || text.bytes().any(|byte| byte.is_ascii_uppercase()) {
             return Err(malformed());
         }
-        let pairs = (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16));
-        let bytes = pairs.collect::<Result<Vec<u8>, _>>().map_err(|_| malformed())?;
+        let bytes = hex_bytes(text).ok_or_else(malformed)?;
         Self::new(&bytes).map_err(|_| malformed())
     }
 }

@@ -51,6 +51,25 @@ async fn a_revoked_credential_is_refused_and_its_request_is_taken_under_the_next
     }
 }
 
+/// A person that is refused lets its node look at the house anew, and that closes what was revoked: not before the answer is out.
+/// The look of each second may still come between.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_that_was_revoked_is_told_so_on_a_new_connection() {
+    for backend in BACKENDS {
+        let (test, _) = TestHouse::of_s01(backend, |_| ()).await;
+        let (newcomer, first) = (Newcomer::to(&test), operator(&test));
+        let boris = v1::Holder { kind: v1::HolderKind::Operator.into(), id: "boris".to_owned() };
+        let joined = newcomer.join(&first, |ask| ask.holder = Some(boris)).await;
+        revoke(&first, &[&joined.issued.serial], None).await.unwrap();
+        let mut told = 0;
+        for _ in 0..8 {
+            told += usize::from(is_refused(&reads(&joined.wire(&test)).await, "CREDENTIAL_REVOKED"));
+        }
+        assert!(told >= 6, "{backend:?}: of 8 connections {told} were told");
+        test.end().await;
+    }
+}
+
 /// A node that has seen nothing of it yet still refuses what it writes: it reads what is revoked with the gate.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_revoked_on_one_node_is_refused_on_the_other_and_its_idle_connection_is_closed() {
