@@ -332,6 +332,10 @@ pub struct Footprint<'a> {
     pub proposals: BTreeSet<EntryId>,
     /// Of which contents the open proposal is looked for.
     pub proposed: BTreeSet<Hash>,
+    /// Partners whose legal records are needed.
+    pub legal: BTreeSet<PartnerId>,
+    /// Partners of whose bank accounts the last version is needed, and that which is in force.
+    pub bank_accounts: BTreeSet<PartnerId>,
 }
 
 /// Credentials and invites of one holder that a revocation tells.
@@ -364,6 +368,8 @@ impl<'a> Footprint<'a> {
             holders: BTreeSet::new(),
             proposals: BTreeSet::new(),
             proposed: BTreeSet::new(),
+            legal: BTreeSet::new(),
+            bank_accounts: BTreeSet::new(),
         }
     }
 
