@@ -53,6 +53,11 @@ impl Ask<'_> {
         self.badge.map_or(Holder::partner(self.caller), |badge| badge.holder)
     }
 
+    /// Whether the operator asks as a brand, which may do nothing of the house: with a certificate of `partner/operator`.
+    pub fn is_operators_brand(&self) -> bool {
+        self.caller.is_operator() && self.badge.is_some_and(|badge| badge.holder == Holder::partner(self.caller))
+    }
+
     /// What the machine's clock says, by which certificates begin and end.
     pub fn machine(&self) -> Timestamp {
         self.badge.map_or(self.now, |badge| badge.now)

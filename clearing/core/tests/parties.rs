@@ -24,6 +24,7 @@ use clearing_core::rules::partner::SetGroup;
 use clearing_core::units::{BatchId, EntryId, PartnerId, Timestamp};
 use house::{Play, START, brands, coalition, house, id, terms};
 use proptest::prelude::*;
+use serde::de::value::MapDeserializer;
 
 /// A, B, C and the operator; a change of an account is in force three days after it was asked for.
 fn play() -> Play {
@@ -411,6 +412,7 @@ fn no_other_digit_of_an_account_number_is_as_right() {
 fn an_account_is_written_as_an_iban_or_as_a_national_number_and_not_as_both() {
     let read = |text: &str| {
         let fields: toml::Table = toml::from_str(text).unwrap();
+        let fields = MapDeserializer::<_, toml::de::Error>::new(fields.into_iter());
         Command::read("set_bank_account", fields).unwrap().map_err(|error| error.to_string())
     };
     let whole = "partner_id = 'A'\nbank_account = { iban = 'DE89370400440532013000', holder = 'Grocer Ltd' }";

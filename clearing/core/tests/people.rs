@@ -430,6 +430,24 @@ fn two_persons_change_an_account_and_its_days_begin_with_the_second() {
     play.assert_sound();
 }
 
+/// A till of the operator's own brand has the operator's id, and no person behind it who could be the first of two.
+#[test]
+fn the_operator_as_a_brand_neither_changes_an_account_nor_stops_a_change() {
+    let mut play = of_two();
+    play.ask("A", account("A", "Brand A").into()).unwrap();
+    let brand = Holder::partner(PartnerId::operator());
+    let shown = Badge { holder: brand, ..badge(&play, "first", Timestamp(1)) };
+    let stop = StopBankAccountChange { partner: id("A"), version: 1, reason: None };
+    let asked: [Command; 3] = [account("A", "Thief").into(), account("operator", "Thief").into(), stop.into()];
+    for command in asked {
+        let request = play.request(PartnerId::operator(), command);
+        let answer = play.execute(&Request { badge: Some(shown), ..request });
+        assert_eq!(answer.result.unwrap_err().reason(), "NOT_PERMITTED");
+    }
+    assert_eq!(play.book.bank_account_pending(id("A"), play.now).map(|(version, _)| version), Some(1));
+    play.assert_sound();
+}
+
 #[test]
 fn a_change_that_was_proposed_is_stale_once_the_account_has_changed_otherwise_or_was_stopped() {
     for between in ["change", "stop", "in force"] {

@@ -132,8 +132,14 @@ impl Operation for StopBankAccountChange {
 }
 
 impl Book {
-    /// A partner whose bank account is its own matter and the operator's. Nobody else is told whether there is such a partner.
+    /// A partner whose bank account is its own matter and the operator's. Nobody else is told whether there is such a partner; and
+    /// what two of the operator's people decide together, no till of the operator's decides alone.
     fn own_or_operators(&self, ask: &Ask<'_>, partner: PartnerId) -> Result<PartnerId, Rejection> {
+        if ask.is_operators_brand() {
+            let problem = "partner/operator is the operator as a brand, and bank accounts are a matter of its people; ask as one \
+                           of them, operator/NAME";
+            return Err(Rejection::NotPermitted { problem: problem.to_owned() });
+        }
         if ask.caller != partner && !ask.caller.is_operator() {
             return Err(Rejection::not_found("partner", partner));
         }
