@@ -81,7 +81,7 @@ impl BankAccountService for Service {
         let caller = auth::caller(&request)?;
         let v1::ListBankAccountsRequest { partner_id, page_size: size, page_token } = request.into_inner();
         let (partner, limit) = (caller.subject(&partner_id)?, page_size(size)?);
-        self.0.house().partner(partner).map_err(|rejection| errors::of_rejection(&rejection))?;
+        self.0.house().partner(partner).map_err(|rejection| errors::refused(&rejection))?;
         let list = self.0.opaque.list(&caller, "ListBankAccounts", &[partner.as_str()]);
         let place = list.place(&page_token)?;
         let before = place.map(|place| place.parse::<u32>()).transpose();

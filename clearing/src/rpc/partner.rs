@@ -218,7 +218,7 @@ impl PartnerService for Service {
         auth::caller(&request)?;
         let id: PartnerId = convert::id("partner_id", &request.into_inner().partner_id)?;
         let book = self.0.store.open_book().await.map_err(|error| errors::of_store(&error))?;
-        let partner = book.house.partner(id).map_err(|rejection| errors::of_rejection(&rejection))?;
+        let partner = book.house.partner(id).map_err(|rejection| errors::refused(&rejection))?;
         let now = self.0.clock.now();
         let party = self.0.store.legal_party(id, now).await.map_err(|error| errors::of_store(&error))?;
         let (legal, accounts) = party;
