@@ -51,6 +51,7 @@ mod migrate;
 mod output;
 mod paper;
 mod partner;
+mod party;
 mod person;
 mod report;
 mod sandbox;

@@ -12,7 +12,7 @@ use prost_types::field_descriptor_proto::{Label, Type};
 use prost_types::{DescriptorProto, EnumDescriptorProto, FieldDescriptorProto, FileDescriptorSet};
 
 /// The answers of which the SDK hands out what is in them: a page of a list, the one thing asked for, a batch's results.
-const UNWRAPPED: [&str; 23] = [
+const UNWRAPPED: [&str; 25] = [
     "BatchIssuePointsResponse",
     "StreamIssuePointsResponse",
     "GetHoldResponse",
@@ -34,12 +34,14 @@ const UNWRAPPED: [&str; 23] = [
     "ListInvitesResponse",
     "ListCredentialsResponse",
     "RenewCertificateResponse",
+    "GetPartnerResponse",
+    "ListBankAccountsResponse",
     "EnrollResponse",
     "RenewEndedResponse",
 ];
 
 /// What is in them.
-const WITHIN: [&str; 13] = [
+const WITHIN: [&str; 14] = [
     "Hold",
     "Entry",
     "ExpiryNotice",
