@@ -332,7 +332,8 @@ fn add_partner(
         house.check_room()?;
     }
     let (display_name, state) = (id.to_string(), PartnerState::Active);
-    house.partners.insert(id, Partner { id, display_name, state, suspended_in: None, terms: vec![terms], limits });
+    let partner = Partner { id, display_name, state, suspended_in: None, terms: vec![terms], limits, group: None };
+    house.partners.insert(id, partner);
     Ok(())
 }
 

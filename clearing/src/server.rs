@@ -26,6 +26,7 @@ use arc_swap::ArcSwapOption;
 use clearing_proto::v1::admin_service_server::AdminServiceServer;
 use clearing_proto::v1::approval_service_server::ApprovalServiceServer;
 use clearing_proto::v1::care_service_server::CareServiceServer;
+use clearing_proto::v1::bank_account_service_server::BankAccountServiceServer;
 use clearing_proto::v1::credential_service_server::CredentialServiceServer;
 use clearing_proto::v1::enrolment_service_server::EnrolmentServiceServer;
 use clearing_proto::v1::entry_service_server::EntryServiceServer;
@@ -324,6 +325,7 @@ pub async fn start(options: ServerOptions) -> Result<RunningServer, StartError> 
         care: small!(CareServiceServer, care),
         settlement: small!(SettlementServiceServer, settlement),
         credential: small!(CredentialServiceServer, credential).max_decoding_message_size(INVITES_BYTES_MAX),
+        bank_account: small!(BankAccountServiceServer, bank_account),
         report: small!(ReportServiceServer, report),
         admin: small!(AdminServiceServer, admin),
         info: small!(InfoServiceServer, info),
@@ -610,6 +612,7 @@ own! {
     care: CareServiceServer<rpc::care::Service>,
     settlement: SettlementServiceServer<rpc::settlement::Service>,
     credential: CredentialServiceServer<rpc::credential::Service>,
+    bank_account: BankAccountServiceServer<rpc::bank_account::Service>,
     report: ReportServiceServer<rpc::report::Service>,
     admin: AdminServiceServer<rpc::admin::Service>,
     info: InfoServiceServer<rpc::info::Service>,

@@ -8,6 +8,7 @@
 //! | room | what is in it |
 //! |---|---|
 //! | `parties`, `terms`, `limits`, `consents`, `coalition`, `calendar` | the house: partners, their terms and limits, what funders consent to, the coalition, the calendar |
+//! | `legal` | partners as legal parties: their records, their bank accounts |
 //! | `credentials` | invites, the credentials that came of them, and what was revoked |
 //! | `members`, `identifiers`, `lots`, `lot_row`, `waiting`, `holds`, `returns`, `receipts` | members, the identifiers that name them, what they own in their row and beside it, which lots wait for a payment, what they spent on |
 //! | `requests`, `journal`, `packed`, `attachments` | the recorded answers; entries, batches and where the journal ends; the bytes of an entry as a row has them; what entries commit to |
@@ -63,6 +64,7 @@ mod identifiers;
 mod journal;
 mod leases;
 mod ledger;
+mod legal;
 mod limits;
 mod lot_row;
 mod lots;
@@ -174,6 +176,7 @@ pub static STATEMENTS: &[&[&Sql]] = &[
     identifiers::STATEMENTS,
     journal::STATEMENTS,
     leases::STATEMENTS,
+    legal::STATEMENTS,
     limits::STATEMENTS,
     lots::STATEMENTS,
     members::STATEMENTS,

@@ -269,6 +269,7 @@ mod approvals;
 #[path = "gen/answers.rs"]
 #[rustfmt::skip]
 mod answers;
+mod bank_account;
 mod builder;
 mod call;
 mod care;
@@ -279,6 +280,7 @@ mod enrolment;
 mod error;
 mod hold;
 mod invite;
+mod legal;
 mod limits;
 mod line;
 mod member;
@@ -309,7 +311,8 @@ mod written;
 pub use rust_decimal::Decimal;
 
 pub use answers::{
-    AbandonOutcome, Abandoned, AccountChange, Authorized, Balance, Calendar, Captured, ComingExpiry, Credential,
+    AbandonOutcome, Abandoned, AccountChange, Authorized, Balance, BankAccountChangeStopped, BankAccountSet,
+    BankAccountState, BankAccountVersion, Calendar, Captured, ComingExpiry, Credential,
     CredentialScope, CredentialState, CredentialsRevoked, DayDifference, DayTotals, Deprecation, EarnPreview, Entry,
     EntryKind, ExpiryNotice, Hold, HoldState, InFlight, Invite, InviteState, InvitesCreated, InvitesWithdrawn, Issued,
     IssuedCertificate, Leg, LegState, LimitUse, Limits, LotChange, LotPart, MemberFigures, Obligation,
@@ -318,6 +321,7 @@ pub use answers::{
     StatementBridge, StatementLine, StatementSection, StatementTotal, Tally, Transferred, Voided, Window, WindowState,
     Written,
 };
+pub use bank_account::{AccountNumber, BankAccount, SetBankAccount, StopBankAccountChange};
 pub use builder::ClientBuilder;
 pub use client::Client;
 pub use credential::{

@@ -46,6 +46,8 @@ pub enum Reason {
     ScopeExceeded,
     /// There is a partner of that id.
     PartnerExists,
+    /// The version of a bank account does not wait to be in force: it is already, or something ended it.
+    AccountChangeNotPending,
     /// The member is frozen: nothing of it is redeemed, reserved or transferred. It earns, and holds that are open are captured
     /// or voided. Without a time it is frozen until the operator lifts that.
     MemberBlocked,
@@ -139,6 +141,7 @@ impl Reason {
             Self::InviteExists => "INVITE_EXISTS",
             Self::ScopeExceeded => "SCOPE_EXCEEDED",
             Self::PartnerExists => "PARTNER_EXISTS",
+            Self::AccountChangeNotPending => "ACCOUNT_CHANGE_NOT_PENDING",
             Self::MemberBlocked => "MEMBER_BLOCKED",
             Self::SameMember => "SAME_MEMBER",
             Self::DuplicateReceipt => "DUPLICATE_RECEIPT",
@@ -194,6 +197,7 @@ impl Reason {
             "INVITE_EXISTS" => Self::InviteExists,
             "SCOPE_EXCEEDED" => Self::ScopeExceeded,
             "PARTNER_EXISTS" => Self::PartnerExists,
+            "ACCOUNT_CHANGE_NOT_PENDING" => Self::AccountChangeNotPending,
             "MEMBER_BLOCKED" => Self::MemberBlocked,
             "SAME_MEMBER" => Self::SameMember,
             "DUPLICATE_RECEIPT" => Self::DuplicateReceipt,

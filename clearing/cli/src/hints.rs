@@ -154,6 +154,11 @@ const HINTS: &[Row] = &[
         "`clearing partner list` shows whether it is admitted; `clearing partner invite` invites it then",
     ),
     (
+        "ACCOUNT_CHANGE_NOT_PENDING",
+        &["partner account"],
+        "`clearing partner account {partner_id}` shows how its versions stand",
+    ),
+    (
         "PARTNER_EXISTS",
         &["partner create"],
         "it is admitted already: `clearing partner terms {partner_id}` shows its terms",

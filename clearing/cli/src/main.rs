@@ -57,6 +57,7 @@ mod paper;
 mod partner;
 mod partner_authority;
 mod passphrase;
+mod party;
 mod person;
 mod renewal;
 mod report;

@@ -19,7 +19,7 @@ use crate::partner_authority;
 use crate::session::{Effect, Session, moment};
 use crate::terms::{self, TermsFlags};
 use crate::times::{self, When};
-use crate::{certificate, credential, values};
+use crate::{certificate, credential, party, values};
 
 /// The partner commands.
 #[derive(Debug, Subcommand)]
@@ -120,6 +120,8 @@ pub enum Command {
         #[command(flatten)]
         effect: Effect,
     },
+    #[command(flatten)]
+    Party(party::Command),
     /// Lists the partners, the operator among them.
     #[command(after_help = "Examples:\n  clearing partner list\n  clearing partner list --output json")]
     List,
@@ -211,6 +213,7 @@ pub async fn run(context: &Context, command: Command) -> Result<Answer, Failure>
         Command::Rename { partner, name, effect } => {
             rename(&Session::open(context).await?, &partner, &name, effect).await
         }
+        Command::Party(command) => party::run(&Session::open(context).await?, command).await,
         Command::List => list(context, &Session::open(context).await?).await,
     }
 }

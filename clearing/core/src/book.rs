@@ -9,6 +9,7 @@
 mod apply;
 pub mod changes;
 mod house;
+mod legal;
 mod proposals;
 mod readers;
 pub(crate) mod spending;
@@ -22,10 +23,12 @@ use std::sync::Arc;
 use crate::book::changes::Changes;
 use crate::chart::{MoneyAccount, PointsAccount};
 use crate::facts::answer::Recorded;
+use crate::facts::bank_account::AccountVersion;
 use crate::facts::coalition::House;
 use crate::facts::credential::{Credential, Invite, Serial};
 use crate::facts::entry::{Entry, EntryDraft, Unbalanced};
 use crate::facts::hold::{Hold, HoldState};
+use crate::facts::legal::LegalRecord;
 use crate::facts::limits::{Consent, Guard};
 use crate::facts::lot::{Lot, LotId, consumption_order};
 use crate::facts::member::Member;
@@ -73,6 +76,10 @@ pub struct Book {
     pub credentials: BTreeMap<Serial, Credential>,
     /// What was proposed, by the entry that asked for it.
     pub proposals: BTreeMap<EntryId, Proposal>,
+    /// Who partners are by law.
+    pub legal: BTreeMap<PartnerId, LegalRecord>,
+    /// Bank accounts, by partner and version.
+    pub bank_accounts: BTreeMap<(PartnerId, u32), AccountVersion>,
     /// Answers that were recorded before this may be forgotten.
     pub forgotten: Timestamp,
     /// Lots with available points, in consumption order per member but for those that end with inactivity.
@@ -116,6 +123,8 @@ impl Book {
             invites: BTreeMap::new(),
             credentials: BTreeMap::new(),
             proposals: BTreeMap::new(),
+            legal: BTreeMap::new(),
+            bank_accounts: BTreeMap::new(),
             forgotten: Timestamp(0),
             order: BTreeSet::new(),
             pending: BTreeSet::new(),

@@ -16,6 +16,7 @@ use crate::facts::proposal::{ByFacts, ProposalState};
 use crate::operation::{Admitted, Ask, Decision, Footprint, Gate, Operation, Subject};
 use crate::rejection::Rejection;
 use crate::rules::abandon::AbandonRequest;
+use crate::rules::bank_account::{SetBankAccount, StopBankAccountChange};
 use crate::rules::calendar::SetCalendar;
 use crate::rules::care::{ExtendExpiry, FreezeMember, ReinstatePoints, UnfreezeMember, WriteOffDebt};
 use crate::rules::close::CloseWindow;
@@ -27,8 +28,9 @@ use crate::rules::forget::ForgetRequests;
 use crate::rules::funds::{Deposit, WithdrawFunds};
 use crate::rules::hold::{AuthorizeRedemption, CaptureHold, VoidHold};
 use crate::rules::issue::IssuePoints;
+use crate::rules::legal::SetLegalRecord;
 use crate::rules::limits::SetLimits;
-use crate::rules::partner::{CreatePartner, RenamePartner, SetPartnerState};
+use crate::rules::partner::{CreatePartner, RenamePartner, SetGroup, SetPartnerState};
 use crate::rules::payment::ConfirmPayment;
 use crate::rules::person::{RecoverPerson, SetPerson, SetTwoPersonList};
 use crate::rules::proposal::{RefuseProposal, WithdrawProposal, not_open};
@@ -448,7 +450,11 @@ operations! {
     SetTwoPersonList,
     ApproveProposal,
     RefuseProposal,
-    WithdrawProposal;
+    WithdrawProposal,
+    SetLegalRecord,
+    SetGroup,
+    SetBankAccount,
+    StopBankAccountChange;
     RunDueWork,
     ForgetRequests,
     Enroll,

@@ -4,11 +4,14 @@
 //! canonical bytes the list is a byte with its length and the facts one after another.
 
 pub mod answer;
+pub mod bank_account;
 pub mod chain;
+pub(crate) mod check_digits;
 pub mod coalition;
 pub mod credential;
 pub mod entry;
 pub mod hold;
+pub mod legal;
 pub mod limits;
 pub mod lot;
 pub mod member;
@@ -29,14 +32,16 @@ use std::io::{Read, Write};
 use borsh::{BorshDeserialize, BorshSerialize};
 
 use crate::chart::MoneyAccount;
+use crate::facts::bank_account::{AccountStopFacts, BankAccountFacts};
 use crate::facts::coalition::{Calendar, Coalition};
 use crate::facts::credential::{ForeignFacts, InvitedFacts, IssuedFacts, RevokedFacts, WithdrawnFacts};
+use crate::facts::legal::LegalFacts;
 use crate::facts::limits::{Consent, Limits};
 use crate::facts::lot::{LotId, LotPlace};
 use crate::facts::order::{OrderMode, OrderParty};
 use crate::facts::origin::BusinessDate;
 use crate::facts::origin::Code;
-use crate::facts::partner::PartnerState;
+use crate::facts::partner::{GroupFacts, PartnerState};
 use crate::facts::person::{AloneFacts, PersonFacts};
 use crate::facts::proposal::{ByFacts, ProposalFacts, ProposedFacts};
 use crate::facts::terms::{FeeBearer, Terms};
@@ -103,6 +108,12 @@ pub enum Fact {
     Proposed(ProposedFacts),
     /// A proposal was refused or withdrawn.
     Proposal(ProposalFacts),
+    /// Who a partner is by law.
+    Legal(Box<LegalFacts>),
+    /// A partner came into a group, or left it.
+    Group(GroupFacts),
+    BankAccount(Box<BankAccountFacts>),
+    BankAccountStopped(AccountStopFacts),
 }
 
 /// The facts of an entry, none of a kind twice.
@@ -153,11 +164,23 @@ impl Facts {
         alone: Alone -> AloneFacts,
         proposed: Proposed -> ProposedFacts,
         proposal: Proposal -> ProposalFacts,
+        group: Group -> GroupFacts,
+        bank_account_stopped: BankAccountStopped -> AccountStopFacts,
     }
 
     /// The credential that was issued.
     pub fn issued(&self) -> Option<&IssuedFacts> {
         self.0.iter().find_map(|fact| if let Fact::CredentialIssued(issued) = fact { Some(&**issued) } else { None })
+    }
+
+    /// Who a partner is by law from now on.
+    pub fn legal(&self) -> Option<&LegalFacts> {
+        self.0.iter().find_map(|fact| if let Fact::Legal(legal) = fact { Some(&**legal) } else { None })
+    }
+
+    /// The version of a bank account that was asked for.
+    pub fn bank_account(&self) -> Option<&BankAccountFacts> {
+        self.0.iter().find_map(|fact| if let Fact::BankAccount(account) = fact { Some(&**account) } else { None })
     }
 
     /// The issuers whose lots were passed over.

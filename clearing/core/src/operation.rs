@@ -53,6 +53,11 @@ impl Ask<'_> {
         self.badge.map_or(Holder::partner(self.caller), |badge| badge.holder)
     }
 
+    /// Whether the operator asks as a brand, which may do nothing of the house: with a certificate of `partner/operator`.
+    pub fn is_operators_brand(&self) -> bool {
+        self.caller.is_operator() && self.badge.is_some_and(|badge| badge.holder == Holder::partner(self.caller))
+    }
+
     /// What the machine's clock says, by which certificates begin and end.
     pub fn machine(&self) -> Timestamp {
         self.badge.map_or(self.now, |badge| badge.now)
@@ -332,6 +337,10 @@ pub struct Footprint<'a> {
     pub proposals: BTreeSet<EntryId>,
     /// Of which contents the open proposal is looked for.
     pub proposed: BTreeSet<Hash>,
+    /// Partners whose legal records are needed.
+    pub legal: BTreeSet<PartnerId>,
+    /// Partners of whose bank accounts the last version is needed, and that which is in force.
+    pub bank_accounts: BTreeSet<PartnerId>,
 }
 
 /// Credentials and invites of one holder that a revocation tells.
@@ -364,6 +373,8 @@ impl<'a> Footprint<'a> {
             holders: BTreeSet::new(),
             proposals: BTreeSet::new(),
             proposed: BTreeSet::new(),
+            legal: BTreeSet::new(),
+            bank_accounts: BTreeSet::new(),
         }
     }
 

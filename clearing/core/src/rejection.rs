@@ -274,6 +274,16 @@ rejections! {
     /// There is a partner of that id.
     PartnerExists = "PARTNER_EXISTS", Exists, RECORDED, LASTING { partner: String = "partner_id" ["grocer"] } => |f| write!(f, "there is a partner {partner} already");
 
+    /// The version of a bank account does not wait to be in force: it is already, or something ended it.
+    AccountChangeNotPending = "ACCOUNT_CHANGE_NOT_PENDING", State, RECORDED, LASTING {
+        partner: String = "partner_id" ["grocer"],
+        version: u32 = "version" ["3"],
+        pending: Option<u32> = "pending_version" [""]
+    } => |f| match pending {
+        None => write!(f, "version {version} of the bank account of {partner} does not wait, and no other does; ask for another account instead"),
+        Some(pending) => write!(f, "version {version} of the bank account of {partner} does not wait: version {pending} does; stop that one"),
+    };
+
     /// The member is frozen: nothing of it is redeemed, reserved or transferred. It earns, and holds that are open are captured
     /// or voided. Without a time it is frozen until the operator lifts that.
     MemberBlocked = "MEMBER_BLOCKED", State, RECORDED, TRANSIENT {

@@ -4,6 +4,7 @@
 
 pub mod abandon;
 pub mod action;
+pub mod bank_account;
 pub mod calendar;
 pub mod care;
 pub(crate) mod checks;
@@ -21,6 +22,7 @@ mod funding;
 pub mod funds;
 pub mod hold;
 pub mod issue;
+pub mod legal;
 pub mod limits;
 pub mod notice;
 pub mod partner;

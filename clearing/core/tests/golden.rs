@@ -13,6 +13,9 @@ use std::fmt::Write;
 
 use clearing_core::chart::{BankPurpose, MoneyAccount, PointsAccount, Purpose};
 use clearing_core::facts::answer::{Abandoned, HouseReply, MemberReply, Reply, Reversed};
+use clearing_core::facts::bank_account::{
+    AccountNumber, AccountStopFacts, BankAccount, BankAccountFacts, NationalAccount,
+};
 use clearing_core::facts::chain::{
     BatchHeader, Outcome, RequestRecord, attachment_commitment, chain_hash, link_commitment, requests_hash,
 };
@@ -22,11 +25,12 @@ use clearing_core::facts::credential::{
     WithdrawnFacts,
 };
 use clearing_core::facts::entry::{Entry, EntryDraft, EntryKind};
+use clearing_core::facts::legal::{Address, LegalFacts, LegalRecord, TaxId};
 use clearing_core::facts::limits::{Consent, Limits};
 use clearing_core::facts::lot::{LotBirth, LotId, LotMove};
 use clearing_core::facts::order::{OrderMode, OrderParty};
 use clearing_core::facts::origin::{Code, Origin};
-use clearing_core::facts::partner::PartnerState;
+use clearing_core::facts::partner::{GroupFacts, PartnerState};
 use clearing_core::facts::person::{AloneFacts, Person, PersonFacts, PersonId, Role, Roles};
 use clearing_core::facts::proposal::{ByFacts, ProposalFacts, ProposalState, ProposedFacts, ShownFacts};
 use clearing_core::facts::receipt::Receipt;
@@ -317,6 +321,7 @@ fn entries() -> Vec<(&'static str, Entry)> {
     let mut newest = vec![("rename_partner", renaming())];
     newest.extend(credential_entries());
     newest.extend(people_entries());
+    newest.extend(party_entries());
     let shown: Vec<(&str, Entry)> = special.into_iter().chain(of_house).chain(later).collect();
     let others =
         EntryKind::ALL.iter().filter(|kind| shown.iter().chain(&newest).all(|(_, entry)| entry.kind != **kind));
@@ -441,6 +446,60 @@ fn approving() -> Entry {
     let approved = Some((EntryId { batch: BatchId(7), ordinal: 2 }, person("anna")));
     entry.facts.push(Fact::By(ByFacts { person: person("boris"), approved }));
     entry
+}
+
+/// What is decided of partners as legal parties.
+fn party_entries() -> Vec<(&'static str, Entry)> {
+    let (grocer, text) = (id("grocer"), str::to_owned);
+    let tax_id = |scheme: &str, value: &str| TaxId { scheme: text(scheme), value: text(value) };
+    let legal = LegalRecord {
+        name: text("\u{41e}\u{41e}\u{41e} Grocer"),
+        tax_ids: vec![tax_id("RU_INN", "7707083893"), tax_id("X_DUNS", "15-048-3782")],
+        address: Address {
+            street: text("Main St 1"),
+            post_code: String::new(),
+            town: text("Bonn"),
+            country: text("DE"),
+        },
+    };
+    let before = LegalRecord { name: text("Grocer"), tax_ids: Vec::new(), ..legal.clone() };
+    let legal = LegalFacts { partner: grocer, legal, before: Some(before) };
+    let grouped = GroupFacts { partner: grocer, group: Some("retail".parse().unwrap()), before: None };
+    let asked = |version, number, bank_name: &str, before, replaces| BankAccountFacts {
+        partner: grocer,
+        version,
+        account: BankAccount { number, holder: text("Grocer Ltd"), bank_name: text(bank_name) },
+        from: time("2026-04-05T00:00:00Z"),
+        before,
+        replaces,
+    };
+    let national = AccountNumber::National(NationalAccount {
+        country: text("RU"),
+        bank_code: text("044525225"),
+        account: text("40702810838000110017"),
+        correspondent: text("30101810400000000225"),
+    });
+    let iban = AccountNumber::Iban(text("DE89370400440532013000"));
+    let (first, second) = (asked(1, iban, "", None, None), asked(4, national, "Bank", Some(1), Some(3)));
+    let stopped = AccountStopFacts { partner: grocer, version: 4, from: time("2026-04-05T00:00:00Z") };
+    let reason = Fact::Reason(Code::word("not-ours").unwrap());
+    let entry = |name, kind, by, facts: Vec<Fact>| {
+        let draft = draft(kind, by, "2026-04-02T00:00:00Z");
+        (name, facts.into_iter().fold(draft, EntryDraft::with).balance().unwrap())
+    };
+    let set = |account| vec![Fact::BankAccount(Box::new(account))];
+    vec![
+        entry("set_legal_record", EntryKind::SetLegalRecord, "operator", vec![Fact::Legal(Box::new(legal))]),
+        entry("set_group", EntryKind::SetGroup, "operator", vec![Fact::Group(grouped)]),
+        entry("set_bank_account", EntryKind::SetBankAccount, "grocer", set(first)),
+        entry("set_bank_account of a country", EntryKind::SetBankAccount, "operator", set(second)),
+        entry(
+            "stop_bank_account_change",
+            EntryKind::StopBankAccount,
+            "grocer",
+            vec![Fact::BankAccountStopped(stopped), reason],
+        ),
+    ]
 }
 
 fn forgetting() -> Entry {

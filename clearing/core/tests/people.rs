@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use clearing_core::chart::Fund;
 use clearing_core::command::{ApproveProposal, Command, Request};
+use clearing_core::facts::bank_account::{AccountNumber, BankAccount};
 use clearing_core::facts::coalition::Calendar;
 use clearing_core::facts::credential::{Badge, Holder, InviteState, NewInvite, Scopes, Serial};
 use clearing_core::facts::entry::EntryKind;
@@ -18,6 +19,7 @@ use clearing_core::facts::person::{People, PersonId, Role, Roles};
 use clearing_core::facts::proposal::ProposalState;
 use clearing_core::facts::terms::{Funding, TermsDraft};
 use clearing_core::rejection::Rejection;
+use clearing_core::rules::bank_account::{SetBankAccount, StopBankAccountChange};
 use clearing_core::rules::calendar::SetCalendar;
 use clearing_core::rules::care::{FreezeMember, UnfreezeMember};
 use clearing_core::rules::close::CloseWindow;
@@ -116,6 +118,12 @@ fn state(partner: &str, state: PartnerState) -> SetPartnerState {
     SetPartnerState { partner: id(partner), state }
 }
 
+fn account(partner: &str, holder: &str) -> SetBankAccount {
+    let number = AccountNumber::Iban("DE89370400440532013000".to_owned());
+    let account = BankAccount { number, holder: holder.to_owned(), bank_name: String::new() };
+    SetBankAccount { partner: id(partner), account }
+}
+
 /// One of each operation of the list, as it can be done in this play.
 fn samples(play: &mut Play) -> Vec<Command> {
     let reason = Code::new("LOST").unwrap();
@@ -147,6 +155,7 @@ fn samples(play: &mut Play) -> Vec<Command> {
         AbortSettlement { window: 2 }.into(),
         WithdrawFunds { fund: Fund::Reserve, amount: Money(100) }.into(),
         UnfreezeMember { member: member_ref("M"), reason: None }.into(),
+        account("A", "Brand A").into(),
         CreatePartner {
             partner: id("NEW"),
             display_name: String::new(),
@@ -197,6 +206,7 @@ fn the_list_is_that_of_the_rules() {
         "ConfirmSettlement",
         "CreateInvites",
         "CreatePartner",
+        "SetBankAccount",
         "SetCalendar",
         "SetFundingConsent",
         "SetLimits",
@@ -393,6 +403,71 @@ fn what_replaced_it_tells_what_became_of_an_open_proposal() {
     let state = |proposal| play.book.proposals[&proposal].state;
     assert_eq!((state(first), state(second)), (ProposalState::Lapsed, ProposalState::Open));
     play.assert_sound();
+}
+
+/// The days in which everybody can see it begin when two persons have decided, not when one has asked.
+#[test]
+fn two_persons_change_an_account_and_its_days_begin_with_the_second() {
+    let mut play = of_two();
+    let own = play.ask("A", account("A", "Brand A").into()).unwrap().entries[0];
+    assert_eq!(kind(&play, own), EntryKind::SetBankAccount, "a partner's own change is its own matter");
+    play.now = play.now.plus_days(3);
+    let proposal = by(&mut play, "first", account("A", "Thief")).unwrap()[0];
+    assert_eq!(kind(&play, proposal), EntryKind::Propose);
+    play.now = play.now.plus_days(5);
+    assert_eq!(play.book.bank_account_pending(id("A"), play.now), None, "nothing waits but the proposal");
+    let approval = approve(&play, proposal);
+    by(&mut play, "second", approval).unwrap();
+    let (version, waiting) = play.book.bank_account_pending(id("A"), play.now).unwrap();
+    assert_eq!((version, waiting.from), (2, play.now.plus_days(3)));
+    // One person of either side stops it, whichever of the two roles it has; who looks after members does not.
+    set_roles(&mut play, "helper", Roles::of(&[Role::Support]));
+    set_roles(&mut play, "chief", Roles::of(&[Role::Approver]));
+    let stop = StopBankAccountChange { partner: id("A"), version, reason: None };
+    assert_eq!(by(&mut play, "helper", stop.clone()).unwrap_err().reason(), "NOT_PERMITTED");
+    let stopped = by(&mut play, "chief", stop).unwrap()[0];
+    assert_eq!(kind(&play, stopped), EntryKind::StopBankAccount);
+    play.assert_sound();
+}
+
+/// A till of the operator's own brand has the operator's id, and no person behind it who could be the first of two.
+#[test]
+fn the_operator_as_a_brand_neither_changes_an_account_nor_stops_a_change() {
+    let mut play = of_two();
+    play.ask("A", account("A", "Brand A").into()).unwrap();
+    let brand = Holder::partner(PartnerId::operator());
+    let shown = Badge { holder: brand, ..badge(&play, "first", Timestamp(1)) };
+    let stop = StopBankAccountChange { partner: id("A"), version: 1, reason: None };
+    let asked: [Command; 3] = [account("A", "Thief").into(), account("operator", "Thief").into(), stop.into()];
+    for command in asked {
+        let request = play.request(PartnerId::operator(), command);
+        let answer = play.execute(&Request { badge: Some(shown), ..request });
+        assert_eq!(answer.result.unwrap_err().reason(), "NOT_PERMITTED");
+    }
+    assert_eq!(play.book.bank_account_pending(id("A"), play.now).map(|(version, _)| version), Some(1));
+    play.assert_sound();
+}
+
+#[test]
+fn a_change_that_was_proposed_is_stale_once_the_account_has_changed_otherwise_or_was_stopped() {
+    for between in ["change", "stop", "in force"] {
+        let mut play = of_two();
+        play.ask("A", account("A", "Brand A").into()).unwrap();
+        let proposal = by(&mut play, "first", account("A", "Brand A Holding")).unwrap()[0];
+        match between {
+            "change" => drop(play.ask("A", account("A", "Brand A again").into()).unwrap()),
+            "stop" => {
+                let stop = StopBankAccountChange { partner: id("A"), version: 1, reason: None };
+                drop(play.ask("A", stop.into()).unwrap());
+            }
+            _ => play.now = play.now.plus_days(3),
+        }
+        let approval = approve(&play, proposal);
+        let decided = by(&mut play, "second", approval).map_err(|refused| refused.reason());
+        let expected = if between == "in force" { Ok(EntryKind::SetBankAccount) } else { Err("PROPOSAL_NOT_OPEN") };
+        assert_eq!(decided.map(|entries| kind(&play, entries[0])), expected, "{between}");
+        play.assert_sound();
+    }
 }
 
 /// The people of the random play.

@@ -11,6 +11,9 @@ use clearing_core::facts::partner::PartnerState;
 use clearing_core::facts::person::Role;
 use clearing_core::facts::receipt::Receipt;
 use clearing_core::facts::terms::{ExpiryPolicy, FeeBearer, Funding, TermsDraft};
+use clearing_core::facts::bank_account::AccountNumber;
+use clearing_core::rules::bank_account::{SetBankAccount, StopBankAccountChange};
+use clearing_core::rules::legal::SetLegalRecord;
 use clearing_core::rules::abandon::AbandonRequest;
 use clearing_core::rules::calendar::SetCalendar;
 use clearing_core::rules::care::{ExtendExpiry, FreezeMember, ReinstatePoints, UnfreezeMember, WriteOffDebt};
@@ -21,7 +24,7 @@ use clearing_core::rules::funds::{Deposit, WithdrawFunds};
 use clearing_core::rules::hold::{AuthorizeRedemption, CaptureHold, VoidHold};
 use clearing_core::rules::issue::{Earn, IssuePoints};
 use clearing_core::rules::limits::SetLimits;
-use clearing_core::rules::partner::{CreatePartner, RenamePartner, SetPartnerState};
+use clearing_core::rules::partner::{CreatePartner, RenamePartner, SetGroup, SetPartnerState};
 use clearing_core::rules::payment::{ConfirmPayment, Payment};
 use clearing_core::rules::person::{SetPerson, SetTwoPersonList};
 use clearing_core::rules::proposal::{RefuseProposal, WithdrawProposal};
@@ -274,6 +277,38 @@ pub async fn ask(
         }
         Command::RenamePartner(RenamePartner { partner, display_name }) => {
             send!(house operator.rename_partner(op::RenamePartner::to(partner.as_str(), display_name)))
+        }
+        Command::SetLegalRecord(SetLegalRecord { partner, legal }) => {
+            let address = op::Address::of(&legal.address.town, &legal.address.country);
+            let address = address.street(&legal.address.street).postal_code(&legal.address.post_code);
+            let record = legal.tax_ids.iter().fold(op::LegalRecord::of(&legal.name, address), |record, tax_id| {
+                record.tax_id(&tax_id.scheme, &tax_id.value)
+            });
+            send!(house operator.set_legal_record(op::SetLegalRecord::of(partner.as_str(), record)))
+        }
+        Command::SetGroup(SetGroup { partner, group }) => {
+            let set = group.map_or_else(
+                || op::SetGroup::none(partner.as_str()),
+                |group| op::SetGroup::of(partner.as_str(), group.as_str()),
+            );
+            send!(house operator.set_group(set))
+        }
+        Command::SetBankAccount(SetBankAccount { partner, account }) => {
+            let made = match &account.number {
+                AccountNumber::Iban(iban) => sdk::BankAccount::iban(iban, &account.holder),
+                AccountNumber::National(of) => {
+                    sdk::BankAccount::national(&of.country, &of.bank_code, &of.account, &account.holder)
+                        .correspondent(&of.correspondent)
+                }
+            };
+            let made = made.bank_name(&account.bank_name);
+            send!(house client.set_bank_account(sdk::SetBankAccount::of(partner.as_str(), made)))
+        }
+        Command::StopBankAccountChange(StopBankAccountChange { partner, version, reason }) => {
+            let version = i32::try_from(*version).expect("versions are ten thousand at the most");
+            let stop = sdk::StopBankAccountChange::of(partner.as_str(), version);
+            let stop = with(stop, reason.as_ref(), |stop, reason| stop.reason(reason.as_str()));
+            send!(house client.stop_bank_account_change(stop))
         }
         // The SDK sends the hash of a secret: one that is the same whenever the operation is sent again.
         Command::CreateInvites(CreateInvites { holder, scopes, ends, invites }) => {

@@ -204,8 +204,10 @@ pub enum Scope {
     Decay,
     /// Invites and credentials: own ones, or all for the operator.
     Credential,
-    /// Ending these, which never waits.
+    /// Ending these, and stopping changes of bank accounts, which never waits.
     Revocation,
+    /// Where partners are paid: the own account, or all for the operator.
+    BankAccount,
     /// The people of the operator, and what needs two of them.
     People,
     /// What others have proposed: approving and refusing it.
@@ -232,6 +234,7 @@ pub const GRANTS: [(Grantee, &[Scope]); 6] = [
             Scope::Position,
             Scope::Credential,
             Scope::Revocation,
+            Scope::BankAccount,
             Scope::Sandbox,
             Scope::Info,
         ],
@@ -248,6 +251,7 @@ pub const GRANTS: [(Grantee, &[Scope]); 6] = [
             Scope::Settlement,
             Scope::Credential,
             Scope::Revocation,
+            Scope::BankAccount,
             Scope::People,
             Scope::Withdrawal,
             Scope::Report,
@@ -282,7 +286,7 @@ pub const GRANTS: [(Grantee, &[Scope]); 6] = [
 ];
 
 /// The scope that the operations of each service need. A method of no service here is refused to everybody.
-pub const SERVICES: [(&str, Scope); 25] = [
+pub const SERVICES: [(&str, Scope); 26] = [
     ("coalition.clearing.v1.IssueService", Scope::Points),
     ("coalition.clearing.v1.RedemptionService", Scope::Points),
     ("coalition.clearing.v1.HoldService", Scope::Points),
@@ -299,6 +303,7 @@ pub const SERVICES: [(&str, Scope); 25] = [
     ("coalition.clearing.v1.CareService", Scope::Care),
     ("coalition.clearing.v1.SettlementService", Scope::Settlement),
     ("coalition.clearing.v1.CredentialService", Scope::Credential),
+    ("coalition.clearing.v1.BankAccountService", Scope::BankAccount),
     ("coalition.clearing.v1.PeopleService", Scope::People),
     ("coalition.clearing.v1.ApprovalService", Scope::Approval),
     ("coalition.clearing.v1.ReportService", Scope::Report),
@@ -311,9 +316,13 @@ pub const SERVICES: [(&str, Scope); 25] = [
 ];
 
 /// The operations that need another scope than their service.
-pub const EXCEPTIONS: [(&str, Scope); 16] = [
+pub const EXCEPTIONS: [(&str, Scope); 19] = [
     ("/coalition.clearing.v1.SettlementService/PreviewSettlement", Scope::Report),
     ("/coalition.clearing.v1.PartnerService/ListPartners", Scope::Report),
+    ("/coalition.clearing.v1.PartnerService/GetPartner", Scope::Report),
+    ("/coalition.clearing.v1.BankAccountService/StopBankAccountChange", Scope::Revocation),
+    // Partners see their own; the scope is one that all have.
+    ("/coalition.clearing.v1.BankAccountService/ListBankAccounts", Scope::Position),
     ("/coalition.clearing.v1.CareService/RunDecay", Scope::Decay),
     ("/coalition.clearing.v1.CareService/DecayMembers", Scope::Decay),
     ("/coalition.clearing.v1.PeopleService/ListPeople", Scope::Report),
@@ -370,6 +379,10 @@ pub fn needed(path: &str) -> Use {
     };
     if method == "RenewCertificate" {
         return Use::Any;
+    }
+    // Whoever may see what is paid may say no to where; no till and no app moves it.
+    if matches!(method, "StopBankAccountChange" | "ListBankAccounts") {
+        return Use::One(&[credential::Scope::Settle]);
     }
     match service.strip_prefix("coalition.clearing.v1.") {
         Some(service) => USES.iter().find(|(name, _)| *name == service).map_or(Use::Whole, |(_, needed)| *needed),

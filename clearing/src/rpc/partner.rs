@@ -1,29 +1,34 @@
 //! PartnerService: how the operator admits brands and sets their terms.
 
+mod legal;
 pub(super) mod limits;
 mod terms;
 
 use clearing_core::command::Command;
 use clearing_core::facts::answer::HouseReply;
+use clearing_core::facts::bank_account::AccountState;
 use clearing_core::facts::coalition::Coalition;
 use clearing_core::facts::limits::Consent;
-use clearing_core::facts::partner::{Partner, PartnerState};
+use clearing_core::facts::partner::{GroupId, Partner, PartnerState};
 use clearing_core::facts::{Facts, PartnerFacts};
 use clearing_core::rules::consent::SetFundingConsent;
+use clearing_core::rules::legal::SetLegalRecord;
 use clearing_core::rules::limits::SetLimits;
-use clearing_core::rules::partner::{CreatePartner, RenamePartner, SetPartnerState};
+use clearing_core::rules::partner::{CreatePartner, RenamePartner, SetGroup, SetPartnerState};
 use clearing_core::rules::terms::SetTerms;
 use clearing_core::units::{PartnerId, Points, Timestamp};
 use clearing_proto::v1;
 use clearing_proto::v1::partner_service_server::PartnerService;
 use tonic::{Request, Response, Status};
 
+use crate::rpc::bank_account::{from_version, state_of, version_in_force};
 use crate::rpc::convert::{View, from_timestamp};
 use crate::rpc::errors::invalid;
 use crate::rpc::settlement::{from_house, house_reply, recorded};
 use crate::rpc::written::{first_entry, or_proposed};
 use crate::rpc::{Context, auth, bounds, convert, errors, page_size};
 use crate::writer::WriteError;
+use legal::{from_legal, read_legal};
 use limits::{from_consent, from_limit_uses, from_limits, partner_with_limits, read_limits};
 use terms::{from_terms, terms_draft};
 
@@ -50,7 +55,7 @@ impl PartnerService for Service {
         house_reply(&written, &self.0)?;
         let PartnerFacts { partner: id, display_name, state, limits } = recorded(&written, Facts::created)?.clone();
         let terms = vec![recorded(&written, Facts::terms)?.terms.clone()];
-        let created = Partner { id, display_name, state, suspended_in: None, terms, limits };
+        let created = Partner { id, display_name, state, suspended_in: None, terms, limits, group: None };
         let partner = from_partner(&created, first_entry(&written)?.entry.time, &written.house.coalition);
         Ok(Response::new(v1::CreatePartnerResponse {
             written: from_house(&written, &self.0.opaque),
@@ -167,6 +172,70 @@ impl PartnerService for Service {
         }))
     }
 
+    async fn set_legal_record(
+        &self,
+        request: Request<v1::SetLegalRecordRequest>,
+    ) -> Result<Response<v1::SetLegalRecordResponse>, Status> {
+        let asker = auth::caller(&request)?.asker()?;
+        let v1::SetLegalRecordRequest { request_id, partner_id, legal_record } = request.into_inner();
+        let partner: PartnerId = convert::id("partner_id", &partner_id)?;
+        let command = Command::SetLegalRecord(SetLegalRecord { partner, legal: read_legal(legal_record)? });
+        let written = self.0.ask_house(asker, convert::request_id(&request_id)?, command).await?;
+        or_proposed!(written, self.0, SetLegalRecordResponse);
+        house_reply(&written, &self.0)?;
+        let new = recorded(&written, Facts::legal)?;
+        Ok(Response::new(v1::SetLegalRecordResponse {
+            written: from_house(&written, &self.0.opaque),
+            proposal_id: String::new(),
+            legal_record: Some(from_legal(&new.legal)),
+            previous_legal_record: new.before.as_ref().map(from_legal),
+        }))
+    }
+
+    async fn set_group(&self, request: Request<v1::SetGroupRequest>) -> Result<Response<v1::SetGroupResponse>, Status> {
+        let asker = auth::caller(&request)?.asker()?;
+        let v1::SetGroupRequest { request_id, partner_id, group_id } = request.into_inner();
+        let partner: PartnerId = convert::id("partner_id", &partner_id)?;
+        let group = (!group_id.is_empty()).then(|| convert::id("group_id", &group_id)).transpose()?;
+        let command = Command::SetGroup(SetGroup { partner, group });
+        let written = self.0.ask_house(asker, convert::request_id(&request_id)?, command).await?;
+        or_proposed!(written, self.0, SetGroupResponse);
+        house_reply(&written, &self.0)?;
+        let new = *recorded(&written, Facts::group)?;
+        let text = |group: Option<GroupId>| group.map(|group| group.to_string()).unwrap_or_default();
+        Ok(Response::new(v1::SetGroupResponse {
+            written: from_house(&written, &self.0.opaque),
+            proposal_id: String::new(),
+            group_id: text(new.group),
+            previous_group_id: text(new.before),
+        }))
+    }
+
+    async fn get_partner(
+        &self,
+        request: Request<v1::GetPartnerRequest>,
+    ) -> Result<Response<v1::GetPartnerResponse>, Status> {
+        auth::caller(&request)?;
+        let id: PartnerId = convert::id("partner_id", &request.into_inner().partner_id)?;
+        let book = self.0.store.open_book().await.map_err(|error| errors::of_store(&error))?;
+        let partner = book.house.partner(id).map_err(|rejection| errors::refused(&rejection))?;
+        let now = self.0.clock.now();
+        let party = self.0.store.legal_party(id, now).await.map_err(|error| errors::of_store(&error))?;
+        let (legal, accounts) = party;
+        let in_force = version_in_force(&accounts, now);
+        let shown = |wanted: AccountState| {
+            let found = accounts.iter().find(|(version, known)| state_of(*version, known, in_force, now) == wanted);
+            found.map(|(version, known)| from_version(id, *version, known, Some(wanted)))
+        };
+        let partner = v1::Partner {
+            legal_record: legal.as_ref().map(from_legal),
+            bank_account: shown(AccountState::InForce),
+            pending_bank_account: shown(AccountState::Pending),
+            ..partner_with_limits(partner, &book, now)
+        };
+        Ok(Response::new(v1::GetPartnerResponse { partner: Some(partner) }))
+    }
+
     async fn list_partners(
         &self,
         request: Request<v1::ListPartnersRequest>,
@@ -220,6 +289,7 @@ fn from_partner(partner: &Partner, now: Timestamp, coalition: &Coalition) -> v1:
         scheduled_terms: scheduled.map(|terms| from_terms(terms, coalition)).collect(),
         create_time: partner.terms.first().and_then(|terms| from_timestamp(terms.effective)),
         limits: Some(from_limits(&partner.limits, coalition)),
+        group_id: partner.group.map(|group| group.to_string()).unwrap_or_default(),
         ..v1::Partner::default()
     }
 }

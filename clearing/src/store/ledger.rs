@@ -14,7 +14,7 @@ use super::parts::Parts;
 use super::waiting::Waiting;
 use super::windows::Windows;
 use super::{
-    Snapshot, StoreError, balances, consents, credentials, funding, holds, identifiers, journal, limits, lots, members,
+    Snapshot, StoreError, balances, consents, credentials, funding, holds, identifiers, journal, legal, limits, lots, members,
     proposals, returns, waiting,
 };
 
@@ -85,6 +85,7 @@ impl Snapshot {
         book.funding = funding::all_funding(&mut link).await?;
         credentials::load_all(&mut link, &mut book).await?;
         book.proposals = proposals::proposals(&mut link).await?;
+        legal::load_all(&mut link, &mut book).await?;
         Ok(book)
     }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use clearing_core::book::Book;
 use clearing_core::book::changes::Changes;
 use clearing_core::facts::coalition::House;
-use clearing_core::facts::partner::{Partner, PartnerState};
+use clearing_core::facts::partner::{GroupId, Partner, PartnerState};
 use clearing_core::facts::terms::Terms;
 use clearing_core::units::{PartnerId, Timestamp};
 
@@ -69,6 +69,7 @@ static ALL_PARTNERS: Sql = Sql::both(
     PARTNERS.display_name,
     PARTNERS.state,
     PARTNERS.suspended_in,
+    PARTNERS.group_id,
     LIMITS.partner,
     LIMITS.net_debit_cap,
     LIMITS.outstanding_points,
@@ -93,10 +94,15 @@ fn partner(row: &Row<'_>) -> Result<(PartnerId, Partner), StoreError> {
         display_name: row.text(PARTNERS.display_name)?.to_owned(),
         state: known("partner state", PartnerState::parse(row.text(PARTNERS.state)?))?,
         suspended_in: row.small_or_null(PARTNERS.suspended_in)?,
+        group: group(row.text_or_null(PARTNERS.group_id)?)?,
         terms: Vec::new(),
         limits: limits::limits(row)?,
     };
     Ok((id, partner))
+}
+
+fn group(text: Option<&str>) -> Result<Option<GroupId>, StoreError> {
+    text.map(|text| text.parse().map_err(|error| StoreError::damaged("a group", error))).transpose()
 }
 
 static UPSERT_PARTNERS: Sql = Sql::both("store.upsert_partners", "{upsert k}").takes(&[rows("k", PARTNERS.all)]);
@@ -118,6 +124,7 @@ pub(super) async fn save_house(
         rows.text(PARTNERS.partner, partner.id.as_str()).text(PARTNERS.display_name, &partner.display_name);
         rows.text(PARTNERS.state, partner.state.as_str());
         rows.int_or_null(PARTNERS.suspended_in, partner.suspended_in.map(i64::from));
+        rows.text_or_null(PARTNERS.group_id, partner.group.as_ref().map(GroupId::as_str));
     }
     link.write(&UPSERT_PARTNERS, rows).await?;
     limits::save(link, changed.into_iter()).await?;

@@ -11,6 +11,7 @@
 //! | members | ascending | whoever holds the row has the member's lots and returns for itself |
 //! | request keys, lines of receipts | | after the members: a duplicate that came through another node has waited, and now sees it |
 //! | guards, consents | ascending | what a limit is checked against cannot move under the check |
+//! | partners whose legal records or bank accounts are named | ascending | a version follows the one before it, and a stop sees the last one |
 //! | invites | ascending | an invite is used once |
 //! | points that wait for a payment | those that are paid for, and those that are reversed; ascending | a payment pays for what still waits then. Of the open window none is locked: nothing pays for those, and every issue adds to them behind the head of the journal |
 //! | returns, lots | | under the member's lock |
@@ -42,7 +43,7 @@ use super::save::Stored;
 use super::sql::Link;
 use super::windows::{self, Windows};
 use super::{
-    Backend, StoreError, balances, consents, credentials, funding, gate, gross, holds, journal, limits, lots, members,
+    Backend, StoreError, balances, consents, credentials, funding, gate, gross, holds, journal, legal, limits, lots, members,
     proposals, receipts, requests, returns, terms,
 };
 
@@ -83,6 +84,7 @@ pub(super) async fn load(
         return Err(StoreError::transient("a request to be abandoned was accepted in the meantime"));
     }
     load_guards(link, book, &needs, &targets).await?;
+    legal::load(link, book, &needs, now).await?;
     credentials::load(link, book, &needs).await?;
     load_watched(link, book, watched).await?;
     load_told(link, book, &needs, &mut loaded).await?;
@@ -831,6 +833,7 @@ pub(super) async fn load_all(
         book.gross.insert((window, issuer, acceptor), gross);
     }
     book.forgotten = gate::gate(link).await?.forgotten;
+    legal::load(link, book, &needs, now).await?;
     credentials::load_alone(link, book, &needs).await?;
     let mut loaded = Loaded::default();
     let asked = proposals::lock(link, book, &needs.proposals, &needs.proposed).await?;

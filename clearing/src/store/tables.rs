@@ -468,6 +468,8 @@ tables! {
             state: Text ["state IN ('ACTIVE', 'RESTRICTED', 'SUSPENDED', 'EXITED')"],
             /// the window that was open when it was suspended, or left; null: it is neither
             suspended_in: Int4 null,
+            /// the brand that it trades for together with others; null: it stands alone
+            group_id: Text null,
         };
         /// Immutable versions. A lot keeps the version it was issued under.
         terms TERMS {
@@ -546,6 +548,48 @@ tables! {
             /// points; null: without limit
             budget: Int null ["budget >= 0"],
             used: Int,
+        };
+        /// Who partners are by law. What was known before is in the journal.
+        legal_records LEGAL_RECORDS {
+            partner: Text key,
+            legal_name: Text,
+            /// a line each: the scheme, a space, the value
+            tax_ids: Text,
+            street: Text,
+            postal_code: Text,
+            town: Text,
+            /// two capital letters
+            country: Text ["length(country) = 2"],
+        };
+        /// Where partners are paid: versions, of which nothing changes but how one ended before it was in force.
+        bank_accounts BANK_ACCOUNTS {
+            partner: Text key,
+            version: Int4 key ["version >= 1"],
+            /// null: it is named by the code of its bank and its number
+            iban: Text null,
+            country: Text null,
+            bank_code: Text null,
+            account_number: Text null,
+            /// the bank's own account with the central bank; empty where orders need none
+            correspondent: Text null,
+            holder: Text,
+            bank_name: Text,
+            asked_at: Int,
+            /// the partner itself, or operator
+            asked_by: Text,
+            /// from when on it is in force, if nothing ended it before
+            effective_at: Int ["effective_at >= asked_at"],
+            /// 0 replaced, 1 stopped; null: neither
+            ended: Int2 null ["ended IN (0, 1)"],
+            ended_at: Int null,
+        } must {
+            "(iban IS NULL) = (country IS NOT NULL) AND (country IS NULL) = (correspondent IS NULL)",
+            "(country IS NULL) = (bank_code IS NULL) AND (country IS NULL) = (account_number IS NULL)",
+            "(ended IS NULL) = (ended_at IS NULL)",
+        } indexes {
+            /// Finds whose money has arrived. Two partners may share an account.
+            bank_accounts_by_iban: "iban" ["iban IS NOT NULL"],
+            bank_accounts_by_number: "account_number, bank_code" ["account_number IS NOT NULL"],
         };
         /// The people of the operator. What they were before is in the journal.
         people PEOPLE {

@@ -88,6 +88,7 @@ const SERVICES: &[(&str, &[Role])] = &[
     ("CareService", &[Clerk, Support]),
     ("SettlementService", &[Clerk]),
     ("CredentialService", &[Partner, Clerk]),
+    ("BankAccountService", &[Partner, Clerk]),
     ("ReportService", READERS),
     ("AdminService", READERS),
     ("InfoService", &[Partner, Auditor, Clerk, Approver, Support, Reader]),
@@ -98,6 +99,9 @@ const SERVICES: &[(&str, &[Role])] = &[
 const EXCEPTIONS: &[(&str, &[Role])] = &[
     ("PreviewSettlement", READERS),
     ("ListPartners", READERS),
+    ("GetPartner", READERS),
+    ("StopBankAccountChange", &[Partner, Clerk, Approver]),
+    ("ListBankAccounts", &[Partner, Auditor, Clerk, Approver, Reader]),
     ("RunDecay", &[Clerk]),
     ("DecayMembers", &[Clerk]),
     ("ListPeople", READERS),

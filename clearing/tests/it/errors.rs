@@ -28,6 +28,7 @@ fn examples() -> Vec<Rejection> {
             latest: text("2026-02-01T10:05:00Z"),
         },
         Rejection::PartnerSuspended { partner: text("grocer"), oldest_window: Some(7) },
+        Rejection::AccountChangeNotPending { partner: text("grocer"), version: 3, pending: Some(4) },
         Rejection::NetDebitCap {
             asked: 60,
             reachable: 0,

@@ -461,7 +461,35 @@ impl Samples {
                 v1::SetFundingConsentRequest { request_id, funder_id, partner_id, given, budget_points: None }
                     .encode_to_vec()
             }
+            "SetLegalRecord" => {
+                let tax_id = v1::TaxId { scheme: text("RU_INN"), value: text("7707083893") };
+                let address = v1::Address { town: text("Bonn"), country_code: text("DE"), ..v1::Address::default() };
+                let record =
+                    v1::LegalRecord { legal_name: text("Grocer GmbH"), tax_ids: vec![tax_id], address: Some(address) };
+                v1::SetLegalRecordRequest { request_id, partner_id, legal_record: Some(record) }.encode_to_vec()
+            }
+            "SetGroup" => v1::SetGroupRequest { request_id, partner_id, group_id: text("retail") }.encode_to_vec(),
+            "GetPartner" => v1::GetPartnerRequest { partner_id }.encode_to_vec(),
             "ListPartners" => v1::ListPartnersRequest::default().encode_to_vec(),
+            _ => return Vec::new(),
+        };
+        vec![message]
+    }
+
+    /// Of the caller's own account, which the operator's people may have as well.
+    async fn of_bank_account(&self, method: &str) -> Vec<Vec<u8>> {
+        let (request_id, partner_id) = (foreign::key(), self.caller.to_owned());
+        let number = v1::bank_account::Number::Iban("DE89370400440532013000".to_owned());
+        let (number, holder) = (Some(number), "Grocer GmbH".to_owned());
+        let account = v1::BankAccount { number, holder, bank_name: String::new() };
+        let set = v1::SetBankAccountRequest { request_id, partner_id: partner_id.clone(), bank_account: Some(account) };
+        let message = match method {
+            "SetBankAccount" => set.encode_to_vec(),
+            "StopBankAccountChange" => {
+                // The plain clients of these tests have none of this service yet, by which a change could be asked for.
+                return Vec::new();
+            }
+            "ListBankAccounts" => v1::ListBankAccountsRequest { partner_id, ..Default::default() }.encode_to_vec(),
             _ => return Vec::new(),
         };
         vec![message]

@@ -153,6 +153,7 @@ fn house() -> House {
             display_name: format!("The {name}'s \"house\""),
             state: PartnerState::Active,
             suspended_in: None,
+            group: None,
             terms: vec![terms(funding)],
             limits: Limits::default(),
         };

@@ -12,7 +12,7 @@ use prost_types::field_descriptor_proto::{Label, Type};
 use prost_types::{DescriptorProto, EnumDescriptorProto, FieldDescriptorProto, FileDescriptorSet};
 
 /// The answers of which the SDK hands out what is in them: a page of a list, the one thing asked for, a batch's results.
-const UNWRAPPED: [&str; 23] = [
+const UNWRAPPED: [&str; 25] = [
     "BatchIssuePointsResponse",
     "StreamIssuePointsResponse",
     "GetHoldResponse",
@@ -34,12 +34,14 @@ const UNWRAPPED: [&str; 23] = [
     "ListInvitesResponse",
     "ListCredentialsResponse",
     "RenewCertificateResponse",
+    "GetPartnerResponse",
+    "ListBankAccountsResponse",
     "EnrollResponse",
     "RenewEndedResponse",
 ];
 
 /// What is in them.
-const WITHIN: [&str; 13] = [
+const WITHIN: [&str; 14] = [
     "Hold",
     "Entry",
     "ExpiryNotice",
@@ -51,6 +53,7 @@ const WITHIN: [&str; 13] = [
     "ListedMember",
     "Invite",
     "Credential",
+    "BankAccountVersion",
     "IssuedCertificate",
     "Proposal",
 ];
@@ -58,7 +61,7 @@ const WITHIN: [&str; 13] = [
 const PREVIEW: &str = "PreviewSettlementResponse";
 
 /// Messages whose types are written by hand, because callers build them too, by the names of these types.
-const BY_HAND: [(&str, &str); 9] = [
+const BY_HAND: [(&str, &str); 11] = [
     (".coalition.clearing.v1.Money", "Money"),
     (".coalition.clearing.v1.Origin", "Origin"),
     (".coalition.clearing.v1.ExpiryPolicy", "Expiry"),
@@ -66,6 +69,8 @@ const BY_HAND: [(&str, &str); 9] = [
     (".coalition.clearing.v1.PartnerLimits", "PartnerLimits"),
     (".coalition.clearing.v1.Holder", "Holder"),
     (".coalition.clearing.v1.Device", "Device"),
+    (".coalition.clearing.v1.BankAccount", "BankAccount"),
+    (".coalition.clearing.v1.LegalRecord", "LegalRecord"),
     (".google.protobuf.Timestamp", "SystemTime"),
     (".google.protobuf.Duration", "Duration"),
 ];
@@ -156,8 +161,10 @@ use std::time::{Duration, SystemTime};
 use clearing_proto::v1;
 use rust_decimal::Decimal;
 
+use crate::bank_account::BankAccount;
 use crate::credential::{Device, Holder};
 use crate::error::Error;
+use crate::legal::LegalRecord;
 use crate::limits::PartnerLimits;
 use crate::money::Money;
 use crate::open_enum::open_enum;

@@ -4,6 +4,7 @@ use std::fmt::Debug;
 
 use crate::audit::violation::Violation;
 use crate::book::Book;
+use crate::facts::bank_account::AccountVersion;
 use crate::facts::entry::Entry;
 use crate::units::{EntryId, WindowNumber};
 
@@ -48,6 +49,27 @@ pub fn check_before(book: &Book, id: EntryId, entry: &Entry) -> Vec<Violation> {
     }
     if let Some(new) = facts.alone() {
         told("what one person does alone", &new.before, &book.house.people.alone);
+    }
+    if let Some(new) = facts.legal() {
+        told(&format!("the legal record of {}", new.partner), &new.before, &book.legal.get(&new.partner).cloned());
+    }
+    if let Some(new) = facts.group() {
+        let known = book.house.partners.get(&new.partner).map(|partner| partner.group);
+        told(&format!("the group of {}", new.partner), &Some(new.before), &known);
+    }
+    if let Some(new) = facts.bank_account() {
+        let version = |known: Option<(u32, &AccountVersion)>| known.map(|(version, _)| version);
+        let last = version(book.bank_accounts_of(new.partner).next_back()).unwrap_or_default();
+        let in_force = version(book.bank_account_at(new.partner, entry.time));
+        let pending = version(book.bank_account_pending(new.partner, entry.time));
+        let before = (new.version.wrapping_sub(1), new.before, new.replaces);
+        told(&format!("the bank account of {}", new.partner), &before, &(last, in_force, pending));
+    }
+    if let Some(stopped) = facts.bank_account_stopped() {
+        let pending = book.bank_account_pending(stopped.partner, entry.time);
+        let known = pending.map(|(version, known)| (version, known.from));
+        let before = Some((stopped.version, stopped.from));
+        told(&format!("the bank account of {} that waited", stopped.partner), &before, &known);
     }
     if let Some(fund) = facts.fund() {
         let known = book.money_balances.get(&fund.account).copied().unwrap_or_default();

@@ -7,9 +7,11 @@ use crate::audit::shown::{Shown, Unit, differing};
 use crate::audit::violation::Violation;
 use crate::book::Book;
 use crate::chart::{MoneyAccount, PointsAccount};
+use crate::facts::bank_account::AccountVersion;
 use crate::facts::coalition::{Calendar, Coalition, House};
 use crate::facts::credential::{Credential, Holder, Invite, Revocation, Serial};
 use crate::facts::hold::Hold;
+use crate::facts::legal::LegalRecord;
 use crate::facts::limits::{Consent, Guard};
 use crate::facts::lot::{Lot, LotId};
 use crate::facts::member::{Holding, Member, Record};
@@ -85,6 +87,12 @@ pub fn compare_house(stored: &Book, rebuilt: &Book) -> Vec<Violation> {
     differ(&unit, serial, &house.revoked.serials, &of_journal.revoked.serials, None, &mut found);
     let holder = |holder: &Holder, _: &Revocation| format!("the revocation of all that {holder} had");
     differ(&unit, holder, &house.revoked.holders, &of_journal.revoked.holders, None, &mut found);
+    let legal = |partner: &PartnerId, _: &LegalRecord| format!("the legal record of {partner}");
+    differ(&unit, legal, &stored.legal, &rebuilt.legal, None, &mut found);
+    let account = |(partner, version): &(PartnerId, u32), _: &AccountVersion| {
+        format!("version {version} of the bank account of {partner}")
+    };
+    differ(&unit, account, &stored.bank_accounts, &rebuilt.bank_accounts, None, &mut found);
     let one = |book: &Book| BTreeMap::from([((), book.open_window)]);
     let open = |(): &(), _: &WindowNumber| "the open window".to_owned();
     differ(&unit, open, &one(stored), &one(rebuilt), None, &mut found);

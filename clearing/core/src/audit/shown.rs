@@ -5,9 +5,11 @@ use std::fmt;
 
 use rust_decimal::Decimal;
 
+use crate::facts::bank_account::{AccountEnd, AccountNumber, AccountVersion, BankAccount, NationalAccount};
 use crate::facts::coalition::{Calendar, Coalition, House};
 use crate::facts::credential::{Credential, Device, Invite, Revocation};
 use crate::facts::hold::Hold;
+use crate::facts::legal::{Address, LegalRecord, TaxId};
 use crate::facts::limits::{Consent, Guard, Limits};
 use crate::facts::lot::Lot;
 use crate::facts::member::{DayCount, Holding, Inactive, PassedOver, Record};
@@ -262,7 +264,7 @@ impl Shown for Coalition {
             ("days of a business time", business_time_age_days.to_string()),
             ("days of notices", notice_days.to_string()),
             ("days of a proposal", proposal_days.to_string()),
-            ("days until a recovered approver is one", account_change_days.to_string()),
+            ("days until a bank account is changed or a recovered approver is one", account_change_days.to_string()),
         ];
         own.into_iter().chain(default_terms.fields(unit)).chain(default_limits.fields(unit)).collect()
     }
@@ -304,14 +306,54 @@ impl Shown for Proposal {
 impl Shown for Partner {
     fn fields(&self, unit: &Unit) -> Vec<(&'static str, String)> {
         // Its terms are compared by themselves.
-        let Self { id, display_name, state, suspended_in, terms: _, limits } = self;
+        let Self { id, display_name, state, suspended_in, terms: _, limits, group } = self;
         let own = vec![
             ("id", id.to_string()),
             ("display name", display_name.clone()),
             ("state", state.as_str().to_owned()),
             ("suspended in window", or_none(*suspended_in)),
+            ("group", or_none(*group)),
         ];
         own.into_iter().chain(limits.fields(unit)).collect()
+    }
+}
+
+impl Shown for LegalRecord {
+    fn fields(&self, _: &Unit) -> Vec<(&'static str, String)> {
+        let Self { name, tax_ids, address: Address { street, post_code, town, country } } = self;
+        vec![
+            ("name", name.clone()),
+            ("tax ids", list(tax_ids.iter().map(|TaxId { scheme, value }| format!("{scheme} {value}")))),
+            ("street", street.clone()),
+            ("postal code", post_code.clone()),
+            ("town", town.clone()),
+            ("country", country.clone()),
+        ]
+    }
+}
+
+impl Shown for AccountVersion {
+    fn fields(&self, _: &Unit) -> Vec<(&'static str, String)> {
+        let Self { account: BankAccount { number, holder, bank_name }, asked, by, from, ended } = self;
+        let number = match number {
+            AccountNumber::Iban(iban) => iban.clone(),
+            AccountNumber::National(NationalAccount { country, bank_code, account, correspondent }) => {
+                format!("{country} {bank_code} {account}, correspondent {correspondent}")
+            }
+        };
+        let ended = ended.map(|end| match end {
+            AccountEnd::Replaced(time) => format!("replaced {time}"),
+            AccountEnd::Stopped(time) => format!("stopped {time}"),
+        });
+        vec![
+            ("number", number),
+            ("holder", holder.clone()),
+            ("bank", bank_name.clone()),
+            ("asked for", asked.to_string()),
+            ("by", by.to_string()),
+            ("in force from", from.to_string()),
+            ("ended", or_none(ended)),
+        ]
     }
 }
 

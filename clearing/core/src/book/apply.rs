@@ -334,6 +334,10 @@ impl Book {
                 Fact::Alone(new) => self.apply_alone(new),
                 Fact::Proposed(_) => self.apply_proposed(id, entry),
                 Fact::Proposal(decided) => self.end_proposal(decided.proposal, decided.state, id),
+                Fact::Legal(new) => self.apply_legal(new),
+                Fact::Group(new) => self.apply_group(new),
+                Fact::BankAccount(new) => self.apply_bank_account(new, entry),
+                Fact::BankAccountStopped(stopped) => self.apply_bank_account_stop(stopped, entry.time),
                 Fact::By(by) => {
                     if let Some((proposal, _)) = by.approved {
                         self.end_proposal(proposal, ProposalState::Done, id);

@@ -79,6 +79,10 @@ pub struct Changes {
     pub revoked_serials: BTreeSet<Serial>,
     /// Holders of which all was revoked.
     pub revoked_holders: BTreeSet<Holder>,
+    /// Partners whose legal record was written.
+    pub legal: BTreeSet<PartnerId>,
+    /// Versions of bank accounts made, or ended while they waited.
+    pub bank_accounts: BTreeSet<(PartnerId, u32)>,
 }
 
 /// A key recorded in this batch.

@@ -38,7 +38,7 @@ impl Book {
     pub(super) fn apply_partner(&mut self, created: &PartnerFacts) {
         let PartnerFacts { partner: id, display_name, state, limits } = created.clone();
         let suspended_in = state.is_suspended().then_some(self.open_window);
-        let partner = Partner { id, display_name, state, suspended_in, terms: Vec::new(), limits };
+        let partner = Partner { id, display_name, state, suspended_in, terms: Vec::new(), limits, group: None };
         self.house_mut().partners.insert(id, partner);
         self.changes.partners.insert(id);
     }

@@ -38,6 +38,15 @@ impl House {
         self.partners.get(&id).ok_or_else(|| Rejection::not_found("partner", id))
     }
 
+    /// Whether points of an issuer count as a partner's own where it is about safety (codes, limits, foreign use): its own, and
+    /// those of its group. In postings and fees a group is nobody.
+    ///
+    /// Rule: groups
+    pub fn counts_as_own(&self, partner: PartnerId, issuer: PartnerId) -> bool {
+        let group = |id| self.partners.get(&id).and_then(|known: &Partner| known.group);
+        partner == issuer || group(partner).is_some_and(|own| group(issuer) == Some(own))
+    }
+
     /// Refuses one more partner beside the operator if there are [`PARTNERS_MAX`].
     ///
     /// Rule: partners-max
@@ -89,7 +98,8 @@ pub struct Coalition {
     pub notice_days: NoticeDays,
     /// How many days after it was asked for a proposal lapses, from 1.
     pub proposal_days: u16,
-    /// How many days after it was named a recovered approver's roles are in force.
+    /// How many days after it was asked for a change of a bank account is in force, and after it was named a recovered
+    /// approver's roles are.
     pub account_change_days: u16,
 }
 
@@ -97,7 +107,7 @@ pub struct Coalition {
 pub const PROPOSAL_DAYS: u16 = 7;
 /// Days at the most after which a proposal lapses, and after which a recovered approver is one.
 pub const DECISION_DAYS_MAX: u16 = 366;
-/// Days after which a recovered approver is one, unless somebody says otherwise.
+/// Days after which a bank account is changed, and a recovered approver is one, unless somebody says otherwise.
 pub const ACCOUNT_CHANGE_DAYS: u16 = 3;
 
 impl Coalition {

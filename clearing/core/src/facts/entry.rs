@@ -4,8 +4,9 @@
 //! by Borsh (a specified encoding in which equal values have equal bytes). A later version gets a new version byte;
 //! old bytes are never rewritten. `tests/golden.rs` holds bytes and hashes of the first release.
 //!
-//! Nothing in an entry is personal data or free text: whoever and whatever a till wants to note goes into an attachment
-//! that can be erased, of which the entry holds only a salted commitment.
+//! Nothing in an entry is data of a member, or free text of a till: whoever and whatever a till wants to note goes into an
+//! attachment that can be erased, of which the entry holds only a salted commitment. Partners are named as they trade, and
+//! their legal records and bank accounts stand in the journal for as long as their settlements do.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -160,6 +161,14 @@ kinds! {
     RefuseProposal = "refuse_proposal", Yes;
     /// A proposal was withdrawn by who had asked for it.
     WithdrawProposal = "withdraw_proposal", Yes;
+    /// It was written down who a partner is by law.
+    SetLegalRecord = "set_legal_record", Yes;
+    /// A partner came into a group, or left it.
+    SetGroup = "set_group", Yes;
+    /// A partner got another bank account, which is in force some days later.
+    SetBankAccount = "set_bank_account", Yes;
+    /// A bank account that waited was stopped.
+    StopBankAccount = "stop_bank_account_change", Yes;
 }
 
 impl EntryKind {

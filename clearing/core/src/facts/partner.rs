@@ -1,11 +1,15 @@
-//! Partners: their states, their versions of terms, their limits.
+//! Partners: their states, their versions of terms, their limits, the groups that they are of.
+
+use std::fmt;
+use std::io;
+use std::str::FromStr;
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use serde::Deserialize;
 
 use crate::facts::limits::Limits;
 use crate::facts::terms::Terms;
-use crate::units::{PartnerId, Timestamp, WindowNumber};
+use crate::units::{Malformed, PartnerId, Timestamp, WindowNumber, as_text, check_id};
 
 /// What a partner may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, BorshSerialize, BorshDeserialize, Deserialize)]
@@ -54,6 +58,8 @@ pub struct Partner {
     /// All versions, the oldest first.
     pub terms: Vec<Terms>,
     pub limits: Limits,
+    /// The brand that it trades for together with others; none if it stands alone.
+    pub group: Option<GroupId>,
 }
 
 impl Partner {
@@ -76,4 +82,46 @@ impl Partner {
     pub fn terms_version(&self, version: u32) -> Option<&Terms> {
         self.terms.iter().find(|terms| terms.version == version)
     }
+}
+
+/// The name of a group of partners, which has the form of a partner's id and may be that of one of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, BorshSerialize)]
+pub struct GroupId(PartnerId);
+
+impl GroupId {
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+}
+
+impl FromStr for GroupId {
+    type Err = Malformed;
+
+    fn from_str(text: &str) -> Result<Self, Malformed> {
+        check_id(text)?;
+        text.parse().map(Self)
+    }
+}
+
+impl fmt::Display for GroupId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl BorshDeserialize for GroupId {
+    fn deserialize_reader<R: io::Read>(reader: &mut R) -> io::Result<Self> {
+        PartnerId::deserialize_reader(reader)?.as_str().parse().map_err(io::Error::other)
+    }
+}
+
+as_text!(GroupId);
+
+/// Of which group a partner is from now on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct GroupFacts {
+    pub partner: PartnerId,
+    /// None: of none.
+    pub group: Option<GroupId>,
+    pub before: Option<GroupId>,
 }

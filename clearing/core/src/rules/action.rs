@@ -3,9 +3,11 @@
 use std::collections::BTreeSet;
 
 use crate::chart::{MoneyAccount, PointsAccount};
+use crate::facts::bank_account::{AccountNumber, AccountState, BankAccount, NationalAccount};
 use crate::facts::coalition::{Calendar, Coalition, House};
 use crate::facts::credential::Holder;
 use crate::facts::entry::{Entry, EntryKind, IsDecision};
+use crate::facts::legal::{Address, LegalRecord, TaxId};
 use crate::facts::limits::Limits;
 use crate::facts::order::{OrderMode, OrderParty};
 use crate::facts::person::Person;
@@ -71,6 +73,10 @@ impl Entry {
         partners.extend(facts.state().map(|new| new.partner));
         partners.extend(facts.renamed().map(|new| new.partner));
         partners.extend(facts.limits().map(|new| new.partner));
+        partners.extend(facts.legal().map(|new| new.partner));
+        partners.extend(facts.group().map(|new| new.partner));
+        partners.extend(facts.bank_account().map(|new| new.partner));
+        partners.extend(facts.bank_account_stopped().map(|stopped| stopped.partner));
         partners.extend(facts.consent().into_iter().flat_map(|new| [new.funder, new.partner]));
         let ends = facts.paid().into_iter().flat_map(|paid| [paid.payer, paid.payee]);
         partners.extend(ends.filter_map(OrderParty::participant));
@@ -263,6 +269,33 @@ impl Entry {
                     None,
                     Some(ProposalState::Open.as_str().to_owned()),
                 )),
+                Fact::Legal(new) => {
+                    let before = new.before.as_ref().map(legal_fields).unwrap_or_default();
+                    changes.extend(compared(before, legal_fields(&new.legal)));
+                }
+                Fact::Group(new) => changes.extend(compared(
+                    vec![field("group_id", new.before.map(|group| group.to_string()))],
+                    vec![field("group_id", new.group.map(|group| group.to_string()))],
+                )),
+                Fact::BankAccount(new) => {
+                    let text = |version: u32| version.to_string();
+                    changes.push(FieldChange::new("version", new.before.map(text), Some(text(new.version))));
+                    if let Some(replaced) = new.replaces {
+                        changes.push(FieldChange::new("replaced_version", None, Some(text(replaced))));
+                    }
+                    changes.extend(compared(Vec::new(), account_fields(&new.account)));
+                    changes.push(FieldChange::new("effective_time", None, Some(new.from.to_string())));
+                }
+                Fact::BankAccountStopped(stopped) => {
+                    let state = |state: AccountState| Some(state.as_str().to_owned());
+                    changes.push(FieldChange::new("version", None, Some(stopped.version.to_string())));
+                    changes.push(FieldChange::new(
+                        "bank_account_state",
+                        state(AccountState::Pending),
+                        state(AccountState::Stopped),
+                    ));
+                    changes.push(FieldChange::new("effective_time", Some(stopped.from.to_string()), None));
+                }
                 Fact::By(_)
                 | Fact::Redemption(_)
                 | Fact::Hold(_)
@@ -392,6 +425,36 @@ fn calendar_fields(calendar: &Calendar) -> Vec<Field> {
     let cut_offs = Some(calendar.cut_offs.join("; ")).filter(|cut_offs| !cut_offs.is_empty());
     let time_zone = Some(calendar.time_zone.clone()).filter(|zone| !zone.is_empty());
     vec![field("cron_expressions", cut_offs), field("time_zone", time_zone)]
+}
+
+fn legal_fields(legal: &LegalRecord) -> Vec<Field> {
+    let LegalRecord { name, tax_ids, address: Address { street, post_code, town, country } } = legal;
+    let given = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
+    let ids: Vec<String> = tax_ids.iter().map(|TaxId { scheme, value }| format!("{scheme} {value}")).collect();
+    vec![
+        field("legal_name", given(name)),
+        field("tax_ids", given(&ids.join(", "))),
+        field("street", given(street)),
+        field("postal_code", given(post_code)),
+        field("town", given(town)),
+        field("country_code", given(country)),
+    ]
+}
+
+fn account_fields(account: &BankAccount) -> Vec<Field> {
+    let BankAccount { number, holder, bank_name } = account;
+    let given = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
+    let mut fields = match number {
+        AccountNumber::Iban(iban) => vec![field("iban", given(iban))],
+        AccountNumber::National(NationalAccount { country, bank_code, account, correspondent }) => vec![
+            field("country_code", given(country)),
+            field("bank_code", given(bank_code)),
+            field("account_number", given(account)),
+            field("correspondent_account_number", given(correspondent)),
+        ],
+    };
+    fields.extend([field("holder", given(holder)), field("bank_name", given(bank_name))]);
+    fields
 }
 
 fn founded_fields(founded: &FoundedFacts) -> Vec<Field> {

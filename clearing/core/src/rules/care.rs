@@ -257,7 +257,8 @@ pub struct UnfreezeMember {
     pub reason: Option<Code>,
 }
 
-fn read_word_if_there<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Code>, D::Error> {
+/// Reads a reason that need not be there, as serde's `deserialize_with`.
+pub(super) fn read_word_if_there<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Code>, D::Error> {
     Code::read_word(deserializer).map(Some)
 }
 

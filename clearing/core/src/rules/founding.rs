@@ -7,6 +7,7 @@ use crate::book::Book;
 use crate::facts::coalition::{Calendar, Coalition, House};
 use crate::facts::credential::Revoked;
 use crate::facts::entry::{EntryDraft, EntryKind};
+use crate::facts::partner::GroupFacts;
 use crate::facts::person::{People, Person, PersonFacts};
 use crate::facts::{CalendarFacts, Fact, FoundedFacts, PartnerFacts, TermsFacts};
 use crate::rejection::Rejection;
@@ -54,7 +55,10 @@ impl Book {
                 before: None,
             });
             let created = draft(EntryKind::CreatePartner).with(Fact::PartnerCreated(created));
-            drafts.push(terms.map(Fact::Terms).fold(created, EntryDraft::with));
+            let group = partner
+                .group
+                .map(|group| Fact::Group(GroupFacts { partner: partner.id, group: Some(group), before: None }));
+            drafts.push(terms.map(Fact::Terms).chain(group).fold(created, EntryDraft::with));
         }
         let calendar = CalendarFacts { calendar: house.calendar.clone(), before: None };
         drafts.push(draft(EntryKind::SetCalendar).with(Fact::Calendar(calendar)));

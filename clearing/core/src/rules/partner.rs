@@ -6,7 +6,7 @@ use serde::Deserialize;
 use crate::book::Book;
 use crate::facts::entry::{Entry, EntryKind};
 use crate::facts::limits::Limits;
-use crate::facts::partner::PartnerState;
+use crate::facts::partner::{GroupFacts, GroupId, PartnerState};
 use crate::facts::terms::TermsDraft;
 use crate::facts::{Fact, PartnerFacts, RenameFacts, StateFacts, TermsFacts};
 use crate::operation::{Admitted, Ask, Decision, Footprint, Gate, Operation, Subject, decided};
@@ -166,6 +166,37 @@ impl Operation for RenamePartner {
         let before = book.house.partner(partner)?.display_name.clone();
         let renamed = RenameFacts { partner, display_name, before };
         decided(book, book.draft(EntryKind::RenamePartner, ask).with(Fact::Renamed(renamed)))
+    }
+}
+
+/// The group of a partner from now on: a brand that trades through several companies. It has no part in any posting.
+///
+/// Rule: set-group
+#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SetGroup {
+    #[serde(rename = "partner_id")]
+    pub partner: PartnerId,
+    /// None: it stands alone.
+    #[serde(rename = "group_id", default)]
+    pub group: Option<GroupId>,
+}
+
+impl Operation for SetGroup {
+    const NAME: &'static str = "SetGroup";
+    /// Every batch reads whose points count as own.
+    const GATE: Gate = Gate::Alone;
+
+    fn subject(&self) -> Option<Subject> {
+        Some(Subject::partner(self.partner))
+    }
+
+    fn footprint(&self, _: &Ask<'_>, _: &mut Footprint<'_>) {}
+
+    fn decide(&self, book: &Book, ask: &Ask<'_>, _: &Admitted) -> Result<Decision, Rejection> {
+        let Self { partner, group } = *self;
+        let before = book.house.partner(partner)?.group;
+        decided(book, book.draft(EntryKind::SetGroup, ask).with(Fact::Group(GroupFacts { partner, group, before })))
     }
 }
 

@@ -100,6 +100,7 @@ pub fn house(coalition: Coalition, partners: &[(&str, Terms)]) -> House {
             display_name: name.to_owned(),
             state: PartnerState::Active,
             suspended_in: None,
+            group: None,
             terms: vec![terms],
             limits: Limits::default(),
         };

@@ -5,10 +5,12 @@ use std::collections::BTreeSet;
 
 use clearing_core::command::{ApproveProposal, Command, Request};
 use clearing_core::facts::answer::Answer;
+use clearing_core::facts::bank_account::{AccountNumber, BankAccount};
 use clearing_core::facts::coalition::{Calendar, House, Recovery};
 use clearing_core::facts::credential::{Badge, Device, Holder, NewInvite, Scope, Scopes, Serial};
 use clearing_core::facts::entry::EntryKind;
 use clearing_core::facts::hold::{Hold, HoldState};
+use clearing_core::facts::legal::{Address, LegalRecord};
 use clearing_core::facts::limits::Limits;
 use clearing_core::facts::member::MemberRef;
 use clearing_core::facts::order::OrderMode;
@@ -20,6 +22,7 @@ use clearing_core::facts::receipt::ReceiptLine;
 use clearing_core::facts::terms::{Breakage, ExpiryPolicy, FeeBearer, Funding, Price, Terms, TermsDraft};
 use clearing_core::facts::window::WindowState;
 use clearing_core::rules::abandon::AbandonRequest;
+use clearing_core::rules::bank_account::{SetBankAccount, StopBankAccountChange};
 use clearing_core::rules::calendar::SetCalendar;
 use clearing_core::rules::care::{ExtendExpiry, FreezeMember, ReinstatePoints, UnfreezeMember, WriteOffDebt};
 use clearing_core::rules::close::CloseWindow;
@@ -30,8 +33,9 @@ use clearing_core::rules::forget::ForgetRequests;
 use clearing_core::rules::funds::{Deposit, WithdrawFunds};
 use clearing_core::rules::hold::{CaptureHold, VoidHold};
 use clearing_core::rules::issue::{Earn, IssuePoints};
+use clearing_core::rules::legal::SetLegalRecord;
 use clearing_core::rules::limits::SetLimits;
-use clearing_core::rules::partner::{CreatePartner, RenamePartner, SetPartnerState};
+use clearing_core::rules::partner::{CreatePartner, RenamePartner, SetGroup, SetPartnerState};
 use clearing_core::rules::payment::{ConfirmPayment, Payment};
 use clearing_core::rules::person::{RecoverPerson, SetPerson, SetTwoPersonList};
 use clearing_core::rules::proposal::{RefuseProposal, WithdrawProposal};
@@ -273,6 +277,11 @@ pub(crate) enum Rare {
         number: u32,
         of: Index,
     },
+    /// One of the operations on legal records, groups and bank accounts: whose and what, by the number.
+    Party {
+        by: usize,
+        number: u32,
+    },
 }
 
 pub(crate) fn rare() -> impl Strategy<Value = Op> {
@@ -296,6 +305,7 @@ pub(crate) fn rare() -> impl Strategy<Value = Op> {
         9 => ((0..PARTNERS.len()), 0..64u32, any::<Index>())
             .prop_map(|(by, number, of)| Rare::Credential { by, number, of }),
         12 => (0..256u32).prop_map(|number| Rare::People { number }),
+        6 => ((0..PARTNERS.len()), 0..64u32).prop_map(|(by, number)| Rare::Party { by, number }),
     ];
     rare.prop_map(Op::Rare)
 }
@@ -778,6 +788,11 @@ impl Asked {
                 let rename = RenamePartner { partner, display_name: format!("Brand {number}") };
                 (PartnerId::operator(), Command::RenamePartner(rename))
             }
+            Rare::Party { by, number } => {
+                let (asker, command) = of_parties(play, *by, *number);
+                person = asker;
+                (id(PARTNERS[*by]), command)
+            }
             Rare::Credential { by, number, of } => return self.of_credentials(PARTNERS[*by], *number, of),
             Rare::Freeze { number } => {
                 let (member, reason) = (member_ref(MEMBERS[*number as usize % 3]), Code::new("law").unwrap());
@@ -871,6 +886,39 @@ impl Asked {
         self.requests.push(request.clone());
         Some(request)
     }
+}
+
+/// What concerns a partner as a legal party, mostly the caller's own; who asks, if it is a person of the operator.
+fn of_parties(play: &Play, by: usize, number: u32) -> (Option<PersonId>, Command) {
+    let (what, rest) = (number % 8, number / 8);
+    let partner = id(PARTNERS[if rest < 6 { by } else { rest as usize % PARTNERS.len() }]);
+    let person = (PARTNERS[by] == "operator" && rest % 2 == 0).then(|| PEOPLE[0].parse::<PersonId>().unwrap());
+    let command = match what {
+        0 => {
+            let address = Address {
+                street: String::new(),
+                post_code: String::new(),
+                town: "Bonn".to_owned(),
+                country: "DE".to_owned(),
+            };
+            let legal = LegalRecord { name: format!("Brand {rest} Ltd"), tax_ids: Vec::new(), address };
+            SetLegalRecord { partner, legal }.into()
+        }
+        1 => SetGroup { partner, group: (rest > 2).then(|| format!("g{}", rest % 2).parse().unwrap()) }.into(),
+        2..5 => {
+            let number = AccountNumber::Iban(
+                if what == 2 { "DE89370400440532013000" } else { "GB29NWBK60161331926819" }.to_owned(),
+            );
+            let account = BankAccount { number, holder: format!("Brand {rest}"), bank_name: String::new() };
+            SetBankAccount { partner, account }.into()
+        }
+        _ => {
+            let last = play.book.bank_accounts_of(partner).next_back().map_or(1, |(version, _)| version);
+            let version = if rest == 0 { 1 } else { last };
+            StopBankAccountChange { partner, version, reason: None }.into()
+        }
+    };
+    (person, command)
 }
 
 /// The operator's people of the random play.

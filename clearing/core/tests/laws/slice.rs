@@ -67,10 +67,12 @@ enum Kind {
     Holder,
     Proposal,
     Proposed,
+    Legal,
+    BankAccount,
 }
 
 impl Kind {
-    const ALL: [Self; 25] = [
+    const ALL: [Self; 27] = [
         Self::Member,
         Self::Identifier,
         Self::Depth,
@@ -96,6 +98,8 @@ impl Kind {
         Self::Holder,
         Self::Proposal,
         Self::Proposed,
+        Self::Legal,
+        Self::BankAccount,
     ];
 
     /// Takes all of this kind out of a footprint.
@@ -130,6 +134,8 @@ impl Kind {
             Self::Holder => needs.holders.clear(),
             Self::Proposal => needs.proposals.clear(),
             Self::Proposed => needs.proposed.clear(),
+            Self::Legal => needs.legal.clear(),
+            Self::BankAccount => needs.bank_accounts.clear(),
         }
     }
 }
@@ -198,6 +204,7 @@ impl<'a> Cut<'a> {
         for key in &needs.consents {
             self.book.consents.extend(self.whole.consents.get(key).map(|consent| (*key, *consent)));
         }
+        self.legal(needs);
         self.funding(needs, &targets);
         self.credentials(needs);
         self.refine(&mut depths);
@@ -239,6 +246,7 @@ impl<'a> Cut<'a> {
         self.book.forgotten = self.whole.forgotten;
         self.of_revocation(needs);
         self.proposals(needs);
+        self.legal(needs);
         self.requests(requests, needs);
         self.book
     }
@@ -304,6 +312,19 @@ impl<'a> Cut<'a> {
         let named: Vec<_> = named.map(|(id, proposal)| (*id, proposal.clone())).collect();
         self.entries(named.iter().map(|(id, _)| *id));
         self.book.proposals.extend(named);
+    }
+
+    /// Of bank accounts the last version and that which is in force.
+    fn legal(&mut self, needs: &Footprint<'_>) {
+        for partner in &needs.legal {
+            self.book.legal.extend(self.whole.legal.get(partner).map(|legal| (*partner, legal.clone())));
+        }
+        for partner in &needs.bank_accounts {
+            let in_force = self.whole.bank_account_at(*partner, self.now);
+            let last = self.whole.bank_accounts_of(*partner).next_back();
+            let named = in_force.into_iter().chain(last);
+            self.book.bank_accounts.extend(named.map(|(version, known)| ((*partner, version), known.clone())));
+        }
     }
 
     fn receipts(&mut self, receipts: &BTreeSet<Receipt>) {
@@ -739,6 +760,12 @@ fn compare(names: &[&str], (whole, all): (&Book, &mut Changes), (slice, changes)
     for key in &all.funding_states {
         differ(names, "what waits", &whole.funding.get(key), &slice.funding.get(key))?;
     }
+    for partner in &all.legal {
+        differ(names, "a legal record", &whole.legal.get(partner), &slice.legal.get(partner))?;
+    }
+    for key in &all.bank_accounts {
+        differ(names, "a bank account", &whole.bank_accounts.get(key), &slice.bank_accounts.get(key))?;
+    }
     for id in &all.invites {
         differ(names, "an invite", &whole.invites.get(id), &slice.invites.get(id))?;
     }
@@ -829,6 +856,7 @@ fn a_close_and_changes_of_what_every_batch_reads_take_the_gate_alone_and_nothing
         "RevokeCredentials",
         "SetPerson",
         "SetTwoPersonList",
+        "SetGroup",
         "ForgetRequests",
         "RecoverPerson",
     ];
