@@ -4,6 +4,7 @@
 //! canonical bytes the list is a byte with its length and the facts one after another.
 
 pub mod answer;
+pub mod calendar;
 pub mod chain;
 pub mod coalition;
 pub mod credential;
@@ -29,7 +30,8 @@ use std::io::{Read, Write};
 use borsh::{BorshDeserialize, BorshSerialize};
 
 use crate::chart::MoneyAccount;
-use crate::facts::coalition::{Calendar, Coalition};
+use crate::facts::calendar::{Calendar, SettlementDays};
+use crate::facts::coalition::Coalition;
 use crate::facts::credential::{ForeignFacts, InvitedFacts, IssuedFacts, RevokedFacts, WithdrawnFacts};
 use crate::facts::limits::{Consent, Limits};
 use crate::facts::lot::{LotId, LotPlace};
@@ -103,6 +105,8 @@ pub enum Fact {
     Proposed(ProposedFacts),
     /// A proposal was refused or withdrawn.
     Proposal(ProposalFacts),
+    /// What the calendar said of a close.
+    CutOff(CutOffFacts),
 }
 
 /// The facts of an entry, none of a kind twice.
@@ -153,6 +157,7 @@ impl Facts {
         alone: Alone -> AloneFacts,
         proposed: Proposed -> ProposedFacts,
         proposal: Proposal -> ProposalFacts,
+        cut_off: CutOff -> CutOffFacts,
     }
 
     /// The credential that was issued.
@@ -357,12 +362,22 @@ pub struct ConsentFacts {
     pub before: Consent,
 }
 
-/// The calendar from now on.
+/// A version of the calendar. It takes the place of those that would have taken effect with it or later.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct CalendarFacts {
+    pub version: u32,
+    pub effective: Timestamp,
     pub calendar: Calendar,
-    /// The calendar until now; none when the coalition began.
+    /// The calendar that would have ruled from then on; none when the coalition began.
     pub before: Option<Calendar>,
+}
+
+/// When what a close settles is told and paid, by the calendar that ruled it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct CutOffFacts {
+    /// The version of the calendar.
+    pub version: u32,
+    pub days: SettlementDays,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
