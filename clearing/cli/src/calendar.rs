@@ -129,21 +129,29 @@ pub fn words(calendar: &Calendar) -> String {
 
 #[cfg(test)]
 mod tests {
-    use clearing::scheduler::calendar::next_cut_offs;
+    use clearing_core::facts::calendar::Calendars;
+    use clearing_core::schedule::Schedule;
     use clearing_core::units::Timestamp;
 
     use super::*;
+
+    fn next_cut_offs(
+        calendar: clearing_core::facts::calendar::Calendar,
+        after: Timestamp,
+        count: usize,
+    ) -> Vec<Timestamp> {
+        let calendars = Calendars::from(calendar);
+        let schedule = Schedule::read(&calendars).unwrap();
+        schedule.after(after).take(count).map(|cut_off| cut_off.time).collect()
+    }
 
     #[test]
     fn each_example_of_the_help_means_what_the_help_says() {
         let (begin, help) = ("2025-12-31T23:59:59Z".parse::<Timestamp>().unwrap(), help());
         for (expression, meaning, days) in EXAMPLES {
             assert!(help.contains(&format!("  {expression:<17} {meaning}\n")), "{help}");
-            let calendar = clearing_core::facts::coalition::Calendar {
-                cut_offs: vec![expression.to_owned()],
-                time_zone: "UTC".to_owned(),
-            };
-            let next: Vec<String> = next_cut_offs(&calendar, begin, 3).iter().map(|next| next.to_string()).collect();
+            let calendar = clearing_core::facts::calendar::Calendar::of([expression], "UTC");
+            let next: Vec<String> = next_cut_offs(calendar, begin, 3).iter().map(|next| next.to_string()).collect();
             let next: Vec<&str> = next.iter().map(|next| &next[5..10]).collect();
             assert_eq!(next, days, "{expression}");
         }
@@ -153,12 +161,9 @@ mod tests {
     #[test]
     fn of_two_day_fields_one_is_enough_unless_a_plus_wants_both() {
         let days = |expression: &str| -> Vec<jiff::civil::Date> {
-            let calendar = clearing_core::facts::coalition::Calendar {
-                cut_offs: vec![expression.to_owned()],
-                time_zone: "UTC".to_owned(),
-            };
+            let calendar = clearing_core::facts::calendar::Calendar::of([expression], "UTC");
             let begin = "2025-12-31T23:59:59Z".parse::<Timestamp>().unwrap();
-            let next = next_cut_offs(&calendar, begin, 800);
+            let next = next_cut_offs(calendar, begin, 800);
             let dates = next.iter().map(|next| jiff::tz::TimeZone::UTC.to_datetime(next.to_jiff()).date());
             dates.filter(|day| day.year() < 2028).collect()
         };

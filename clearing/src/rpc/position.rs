@@ -21,10 +21,9 @@ use crate::rpc::partner::limits::from_limit_uses;
 use crate::rpc::settlement::CUT_OFFS_PUBLISHED;
 use crate::rpc::settlement::convert::{
     from_calendar, from_leg, from_leg_state, from_order, from_order_mode, from_settlement_state, from_times,
-    from_window_state, order_mode,
+    from_window_state, next_cut_offs, order_mode,
 };
 use crate::rpc::{Context, auth, errors, page_size};
-use crate::scheduler::calendar::next_cut_offs;
 use crate::store::WindowRow;
 use statement::{Place, Subject, from_bridge, from_totals};
 
@@ -88,7 +87,8 @@ impl PositionService for Service {
         let more = !unconfirmed || windows.len() == limit;
         let last = windows.last().map(|row| row.window.number).filter(|number| more && *number > 1);
         let house = self.0.house();
-        let next = next_cut_offs(&house.calendar, self.0.clock.now(), CUT_OFFS_PUBLISHED);
+        let now = self.0.clock.now();
+        let next = next_cut_offs(&house.calendar, now, CUT_OFFS_PUBLISHED);
         let partner = caller.partner().ok();
         Ok(Response::new(v1::ListWindowsResponse {
             windows: windows
@@ -97,7 +97,7 @@ impl PositionService for Service {
                 .collect(),
             next_close_times: from_times(next),
             next_page_token: last.map_or_else(String::new, |last| list.token(&last.to_string())),
-            calendar: Some(from_calendar(&house.calendar)),
+            calendar: Some(from_calendar(&house.calendar.in_force(now))),
         }))
     }
 

@@ -7,6 +7,7 @@ use clearing_core::chart::Fund;
 use clearing_core::command::Command;
 use clearing_core::facts::Facts;
 use clearing_core::facts::answer::{Closed, HouseReply, Reply};
+use clearing_core::facts::calendar::Calendars;
 use clearing_core::facts::window::{Leg, Settlement, Window};
 use clearing_core::rules::calendar::SetCalendar;
 use clearing_core::rules::close::CloseWindow;
@@ -24,7 +25,6 @@ use crate::rpc::convert::{
 use crate::rpc::opaque::Opaque;
 use crate::rpc::written::{accepted, first_entry, from_written, or_proposed};
 use crate::rpc::{Context, auth, errors};
-use crate::scheduler::calendar::next_cut_offs;
 use crate::writer::{WriteError, Written};
 use convert::Basis;
 
@@ -203,11 +203,12 @@ impl SettlementService for Service {
         let asker = auth::caller(&request)?.asker()?;
         let v1::SetCalendarRequest { request_id, cron_expressions, time_zone } = request.into_inner();
         let calendar = convert::calendar(cron_expressions, time_zone, &self.0.house().coalition)?;
-        let command = Command::SetCalendar(SetCalendar { calendar: calendar.clone() });
+        let command = Command::SetCalendar(SetCalendar::from(calendar.clone()));
         let written = self.0.ask_house(asker, read_request_id(&request_id)?, command).await?;
         or_proposed!(written, self.0, SetCalendarResponse);
         house_reply(&written, &self.0)?;
-        let next = next_cut_offs(&calendar, first_entry(&written)?.entry.time, CUT_OFFS_PUBLISHED);
+        let since = first_entry(&written)?.entry.time;
+        let next = convert::next_cut_offs(&Calendars::from(calendar.clone()), since, CUT_OFFS_PUBLISHED);
         Ok(Response::new(v1::SetCalendarResponse {
             written: from_house(&written, &self.0.opaque),
             proposal_id: String::new(),

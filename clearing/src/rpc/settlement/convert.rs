@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use clearing_core::facts::coalition::{Calendar, Coalition};
+use clearing_core::facts::calendar::{Calendar, Calendars};
+use clearing_core::facts::coalition::Coalition;
 use clearing_core::facts::order::{Order, OrderMode, OrderParty};
 use clearing_core::facts::proof::Proof;
 use clearing_core::facts::window::{Leg, LegState, Settlement, SettlementState, WindowState};
 use clearing_core::rules::payment::Payment;
+use clearing_core::schedule::{CalendarProblem, Schedule, check};
 use clearing_core::units::{Money, PartnerId, Timestamp, WindowNumber};
 use clearing_proto::v1;
 use rust_decimal::Decimal;
@@ -14,7 +16,6 @@ use tonic::Status;
 
 use crate::rpc::convert::{from_money, from_sum, from_timestamp, id};
 use crate::rpc::errors::invalid;
-use crate::scheduler::calendar::{CalendarProblem, validate};
 use crate::spreadsheet::{self, Cell};
 
 pub(in crate::rpc) fn from_window_state(state: WindowState) -> v1::WindowState {
@@ -195,15 +196,12 @@ pub(in crate::rpc) fn calendar(
         "" => coalition.time_zone.iana_name().unwrap_or("UTC").to_owned(),
         _ => time_zone,
     };
-    let calendar = Calendar { cut_offs, time_zone };
+    let calendar = Calendar::of(cut_offs, &time_zone);
     // Only the calendar knows which expressions and zones there are.
-    validate(&calendar).map_err(|problem| {
+    check(&calendar).map_err(|problem| {
         let field = match problem {
             CalendarProblem::UnknownZone(_) => "time_zone",
-            CalendarProblem::TooMany(_)
-            | CalendarProblem::NotFiveFields(_)
-            | CalendarProblem::Malformed(..)
-            | CalendarProblem::NeverOccurs(_) => "cron_expressions",
+            _ => "cron_expressions",
         };
         invalid(field, problem)
     })?;
@@ -211,7 +209,14 @@ pub(in crate::rpc) fn calendar(
 }
 
 pub(in crate::rpc) fn from_calendar(calendar: &Calendar) -> v1::Calendar {
-    v1::Calendar { cron_expressions: calendar.cut_offs.clone(), time_zone: calendar.time_zone.clone() }
+    let cron_expressions = calendar.cut_offs.iter().map(|row| row.cron_expression.clone()).collect();
+    v1::Calendar { cron_expressions, time_zone: calendar.time_zone.clone() }
+}
+
+/// The first cut-offs behind a moment; none of a calendar that cannot be read.
+pub(in crate::rpc) fn next_cut_offs(calendars: &Calendars, after: Timestamp, count: usize) -> Vec<Timestamp> {
+    let Ok(schedule) = Schedule::read(calendars) else { return Vec::new() };
+    schedule.after(after).take(count).map(|cut_off| cut_off.time).collect()
 }
 
 pub(in crate::rpc) fn from_times(times: Vec<Timestamp>) -> Vec<prost_types::Timestamp> {
