@@ -494,7 +494,7 @@ fn models() -> impl Strategy<Value = Model> {
 }
 
 /// Zones that change their clocks by an hour, by half of one, by two, over midnight, over a whole day, back for a fast, or never.
-const ZONES: [&str; 12] = [
+const ZONES: [&str; 13] = [
     "UTC",
     "Europe/Berlin",
     "Europe/Moscow",
@@ -507,11 +507,21 @@ const ZONES: [&str; 12] = [
     "Asia/Gaza",
     "Asia/Kathmandu",
     "America/Havana",
+    "America/St_Johns",
 ];
 
 /// Days around which clocks of these zones change, and any others.
 fn begins() -> impl Strategy<Value = Date> {
-    let changes = ["2026-03-27", "2026-10-23", "2011-12-27", "2018-11-01", "2018-02-15", "2025-02-25", "2027-03-20"];
+    let changes = [
+        "2026-03-27",
+        "2026-10-23",
+        "2011-12-27",
+        "2010-11-04",
+        "2018-11-01",
+        "2018-02-15",
+        "2025-02-25",
+        "2027-03-20",
+    ];
     prop_oneof![
         3 => (0..changes.len()).prop_map(move |at| changes[at].parse().unwrap()),
         2 => (1971..2090i16, 0..365i64).prop_map(|(year, day)| days_behind(year, day)),
