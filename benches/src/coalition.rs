@@ -8,7 +8,8 @@ use clearing::clock::Clock;
 use clearing::coalition_file::FIRST_PERSON;
 use clearing::tls::TlsMaterial;
 use clearing_certs::{Authority, Kind, ServerAddress, Validity};
-use clearing_core::facts::coalition::{Calendar, Coalition, House, NoticeDays, Recovery};
+use clearing_core::facts::calendar::Calendars;
+use clearing_core::facts::coalition::{Coalition, House, NoticeDays, Recovery};
 use clearing_core::facts::credential::Revoked;
 use clearing_core::facts::limits::Limits;
 use clearing_core::facts::partner::{Partner, PartnerState};
@@ -75,6 +76,7 @@ pub fn house(now: Timestamp) -> House {
         notice_days: NoticeDays::default(),
         proposal_days: 7,
         account_change_days: 3,
+        carry_windows_max: Some(4),
     };
     let partners = (0..PARTNERS + WALLET_ISSUERS).map(|at| {
         let at_redemption = at >= PARTNERS && (at - PARTNERS) % 2 == 1;
@@ -87,7 +89,7 @@ pub fn house(now: Timestamp) -> House {
         (id, Partner { id, display_name, state, suspended_in: None, terms, limits: Limits::default(), group: None })
     });
     let partners: BTreeMap<PartnerId, Partner> = partners.collect();
-    let calendar = Calendar { cut_offs: Vec::new(), time_zone: "UTC".to_owned() };
+    let calendar = Calendars::default();
     let people = People::first(FIRST_PERSON.parse().expect("a name"));
     House { coalition, partners, calendar, revoked: Revoked::default(), people }
 }

@@ -266,7 +266,7 @@ async fn audit_whole(
     let mut snapshots = store.snapshots(workers.max(READERS)).await?;
     let mut snapshot = snapshots.pop().expect("there are three at least");
     let row = snapshot.house().await?;
-    let (created, calendar_set) = (row.created, row.calendar_set);
+    let created = row.created;
     let founded = FoundedFacts {
         coalition: row.house.coalition.clone(),
         domain: row.domain.clone(),
@@ -313,7 +313,7 @@ async fn audit_whole(
     audit.find(check_house(&stored, &tally));
     audit.find(check_rows(&stored));
     let gate = snapshot.gate().await?;
-    audit.find(audit.told.compare_house(gate, created, calendar_set, &audit.rebuilt));
+    audit.find(audit.told.compare_house(gate, created, &audit.rebuilt));
     audit.find(audit.told.compare_counts(snapshot.counts().await?));
     let head = snapshot.journal_head().await?;
     let recorded = since::recorded(&stored, &audit.founded.domain, head, head.next_sequence);

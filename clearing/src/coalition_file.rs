@@ -11,8 +11,9 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::str::FromStr;
 
+use clearing_core::facts::calendar::Calendars;
 use clearing_core::facts::coalition::{
-    Calendar, Coalition, DECISION_DAYS_MAX, House, NoticeDays, PROPOSAL_DAYS, Recovery, SCALE_MAX,
+    Coalition, DECISION_DAYS_MAX, House, NoticeDays, PROPOSAL_DAYS, Recovery, SCALE_MAX,
 };
 use clearing_core::facts::credential::Revoked;
 use clearing_core::facts::limits::Limits;
@@ -121,6 +122,9 @@ pub struct CoalitionTable {
     pub breakage: Option<Breakage>,
     #[serde(default, deserialize_with = "optional_decimal")]
     pub settlement_threshold: Option<Decimal>,
+    /// How many closes carry a leg smaller than that; the next one makes it. Left out: any number, unlike in a coalition made by
+    /// `clearing init`, as in the published scenarios.
+    pub carry_windows_max: Option<u16>,
     #[serde(default, deserialize_with = "optional_text")]
     pub recovery: Option<NamedRecovery>,
     /// Whether every partner consents to being named as a funder, without limit. Left out: it does.
@@ -243,9 +247,10 @@ impl CoalitionFile {
             },
             proposal_days: days("proposal_days", table.proposal_days.unwrap_or(PROPOSAL_DAYS), 1)?,
             account_change_days: days("account_change_days", table.account_change_days.unwrap_or(0), 0)?,
+            carry_windows_max: table.carry_windows_max,
         };
         let first = table.first_person.unwrap_or_else(|| FIRST_PERSON.parse().expect("a name"));
-        let (partners, calendar) = (BTreeMap::new(), Calendar::default());
+        let (partners, calendar) = (BTreeMap::new(), Calendars::default());
         let (revoked, people) = (Revoked::default(), People::first(first));
         let mut house = House { coalition, partners, calendar, revoked, people };
         let named = self.partners.iter().any(|partner| partner.id == operator);

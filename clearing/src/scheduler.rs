@@ -13,14 +13,14 @@
 //! | the clock is wrong | nothing is looked for, and the lease goes to another node |
 //! | the clock jumps forward, or the house was down | every cut-off passed is closed on its own, in order, each as of its time |
 //! | requests are forgotten twice, or by a node whose clock is ahead | up to when they are is a decision of the journal, and they are kept a day longer than they are answered |
-//! | a calendar is set that had cut-offs in the past | it has none before the moment it was set |
+//! | a calendar is set that had cut-offs in the past | it rules none before the moment at which it takes effect |
+//! | a calendar is set while a cut-off of the one before waits to be kept | that one rules it still |
 //!
 //! At one moment points expire first, then the calendar closes the window. While cut-offs are waiting to be closed, each
 //! expiry runs as of its own time and in order, so that it falls into the right window; otherwise expiries join the batches
 //! of the tills, and cost no commit of their own.
 
 pub mod alarms;
-pub mod calendar;
 pub mod unconfirmed;
 
 use std::collections::BTreeSet;
@@ -30,6 +30,7 @@ use std::time::Duration;
 use clearing_core::command::{Command, Request, close_of, forgetting, work_of};
 use clearing_core::facts::origin::Origin;
 use clearing_core::rejection::Rejection;
+use clearing_core::schedule::{CalendarProblem, Schedule as CutOffs};
 use clearing_core::units::{EntryId, MemberId, PartnerId, RequestId, Timestamp, WindowNumber};
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
@@ -38,7 +39,6 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, debug, error, info, info_span, warn};
 
 use self::alarms::Told;
-use self::calendar::{CalendarProblem, CutOffs};
 use crate::clock::{self, Clock};
 use crate::reminder::Reminder;
 use crate::store::{MemberDue, Schedule, Store, StoreError};
@@ -381,8 +381,8 @@ impl Inner {
 
     /// When the calendar closes the open window next, and which that is.
     async fn next_close(&self) -> Result<Option<(Timestamp, WindowNumber)>, ScheduleError> {
-        let Schedule { open_window, opened, calendar, calendar_since } = self.store.schedule().await?;
-        let cut_off = CutOffs::parse(&calendar)?.first_after(opened.max(calendar_since));
+        let Schedule { open_window, opened, calendars } = self.store.schedule().await?;
+        let cut_off = CutOffs::read(&calendars)?.next_after(opened);
         Ok(cut_off.map(|cut_off| (cut_off, open_window)))
     }
 

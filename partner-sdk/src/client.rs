@@ -21,8 +21,8 @@ use tonic::transport::Channel;
 use tonic::{Request, Response, Status};
 
 use crate::answers::{
-    Abandoned, Balance, Calendar, Entry, Issued, Obligation, Position, Quote, Redeemed, Returned, ServerInfo,
-    Statement, StatementLine, Window,
+    Abandoned, Balance, CalendarVersion, CutOff, Entry, Issued, Obligation, Position, Quote, Redeemed, Returned,
+    ServerInfo, Statement, StatementLine, Window,
 };
 use crate::builder::ClientBuilder;
 use crate::call::{Failed, Policy, Why};
@@ -289,21 +289,40 @@ impl Client {
     /// # Errors
     /// Those of a read.
     pub async fn next_closes(&self) -> Result<Vec<SystemTime>, Error> {
-        Ok(self.calendar().await?.1)
+        Ok(self.calendar().await?.1.into_iter().map(|cut_off| cut_off.close_time).collect())
     }
 
-    /// By what the house closes windows, and the next moments, at most 10, at which it does.
+    /// The calendar in force, if there was one yet, and the next cut-offs, at most 10.
     ///
     /// # Errors
     /// Those of a read.
-    pub async fn calendar(&self) -> Result<(Calendar, Vec<SystemTime>), Error> {
+    pub async fn calendar(&self) -> Result<(Option<CalendarVersion>, Vec<CutOff>), Error> {
         let request = || v1::ListWindowsRequest { page_size: 1, ..Default::default() };
         let call = call!(PositionServiceClient::list_windows);
         let read = |answer: v1::ListWindowsResponse| {
-            let calendar: Calendar = FromWire::read(there(answer.calendar, "calendar")?)?;
-            Ok((calendar, each(answer.next_close_times)?))
+            let calendar = answer.calendar.map(FromWire::read).transpose()?;
+            Ok((calendar, each(answer.cut_offs)?))
         };
         self.read(request, call, read).await
+    }
+
+    /// The calendars that are announced, by the time at which they take effect.
+    ///
+    /// # Errors
+    /// Those of a read.
+    pub async fn announced_calendars(&self) -> Result<Vec<CalendarVersion>, Error> {
+        let request = || v1::GetCalendarRequest { page_size: 1, ..Default::default() };
+        let call = call!(PositionServiceClient::get_calendar);
+        self.read(request, call, |answer: v1::GetCalendarResponse| each(answer.announced)).await
+    }
+
+    /// The cut-offs of a year ahead, earliest first.
+    pub fn cut_offs(&self) -> Pages<CutOff> {
+        self.pages(
+            |page_token| v1::GetCalendarRequest { page_size: PAGE_SIZE, page_token },
+            call!(PositionServiceClient::get_calendar),
+            |answer| Ok((each(answer.cut_offs)?, answer.next_page_token)),
+        )
     }
 
     /// The caller's statement for a window; `None`: the open one, so far.

@@ -91,6 +91,8 @@ pub enum Reason {
     PriceNotExact,
     /// Somebody would get more for a point than backs it.
     TermsUnderfund,
+    /// A cut-off that is less than a day away would move, or be told or paid on another day, or nobody was told of it.
+    CalendarTooLate,
     /// The window is still open.
     WindowNotClosed,
     /// The settlement is confirmed already.
@@ -162,6 +164,7 @@ impl Reason {
             Self::BreakageNotOne => "BREAKAGE_NOT_ONE",
             Self::PriceNotExact => "PRICE_NOT_EXACT",
             Self::TermsUnderfund => "TERMS_UNDERFUND",
+            Self::CalendarTooLate => "CALENDAR_TOO_LATE",
             Self::WindowNotClosed => "WINDOW_NOT_CLOSED",
             Self::SettlementNotProposed => "SETTLEMENT_NOT_PROPOSED",
             Self::SettlementNotConfirmed => "SETTLEMENT_NOT_CONFIRMED",
@@ -218,6 +221,7 @@ impl Reason {
             "BREAKAGE_NOT_ONE" => Self::BreakageNotOne,
             "PRICE_NOT_EXACT" => Self::PriceNotExact,
             "TERMS_UNDERFUND" => Self::TermsUnderfund,
+            "CALENDAR_TOO_LATE" => Self::CalendarTooLate,
             "WINDOW_NOT_CLOSED" => Self::WindowNotClosed,
             "SETTLEMENT_NOT_PROPOSED" => Self::SettlementNotProposed,
             "SETTLEMENT_NOT_CONFIRMED" => Self::SettlementNotConfirmed,

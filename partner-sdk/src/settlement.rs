@@ -1,7 +1,10 @@
 //! Settlement: how the operator closes windows, settles them, and records money that moves.
 
+use std::time::SystemTime;
+
 use clearing_proto::v1;
 use clearing_proto::v1::settlement_service_client::SettlementServiceClient;
+use prost_types::Timestamp;
 
 use crate::answers::Settlement;
 use crate::client::{OPEN_WINDOW, call};
@@ -286,28 +289,137 @@ impl WithdrawFunds {
     }
 }
 
-/// Sets when the house closes windows by itself.
+open_enum! {
+    /// What becomes of a cut-off whose day is no business day.
+    OnHoliday = OnHoliday, unspecified Unspecified {
+        /// It is on that day.
+        Keep = "KEEP",
+        /// It is at the same time of the last business day before.
+        Before = "BEFORE",
+        /// It is at the same time of the next business day.
+        After = "AFTER",
+        /// There is none.
+        Skip = "SKIP",
+    }
+}
+
+open_enum! {
+    /// A day of the week.
+    Weekday = Weekday, unspecified Unspecified {
+        /// Monday.
+        Monday = "MONDAY",
+        /// Tuesday.
+        Tuesday = "TUESDAY",
+        /// Wednesday.
+        Wednesday = "WEDNESDAY",
+        /// Thursday.
+        Thursday = "THURSDAY",
+        /// Friday.
+        Friday = "FRIDAY",
+        /// Saturday.
+        Saturday = "SATURDAY",
+        /// Sunday.
+        Sunday = "SUNDAY",
+    }
+}
+
+/// A row of cut-offs, and when the money of each moves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use = "a row does nothing until a calendar has it"]
+pub struct CutOffRow {
+    cron_expression: String,
+    on_holiday: OnHoliday,
+    advice_days: u8,
+    payment_days: u8,
+}
+
+impl CutOffRow {
+    /// Whenever this cron expression of five fields is due, on any day; told and paid on that business day, or the next.
+    pub fn cron(expression: impl Into<String>) -> Self {
+        let cron_expression = expression.into();
+        Self { cron_expression, on_holiday: OnHoliday::Keep, advice_days: 0, payment_days: 0 }
+    }
+
+    /// What becomes of one whose day is no business day.
+    pub fn on_holiday(mut self, what: OnHoliday) -> Self {
+        self.on_holiday = what;
+        self
+    }
+
+    /// Told and paid so many business days after it: 0 to 30, and no fewer for the payment.
+    pub fn days(mut self, advice: u8, payment: u8) -> Self {
+        (self.advice_days, self.payment_days) = (advice, payment);
+        self
+    }
+}
+
+/// Sets when the house closes windows by itself. What is published of the cut-offs that are less than a day away stays.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use = "a request does nothing until a client sends it"]
 pub struct SetCalendar {
     request_id: Option<RequestId>,
-    cron_expressions: Vec<String>,
+    cut_offs: Vec<CutOffRow>,
     time_zone: String,
+    weekend: Option<Vec<Weekday>>,
+    holiday_rules: Vec<String>,
+    holidays: Vec<String>,
+    working_days: Vec<String>,
+    effective_time: Option<SystemTime>,
 }
 
 impl SetCalendar {
     /// Whenever one of these cron expressions of five fields is due, in the coalition's time zone. None: by hand only.
     pub fn new(cron_expressions: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        Self::of(cron_expressions.into_iter().map(CutOffRow::cron))
+    }
+
+    /// By these rows. Of several that fall on one moment the first says when it is paid.
+    pub fn of(rows: impl IntoIterator<Item = CutOffRow>) -> Self {
         Self {
             request_id: None,
-            cron_expressions: cron_expressions.into_iter().map(Into::into).collect(),
+            cut_offs: rows.into_iter().collect(),
             time_zone: String::new(),
+            weekend: None,
+            holiday_rules: Vec::new(),
+            holidays: Vec::new(),
+            working_days: Vec::new(),
+            effective_time: None,
         }
     }
 
     /// Read in this IANA time zone.
     pub fn time_zone(mut self, time_zone: impl Into<String>) -> Self {
         self.time_zone = time_zone.into();
+        self
+    }
+
+    /// The days of the week on which banks do not work, at most 3. Default: Saturday and Sunday.
+    pub fn weekend(mut self, days: impl IntoIterator<Item = Weekday>) -> Self {
+        self.weekend = Some(days.into_iter().collect());
+        self
+    }
+
+    /// Holidays of every year, by the names of rules: `TARGET`, `DE`, `RU`, `US-FED`.
+    pub fn holiday_rules(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.holiday_rules = names.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Holidays besides, as dates such as `2026-05-11`; at most 1,000.
+    pub fn holidays(mut self, dates: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.holidays = dates.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Days on which banks work whatever else is said of them, as dates; at most 1,000.
+    pub fn working_days(mut self, dates: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.working_days = dates.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// From when on. Default: at once.
+    pub fn effective(mut self, time: SystemTime) -> Self {
+        self.effective_time = Some(time);
         self
     }
 }
@@ -378,9 +490,25 @@ fn to_withdraw_funds(withdraw: &WithdrawFunds) -> v1::WithdrawFundsRequest {
 }
 
 fn to_set_calendar(set: &SetCalendar) -> v1::SetCalendarRequest {
+    let cut_off = |row: &CutOffRow| v1::CutOffPattern {
+        cron_expression: row.cron_expression.clone(),
+        on_holiday: row.on_holiday.to_wire(),
+        advice_days: i32::from(row.advice_days),
+        payment_days: i32::from(row.payment_days),
+    };
+    let weekend = set.weekend.as_deref();
+    let calendar = v1::Calendar {
+        cut_offs: set.cut_offs.iter().map(cut_off).collect(),
+        time_zone: set.time_zone.clone(),
+        weekend: weekend.unwrap_or_default().iter().map(|day| day.to_wire()).collect(),
+        no_weekend: weekend.is_some_and(<[Weekday]>::is_empty),
+        holiday_rules: set.holiday_rules.clone(),
+        holidays: set.holidays.clone(),
+        working_days: set.working_days.clone(),
+    };
     v1::SetCalendarRequest {
         request_id: key(set.request_id),
-        cron_expressions: set.cron_expressions.clone(),
-        time_zone: set.time_zone.clone(),
+        calendar: Some(calendar),
+        effective_time: set.effective_time.map(Timestamp::from),
     }
 }

@@ -170,6 +170,11 @@ const HINTS: &[Row] = &[
         &["partner create", "partner terms"],
         "no --reimbursement may be above a value that backs points, and no --value above its --price; lower the one or raise the other",
     ),
+    (
+        "CALENDAR_TOO_LATE",
+        &["calendar set"],
+        "let it take effect later: --from {earliest_time}; `clearing calendar show` tells what is published",
+    ),
     // Members.
     ("NOT_FOUND", &["member balance"], "nobody was ever issued points under that name: check the scheme and the value"),
     (

@@ -9,7 +9,9 @@ use clearing::coalition_file::{CoalitionFile, CoalitionTable, FIRST_PERSON, Name
 use clearing::config::{self, Kind as KeyKind, without_password};
 use clearing::identifier::IdentifierKey;
 use clearing_certs::{Authority, Kind, Passphrase, ServerAddress, write_private_new};
-use clearing_core::facts::coalition::{ACCOUNT_CHANGE_DAYS, DECISION_DAYS_MAX, House, NoticeDays, PROPOSAL_DAYS};
+use clearing_core::facts::coalition::{
+    ACCOUNT_CHANGE_DAYS, CARRY_WINDOWS_MAX, DECISION_DAYS_MAX, House, NoticeDays, PROPOSAL_DAYS,
+};
 use clearing_core::facts::limits::Limits;
 use clearing_core::facts::person::PersonId;
 use clearing_core::facts::terms::{Breakage, FeeBearer};
@@ -141,6 +143,10 @@ struct Rules {
     /// A partner's leg smaller than this is carried into the next window.
     #[arg(long, value_name = "AMOUNT", default_value = "0", value_parser = values::decimal)]
     settlement_threshold: Decimal,
+    /// How many windows carry a leg that is smaller than that; the next one settles it whatever its size, and so does the last of
+    /// a year: 0 to 366.
+    #[arg(long, value_name = "WINDOWS", default_value_t = CARRY_WINDOWS_MAX, value_parser = |text: &str| values::between::<u16>(text, 0, 366))]
+    carry_windows_max: u16,
     /// Acceptors do not learn the issuers of the points they take.
     #[arg(long)]
     hide_issuers: bool,
@@ -380,6 +386,7 @@ fn house(arguments: &Arguments, now: Timestamp) -> Result<House, Failure> {
             first_person: Some(arguments.first_person),
             breakage: Some(Breakage { reserve, operator, issuer }),
             settlement_threshold: Some(rules.settlement_threshold),
+            carry_windows_max: Some(rules.carry_windows_max),
             recovery: Some(recovery),
             open_consents: Some(rules.open_consents),
         },

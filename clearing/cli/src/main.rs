@@ -14,7 +14,7 @@
 //! | `invite`, `credential` | strings by which somebody gets a certificate; those that there are, and ending them |
 //! | `member` | members, for the operator |
 //! | `person`, `approvals` | the operator's people, and what two of them do together |
-//! | `window`, `calendar`, `settlement`, `fund` | periods, and the money that settles them |
+//! | `window`, `calendar`, `settlement`, `fund` | periods, and the money that settles them; `icalendar` writes a calendar for other programs |
 //! | `report`, `statement`, `entry` | what the books say |
 //! | `paper` | reports and statements as one HTML file, for a browser and for paper |
 //! | `log`, `endings` | who did what; which certificates are about to end |
@@ -44,6 +44,7 @@ mod failure;
 mod files;
 mod fund;
 mod hints;
+mod icalendar;
 mod init;
 mod invite;
 mod irrevocable;

@@ -53,9 +53,8 @@ async fn list(session: &Session, limit: usize) -> Result<Answer, Failure> {
         "currency": session.info.currency_code,
         "windows": windows.iter().map(|window| listed(window, now)).collect::<Vec<_>>(),
         "unconfirmed": waiting.iter().map(|window| window.window).collect::<Vec<_>>(),
-        "cron_expressions": calendar.cron_expressions,
-        "time_zone": calendar.time_zone,
-        "next_close_times": next_closes.iter().copied().map(moment).collect::<Vec<_>>(),
+        "calendar_version": calendar.as_ref().map(|calendar| calendar.number),
+        "next_close_times": next_closes.iter().map(|next| moment(next.close_time)).collect::<Vec<_>>(),
     });
     let rows = windows.iter().map(|window| {
         vec![
@@ -71,9 +70,9 @@ async fn list(session: &Session, limit: usize) -> Result<Answer, Failure> {
     if let Some(open) = windows.iter().find(|window| window.state == WindowState::Open) {
         page = page.text(format!("Window {} is open since {}.", open.window, session.zone.said(open.open_time)));
     }
-    page = match next_closes.first() {
-        Some(next) => {
-            let (words, next) = (calendar::words(&calendar), session.zone.said(*next));
+    page = match next_closes.first().zip(calendar.as_ref()) {
+        Some((next, calendar)) => {
+            let (words, next) = (calendar::words(calendar), session.zone.said(next.close_time));
             page.text(format!("The calendar ({words}) closes it at {next}."))
         }
         None => page.text("There is no calendar: windows are closed by hand, with `clearing window close`."),

@@ -5,6 +5,7 @@
 
 pub mod answer;
 pub mod bank_account;
+pub mod calendar;
 pub mod chain;
 pub(crate) mod check_digits;
 pub mod coalition;
@@ -33,7 +34,8 @@ use borsh::{BorshDeserialize, BorshSerialize};
 
 use crate::chart::MoneyAccount;
 use crate::facts::bank_account::{AccountStopFacts, BankAccountFacts};
-use crate::facts::coalition::{Calendar, Coalition};
+use crate::facts::calendar::{Calendar, SettlementDays};
+use crate::facts::coalition::Coalition;
 use crate::facts::credential::{ForeignFacts, InvitedFacts, IssuedFacts, RevokedFacts, WithdrawnFacts};
 use crate::facts::legal::LegalFacts;
 use crate::facts::limits::{Consent, Limits};
@@ -114,6 +116,8 @@ pub enum Fact {
     Group(GroupFacts),
     BankAccount(Box<BankAccountFacts>),
     BankAccountStopped(AccountStopFacts),
+    /// What the calendar said of a close.
+    CutOff(CutOffFacts),
 }
 
 /// The facts of an entry, none of a kind twice.
@@ -166,6 +170,7 @@ impl Facts {
         proposal: Proposal -> ProposalFacts,
         group: Group -> GroupFacts,
         bank_account_stopped: BankAccountStopped -> AccountStopFacts,
+        cut_off: CutOff -> CutOffFacts,
     }
 
     /// The credential that was issued.
@@ -380,12 +385,22 @@ pub struct ConsentFacts {
     pub before: Consent,
 }
 
-/// The calendar from now on.
+/// A version of the calendar. It takes the place of those that would have taken effect with it or later.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct CalendarFacts {
+    pub version: u32,
+    pub effective: Timestamp,
     pub calendar: Calendar,
-    /// The calendar until now; none when the coalition began.
+    /// The calendar that would have ruled from then on; none when the coalition began.
     pub before: Option<Calendar>,
+}
+
+/// When what a close settles is told and paid, by the calendar that ruled it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct CutOffFacts {
+    /// The version of the calendar.
+    pub version: u32,
+    pub days: SettlementDays,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]

@@ -14,6 +14,7 @@
 //! | [`days`] | days as the coalition's calendar counts them |
 //! | [`rejection`] | why the rules say no, in the published order |
 //! | [`facts`] | what is recorded and kept: data, which knows neither a rule nor a book |
+//! | [`schedule`] | the cut-offs that follow from a calendar |
 //! | [`netting`] | positions into legs, legs into orders, obligations |
 //! | [`book`] | the ledger over whatever part of it is in memory: its state, what it tells, and how an entry changes it |
 //! | [`operation`] | what an operation is, and what must be in the book before it is decided |
@@ -36,4 +37,5 @@ pub mod netting;
 pub mod operation;
 pub mod rejection;
 pub mod rules;
+pub mod schedule;
 pub mod units;

@@ -1,7 +1,7 @@
 //! Netting: exact positions become legs of whole minor units, legs become payment orders, and the reports that say
 //! what netting was worth. Pure functions.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::facts::entry::Entry;
 use crate::facts::order::{Order, OrderMode, OrderParty};
@@ -10,7 +10,8 @@ use crate::units::{Money, Overflow, PartnerId, WindowNumber, half_up};
 
 /// The legs of a close, zero legs left out: each position rounded to the currency's minor unit by floor and largest
 /// remainder, up to the half-up sum of all (ties by partner id, the operator last). A partner's leg smaller than the
-/// threshold is carried, and the operator's leg is moved by the carried sum, so that nobody is paid short.
+/// threshold is carried, unless it is one of `whole`, and the operator's leg is moved by the carried sum, so that nobody is paid
+/// short.
 ///
 /// `positions` must hold the operator. Amounts and the threshold are in units of 10^-scale, `minor_unit` is how many
 /// of them make a minor unit.
@@ -23,6 +24,7 @@ pub fn legs(
     positions: &BTreeMap<PartnerId, Money>,
     minor_unit: i64,
     threshold: Money,
+    whole: &BTreeSet<PartnerId>,
 ) -> Result<BTreeMap<PartnerId, Money>, Overflow> {
     let mut order: Vec<PartnerId> = positions.keys().copied().collect();
     order.sort_by_key(PartnerId::settlement_order);
@@ -43,7 +45,7 @@ pub fn legs(
 
     let mut carried: i128 = 0;
     for (partner, leg) in &mut legs {
-        if !partner.is_operator() && leg.0.abs() < threshold.0 {
+        if !partner.is_operator() && leg.0.abs() < threshold.0 && !whole.contains(partner) {
             carried += i128::from(leg.0);
             *leg = Money::ZERO;
         }

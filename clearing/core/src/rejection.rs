@@ -393,6 +393,16 @@ rejections! {
         higher_amount: String = "higher_amount" ["0.0110"]
     } => |f| write!(f, "the {lower} of {lower_amount} is below the {higher} of {higher_amount}");
 
+    /// A cut-off that is less than a day away would move, or be told or paid on another day, or nobody was told of it.
+    CalendarTooLate = "CALENDAR_TOO_LATE", State, RECORDED, LASTING {
+        cut_off: String = "cut_off_time" ["2026-02-01T18:00:00Z"],
+        earliest: String = "earliest_time" ["2026-02-02T10:00:00Z"]
+    } => |f| write!(
+        f,
+        "the cut-off of {cut_off} is less than a day away, and what is published of the next day stays; let the change take \
+         effect at {earliest} or later"
+    );
+
     /// The window is still open.
     WindowNotClosed = "WINDOW_NOT_CLOSED", State, RECORDED, TRANSIENT { window: u32 = "window" ["7"] } => |f| write!(f, "window {window} is still open");
 

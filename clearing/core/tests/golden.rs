@@ -16,10 +16,11 @@ use clearing_core::facts::answer::{Abandoned, HouseReply, MemberReply, Reply, Re
 use clearing_core::facts::bank_account::{
     AccountNumber, AccountStopFacts, BankAccount, BankAccountFacts, NationalAccount,
 };
+use clearing_core::facts::calendar::{Calendar, CutOffPattern, HolidayRule, OnHoliday, SettlementDays};
 use clearing_core::facts::chain::{
     BatchHeader, Outcome, RequestRecord, attachment_commitment, chain_hash, link_commitment, requests_hash,
 };
-use clearing_core::facts::coalition::{Calendar, Coalition};
+use clearing_core::facts::coalition::Coalition;
 use clearing_core::facts::credential::{
     Device, ForeignFacts, Holder, InvitedFacts, IssuedFacts, NewInvite, RevokedFacts, Scope, Scopes, Serial,
     WithdrawnFacts,
@@ -37,10 +38,10 @@ use clearing_core::facts::receipt::Receipt;
 use clearing_core::facts::terms::{FeeBearer, Funding, Terms};
 use clearing_core::facts::window::SettlementState;
 use clearing_core::facts::{
-    AbortFacts, CalendarFacts, ConfirmFacts, ConsentFacts, DecayFacts, DecayedFacts, ExportFacts, ExtendFacts, Fact,
-    Facts, ForgetFacts, FoundedFacts, FreezeFacts, FundFacts, FundedPart, HoldFacts, LimitsFacts, LinkFacts,
-    PartnerFacts, PaymentFacts, PurchaseReturnFacts, RedemptionFacts, RenameFacts, ReversedPart, StateChange,
-    StateFacts, TermsFacts, UncountedFacts, WriteOffFacts,
+    AbortFacts, CalendarFacts, ConfirmFacts, ConsentFacts, CutOffFacts, DecayFacts, DecayedFacts, ExportFacts,
+    ExtendFacts, Fact, Facts, ForgetFacts, FoundedFacts, FreezeFacts, FundFacts, FundedPart, HoldFacts, LimitsFacts,
+    LinkFacts, PartnerFacts, PaymentFacts, PurchaseReturnFacts, RedemptionFacts, RenameFacts, ReversedPart,
+    StateChange, StateFacts, TermsFacts, UncountedFacts, WriteOffFacts,
 };
 use clearing_core::units::{
     BatchId, EntryId, Hash, IdentifierHash, InviteId, MemberId, Money, PartnerId, Points, RequestId, Timestamp,
@@ -322,11 +323,19 @@ fn entries() -> Vec<(&'static str, Entry)> {
     newest.extend(credential_entries());
     newest.extend(people_entries());
     newest.extend(party_entries());
+    newest.push(("close by the calendar", close_by_the_calendar()));
     let shown: Vec<(&str, Entry)> = special.into_iter().chain(of_house).chain(later).collect();
     let others =
         EntryKind::ALL.iter().filter(|kind| shown.iter().chain(&newest).all(|(_, entry)| entry.kind != **kind));
     let plain: Vec<(&str, Entry)> = others.map(|kind| (kind.as_str(), of_kind(*kind))).collect();
     shown.into_iter().chain(plain).chain(newest).collect()
+}
+
+/// A close without legs, with when it is told and paid.
+fn close_by_the_calendar() -> Entry {
+    let days = SettlementDays { advice: "2026-05-04".parse().unwrap(), payment: "2026-05-06".parse().unwrap() };
+    let draft = draft(EntryKind::Close, "operator", "2026-04-30T15:00:00Z");
+    draft.with(Fact::CutOff(CutOffFacts { version: 2, days })).balance().unwrap()
 }
 
 fn renaming() -> Entry {
@@ -565,7 +574,19 @@ fn house_entries() -> Vec<(&'static str, Entry)> {
     let before = Consent { granted: Some(false), budget: None, used: Points(50) };
     let (granted, budget) = (Some(true), Some(Points(10_000)));
     let consent = ConsentFacts { funder: cinema, partner: grocer, granted, budget, before };
-    let calendar = Calendar { cut_offs: vec!["0 0 1 * *".to_owned()], time_zone: "Europe/Moscow".to_owned() };
+    let monthly = CutOffPattern {
+        on_holiday: OnHoliday::Before,
+        advice_days: 1,
+        payment_days: 3,
+        ..CutOffPattern::new("0 18 L * *")
+    };
+    let calendar = Calendar {
+        cut_offs: vec![monthly],
+        holiday_rules: BTreeSet::from([HolidayRule::Russia]),
+        holidays: BTreeSet::from(["2026-05-11".parse().unwrap()]),
+        working_days: BTreeSet::from(["2026-11-07".parse().unwrap()]),
+        ..Calendar::of(["0 0 1 * *"], "Europe/Moscow")
+    };
     let (reference, value_date) = ("RF18 5390".to_owned(), Some("2026-03-02".parse().unwrap()));
     let (payer, payee) = (OrderParty::Partner(grocer), OrderParty::Partner(cinema));
     let states = StateChange { before: SettlementState::Confirmed, after: SettlementState::PartlyPaid };
@@ -573,7 +594,8 @@ fn house_entries() -> Vec<(&'static str, Entry)> {
     let states = StateChange { before: SettlementState::Confirmed, after: SettlementState::Exported };
     let exported = ExportFacts { window: WINDOW, mode: OrderMode::Hub, states, mode_before: None };
     let suspended = StateFacts { partner: grocer, state: PartnerState::Suspended, before: PartnerState::Restricted };
-    let calendar = CalendarFacts { calendar, before: Some(Calendar::default()) };
+    let (effective, before) = (time("2026-04-10T00:00:00Z"), Some(Calendar::of(["0 0 1 * *"], "Europe/Moscow")));
+    let calendar = CalendarFacts { version: 2, effective, calendar, before };
     let ends = (time("2026-04-03T00:00:00Z"), time("2026-04-30T00:00:00Z"));
     let extended = ExtendFacts { issuer: grocer, before: ends, points: Points(70) };
     let facts = [

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use clearing_core::chart::Fund;
 use clearing_core::command::{ApproveProposal, Command, Request};
 use clearing_core::facts::bank_account::{AccountNumber, BankAccount};
-use clearing_core::facts::coalition::Calendar;
+use clearing_core::facts::calendar::Calendar;
 use clearing_core::facts::credential::{Badge, Holder, InviteState, NewInvite, Scopes, Serial};
 use clearing_core::facts::entry::EntryKind;
 use clearing_core::facts::limits::Limits;
@@ -136,7 +136,7 @@ fn samples(play: &mut Play) -> Vec<Command> {
     by(play, "first", CloseWindow { expected: None }).unwrap();
     by(play, "first", state("B", PartnerState::Suspended)).unwrap();
     by(play, "first", FreezeMember { member: member_ref("M"), reason, end: None }).unwrap();
-    let calendar = Calendar { cut_offs: vec!["0 0 1 * *".to_owned()], time_zone: "UTC".to_owned() };
+    let calendar = Calendar::of(["0 0 1 * *"], "UTC");
     let limits = Limits { points_per_entry: Some(Points(7)), ..Limits::default() };
     vec![
         SetPerson { person: person("third"), roles: Roles::of(&[Role::Support]) }.into(),
@@ -150,7 +150,7 @@ fn samples(play: &mut Play) -> Vec<Command> {
         SetLimits { partner: id("A"), limits }.into(),
         state("B", PartnerState::Active).into(),
         SetFundingConsent { funder: id("A"), partner: id("C"), granted: Some(true), budget: None }.into(),
-        SetCalendar { calendar }.into(),
+        SetCalendar::from(calendar).into(),
         ConfirmSettlement { window: 1 }.into(),
         AbortSettlement { window: 2 }.into(),
         WithdrawFunds { fund: Fund::Reserve, amount: Money(100) }.into(),
@@ -224,7 +224,7 @@ fn the_list_is_that_of_the_rules() {
 #[test]
 fn while_there_is_one_approver_one_person_does_what_stands_on_the_list() {
     let mut play = founded();
-    let done = by(&mut play, "first", SetCalendar { calendar: Calendar::default() }).unwrap();
+    let done = by(&mut play, "first", SetCalendar::from(Calendar::default())).unwrap();
     assert_eq!(kind(&play, done[0]), EntryKind::SetCalendar);
     let facts = play.book.entries[&done[0]].facts.by().unwrap();
     assert_eq!((facts.person, facts.approved), (person("first"), None));
@@ -303,9 +303,7 @@ fn an_invite_that_was_approved_is_of_who_asked_for_it_and_ends_with_its_certific
 #[test]
 fn what_was_asked_for_is_not_approved_once_the_role_or_the_certificate_of_who_asked_is_gone() {
     let mut play = of_two();
-    let calendar = |cut_off: &str| SetCalendar {
-        calendar: Calendar { cut_offs: vec![cut_off.to_owned()], time_zone: "UTC".to_owned() },
-    };
+    let calendar = |cut_off: &str| SetCalendar::from(Calendar::of([cut_off], "UTC"));
     for (name, cut_off, taken) in [("third", "0 0 1 * *", "role"), ("fourth", "0 0 2 * *", "certificate")] {
         set_roles(&mut play, name, Roles::of(&[Role::Clerk]));
         let shown = badge(&play, name, Timestamp(1));
@@ -395,7 +393,7 @@ fn a_recovered_approver_is_one_after_the_days_of_the_coalition_and_not_before() 
 #[test]
 fn what_replaced_it_tells_what_became_of_an_open_proposal() {
     let mut play = of_two();
-    let calendar = SetCalendar { calendar: Calendar::default() };
+    let calendar = SetCalendar::from(Calendar::default());
     let first = by(&mut play, "first", calendar.clone()).unwrap()[0];
     assert_eq!(by(&mut play, "second", calendar.clone()).unwrap_err().reason(), "PROPOSAL_EXISTS");
     play.now = play.now.plus_days(7);

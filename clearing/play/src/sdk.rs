@@ -368,8 +368,9 @@ pub async fn ask(
             };
             send!(house operator.set_funding_consent(with(set, *budget, |set, budget| set.budget(budget.0))))
         }
-        Command::SetCalendar(SetCalendar { calendar }) => {
-            send!(house operator.set_calendar(op::SetCalendar::new(&calendar.cut_offs).time_zone(&calendar.time_zone)))
+        Command::SetCalendar(SetCalendar { calendar, effective: _ }) => {
+            let expressions = calendar.cut_offs.iter().map(|row| row.cron_expression.clone());
+            send!(house operator.set_calendar(op::SetCalendar::new(expressions).time_zone(&calendar.time_zone)))
         }
         Command::CloseWindow(_) => send!(house operator.close_window(op::CloseWindow::now())),
         Command::ConfirmSettlement(ConfirmSettlement { window }) => {

@@ -18,7 +18,6 @@ use crate::store::{AttachmentRow, Counts, GateRow, WindowRow};
 #[derive(Debug, Default)]
 pub(super) struct Told {
     founded: Option<Timestamp>,
-    calendar_set: Option<Timestamp>,
     /// The time of the last batch that changed the house or a window.
     last_time: Option<Timestamp>,
     /// How many batches changed the house.
@@ -37,9 +36,6 @@ impl Told {
         for fact in entry.facts.iter() {
             if let Fact::Founded(_) = fact {
                 self.founded = Some(entry.time);
-            }
-            if let Fact::Calendar(_) = fact {
-                self.calendar_set = Some(entry.time);
             }
         }
     }
@@ -76,13 +72,7 @@ impl Told {
     }
 
     /// Compares the rows that there are one of.
-    pub fn compare_house(
-        &self,
-        gate: GateRow,
-        created: Timestamp,
-        calendar_set: Timestamp,
-        book: &Book,
-    ) -> Vec<Finding> {
+    pub fn compare_house(&self, gate: GateRow, created: Timestamp, book: &Book) -> Vec<Finding> {
         let founded = self.founded.unwrap_or(Timestamp(0));
         let opened = book.windows.get(&book.open_window).map(|window| window.opened);
         let last_time = self.last_time.unwrap_or(founded);
@@ -94,7 +84,6 @@ impl Told {
             }
         };
         differ("when the coalition began", &created, &founded);
-        differ("when the calendar was set", &calendar_set, &self.calendar_set.unwrap_or(founded));
         differ("since when the gate has the open window", &gate.opened, &opened.unwrap_or(founded));
         differ("up to when requests may be forgotten", &gate.forgotten, &book.forgotten);
         differ("the last change under the gate", &gate.last_time, &last_time);

@@ -8,7 +8,7 @@ use clearing_core::facts::order::{Order, OrderParty};
 use clearing_core::facts::window::{Gross, Window};
 use clearing_core::netting::{self, Obligations};
 use clearing_core::rules::statement::Bridge;
-use clearing_core::units::{Money, Overflow, PartnerId, WindowNumber};
+use clearing_core::units::{Money, Overflow, PartnerId, Timestamp, WindowNumber};
 use clearing_proto::v1;
 use clearing_proto::v1::position_service_server::PositionService;
 use prost::Message as _;
@@ -18,13 +18,12 @@ use crate::rpc::auth::Caller;
 use crate::rpc::bounds::AROUND;
 use crate::rpc::convert::{self, View, from_money, from_timestamp, window_or_open};
 use crate::rpc::partner::limits::from_limit_uses;
-use crate::rpc::settlement::CUT_OFFS_PUBLISHED;
 use crate::rpc::settlement::convert::{
-    from_calendar, from_leg, from_leg_state, from_order, from_order_mode, from_settlement_state, from_times,
+    cut_offs, from_calendar, from_leg, from_leg_state, from_order, from_order_mode, from_settlement_state,
     from_window_state, order_mode,
 };
+use crate::rpc::settlement::{CALENDAR_DAYS_PUBLISHED, CUT_OFFS_PUBLISHED};
 use crate::rpc::{Context, auth, errors, page_size};
-use crate::scheduler::calendar::next_cut_offs;
 use crate::store::WindowRow;
 use statement::{Place, Subject, from_bridge, from_totals};
 
@@ -88,16 +87,44 @@ impl PositionService for Service {
         let more = !unconfirmed || windows.len() == limit;
         let last = windows.last().map(|row| row.window.number).filter(|number| more && *number > 1);
         let house = self.0.house();
-        let next = next_cut_offs(&house.calendar, self.0.clock.now(), CUT_OFFS_PUBLISHED);
+        let now = self.0.clock.now();
+        let next = cut_offs(&house.calendar, now, Timestamp::LAST, CUT_OFFS_PUBLISHED);
         let partner = caller.partner().ok();
         Ok(Response::new(v1::ListWindowsResponse {
             windows: windows
                 .iter()
                 .map(|row| from_window(&row.window, partner, caller.sees_all(), &house.coalition))
                 .collect(),
-            next_close_times: from_times(next),
+            cut_offs: next,
             next_page_token: last.map_or_else(String::new, |last| list.token(&last.to_string())),
-            calendar: Some(from_calendar(&house.calendar)),
+            calendar: house.calendar.version_from(now).map(from_calendar),
+        }))
+    }
+
+    async fn get_calendar(
+        &self,
+        request: Request<v1::GetCalendarRequest>,
+    ) -> Result<Response<v1::GetCalendarResponse>, Status> {
+        let caller = auth::caller(&request)?;
+        let v1::GetCalendarRequest { page_size: size, page_token } = request.into_inner();
+        let limit = page_size(size)?;
+        let list = self.0.opaque.list(&caller, "GetCalendar", &[]);
+        let now = self.0.clock.now();
+        // Where a list began, it goes on: what is published does not move with the clock from page to page.
+        let (after, begun) =
+            list.numbers(&page_token)?.map_or((now, now), |[after, begun]| (Timestamp(after), Timestamp(begun)));
+        let house = self.0.house();
+        let until = house.coalition.days_after(CALENDAR_DAYS_PUBLISHED, begun);
+        let cut_offs = cut_offs(&house.calendar, after, until, limit);
+        let last = cut_offs.last().filter(|_| cut_offs.len() == limit).and_then(|last| last.close_time);
+        let last = last.map(|time| convert::timestamp("close_time", time)).transpose()?;
+        let announced = house.calendar.iter().filter(|version| version.effective > now);
+        Ok(Response::new(v1::GetCalendarResponse {
+            in_force: house.calendar.version_from(now).filter(|version| version.effective <= now).map(from_calendar),
+            announced: announced.map(from_calendar).collect(),
+            published_until_time: from_timestamp(until),
+            next_page_token: last.map_or_else(String::new, |last| list.token(&format!("{},{}", last.0, begun.0))),
+            cut_offs,
         }))
     }
 
@@ -273,6 +300,8 @@ fn from_window(window: &Window, of: Option<PartnerId>, sees_all: bool, coalition
         close_time: window.closed.and_then(from_timestamp),
         leg,
         leg_count,
+        advice_day: window.days.map_or_else(String::new, |days| days.advice.to_string()),
+        payment_day: window.days.map_or_else(String::new, |days| days.payment.to_string()),
     }
 }
 

@@ -5,31 +5,34 @@ pub(super) mod convert;
 use clearing_core::book::Book;
 use clearing_core::chart::Fund;
 use clearing_core::command::Command;
+use clearing_core::facts::CalendarFacts;
 use clearing_core::facts::Facts;
 use clearing_core::facts::answer::{Closed, HouseReply, Reply};
+use clearing_core::facts::calendar::{CalendarVersion, Calendars};
 use clearing_core::facts::window::{Leg, Settlement, Window};
 use clearing_core::rules::calendar::SetCalendar;
 use clearing_core::rules::close::CloseWindow;
 use clearing_core::rules::funds::{Deposit, WithdrawFunds};
 use clearing_core::rules::payment::ConfirmPayment;
 use clearing_core::rules::settlement::{AbortSettlement, ConfirmSettlement, ExportOrders};
-use clearing_core::units::{Money, PartnerId, WindowNumber};
+use clearing_core::units::{Money, PartnerId, Timestamp, WindowNumber};
 use clearing_proto::v1;
 use clearing_proto::v1::settlement_service_server::SettlementService;
 use tonic::{Request, Response, Status};
 
 use crate::rpc::convert::{
-    View, from_money, money, request_id as read_request_id, window as read_window, window_or_open,
+    View, from_money, moment_or_none, money, request_id as read_request_id, window as read_window, window_or_open,
 };
 use crate::rpc::opaque::Opaque;
 use crate::rpc::written::{accepted, first_entry, from_written, or_proposed};
 use crate::rpc::{Context, auth, errors};
-use crate::scheduler::calendar::next_cut_offs;
 use crate::writer::{WriteError, Written};
 use convert::Basis;
 
 /// Cut-offs that are published in advance.
 pub const CUT_OFFS_PUBLISHED: usize = 10;
+/// How far ahead cut-offs are published, in days: a year.
+pub const CALENDAR_DAYS_PUBLISHED: u16 = 366;
 
 /// The service, in the house that it works for.
 pub struct Service(pub Context);
@@ -201,18 +204,23 @@ impl SettlementService for Service {
         request: Request<v1::SetCalendarRequest>,
     ) -> Result<Response<v1::SetCalendarResponse>, Status> {
         let asker = auth::caller(&request)?.asker()?;
-        let v1::SetCalendarRequest { request_id, cron_expressions, time_zone } = request.into_inner();
-        let calendar = convert::calendar(cron_expressions, time_zone, &self.0.house().coalition)?;
-        let command = Command::SetCalendar(SetCalendar { calendar: calendar.clone() });
+        let v1::SetCalendarRequest { request_id, calendar, effective_time } = request.into_inner();
+        let calendar = convert::calendar(calendar, &self.0.house().coalition)?;
+        let effective = moment_or_none("effective_time", effective_time)?;
+        let command = Command::SetCalendar(SetCalendar { calendar, effective });
         let written = self.0.ask_house(asker, read_request_id(&request_id)?, command).await?;
         or_proposed!(written, self.0, SetCalendarResponse);
         house_reply(&written, &self.0)?;
-        let next = next_cut_offs(&calendar, first_entry(&written)?.entry.time, CUT_OFFS_PUBLISHED);
+        // Told from its entry alone, for whoever asks again.
+        let set = first_entry(&written)?.entry.facts.calendar().ok_or_else(errors::internal)?;
+        let CalendarFacts { version: number, effective, calendar, before: _ } = set.clone();
+        let version = CalendarVersion { number, effective, calendar };
+        let calendars = Calendars::default().with(version.clone());
         Ok(Response::new(v1::SetCalendarResponse {
             written: from_house(&written, &self.0.opaque),
             proposal_id: String::new(),
-            next_close_times: convert::from_times(next),
-            calendar: Some(convert::from_calendar(&calendar)),
+            cut_offs: convert::cut_offs(&calendars, effective, Timestamp::LAST, CUT_OFFS_PUBLISHED),
+            version: Some(convert::from_calendar(&version)),
         }))
     }
 }

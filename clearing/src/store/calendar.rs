@@ -1,42 +1,45 @@
-//! The calendar by which windows close.
+//! The versions of the calendar by which windows close: the one in force, those announced, and those by which a cut-off may
+//! still have to be kept. Those before are in the journal alone.
 
-use clearing_core::facts::coalition::Calendar;
+use clearing_core::facts::calendar::{Calendar, CalendarVersion, Calendars};
 use clearing_core::units::{Timestamp, WindowNumber};
 
 use super::cells::Row;
 use super::journal::no_coalition;
 use super::sql::{Link, Sql, rows};
-use super::tables::{CALENDAR, Column, GATE};
+use super::tables::{CALENDARS, GATE};
 use super::{Store, StoreError};
 
-pub(super) static STATEMENTS: &[&Sql] = &[&THE_CALENDAR, &UPSERT_CALENDAR, &SCHEDULE];
+pub(super) static STATEMENTS: &[&Sql] = &[&THE_CALENDARS, &FORGET_CALENDARS, &INSERT_CALENDARS, &SCHEDULE];
 
-const IN_FORCE: &[Column] = &[CALENDAR.crons, CALENDAR.time_zone, CALENDAR.set_at];
+static THE_CALENDARS: Sql = Sql::both("store.calendars", "SELECT {calendars} FROM calendars").gives(CALENDARS.all);
 
-static THE_CALENDAR: Sql = Sql::both("store.calendar", "SELECT {calendar} FROM calendar").gives(IN_FORCE);
-
-/// The calendar in force, and since when, if one was ever set.
-pub(super) async fn calendar(link: &mut Link<'_>) -> Result<Option<(Calendar, Timestamp)>, StoreError> {
-    let call = link.call(&THE_CALENDAR);
-    link.row(call, in_force).await
+/// The versions that there are.
+pub(super) async fn calendars(link: &mut Link<'_>) -> Result<Calendars, StoreError> {
+    let call = link.call(&THE_CALENDARS);
+    Ok(Calendars::stored(link.rows(call, version).await?))
 }
 
-fn in_force(row: &Row<'_>) -> Result<(Calendar, Timestamp), StoreError> {
-    let cut_offs = serde_json::from_str(row.text(CALENDAR.crons)?);
-    let cut_offs = cut_offs.map_err(|error| StoreError::damaged("the calendar", error))?;
-    let time_zone = row.text(CALENDAR.time_zone)?.to_owned();
-    Ok((Calendar { cut_offs, time_zone }, row.time(CALENDAR.set_at)?))
+fn version(row: &Row<'_>) -> Result<CalendarVersion, StoreError> {
+    let calendar: Result<Calendar, _> = serde_json::from_str(row.text(CALENDARS.calendar)?);
+    let calendar = calendar.map_err(|error| StoreError::damaged("a calendar", error))?;
+    Ok(CalendarVersion { number: row.small(CALENDARS.number)?, effective: row.time(CALENDARS.effective_at)?, calendar })
 }
 
-static UPSERT_CALENDAR: Sql = Sql::both("store.upsert_calendar", "{upsert k}").takes(&[rows("k", CALENDAR.all)]);
+static FORGET_CALENDARS: Sql = Sql::both("store.forget_calendars", "DELETE FROM calendars");
+static INSERT_CALENDARS: Sql = Sql::both("store.insert_calendars", "{insert k}").takes(&[rows("k", CALENDARS.all)]);
 
-/// Writes a calendar that is in force from now on.
-pub(super) async fn save(link: &mut Link<'_>, calendar: &Calendar, now: Timestamp) -> Result<(), StoreError> {
-    let crons = serde_json::to_string(&calendar.cut_offs).expect("texts become JSON");
-    let mut row = link.row_set(CALENDAR.all);
-    row.int(CALENDAR.id, 1).text(CALENDAR.crons, &crons);
-    row.text(CALENDAR.time_zone, &calendar.time_zone).int(CALENDAR.set_at, now.0);
-    link.write(&UPSERT_CALENDAR, row).await
+/// Writes the versions that there are from now on. The caller has the gate alone.
+pub(super) async fn save(link: &mut Link<'_>, calendars: &Calendars) -> Result<(), StoreError> {
+    let call = link.call(&FORGET_CALENDARS);
+    link.execute(call).await?;
+    let mut row = link.row_set(CALENDARS.all);
+    for version in calendars.iter() {
+        let calendar = serde_json::to_string(&version.calendar).expect("a calendar becomes JSON");
+        row.int(CALENDARS.number, i64::from(version.number)).int(CALENDARS.effective_at, version.effective.0);
+        row.text(CALENDARS.calendar, &calendar);
+    }
+    link.write(&INSERT_CALENDARS, row).await
 }
 
 /// By what the open window closes.
@@ -44,14 +47,12 @@ pub(super) async fn save(link: &mut Link<'_>, calendar: &Calendar, now: Timestam
 pub struct Schedule {
     pub open_window: WindowNumber,
     pub opened: Timestamp,
-    pub calendar: Calendar,
-    /// When the calendar was set: it has no cut-offs before that.
-    pub calendar_since: Timestamp,
+    pub calendars: Calendars,
 }
 
 static SCHEDULE: Sql =
-    Sql::both("store.schedule", "SELECT {gate g}, {calendar c} FROM gate AS g LEFT JOIN calendar AS c ON c.id = 1")
-        .gives(&[GATE.window_number, GATE.opened_at, CALENDAR.crons, CALENDAR.time_zone, CALENDAR.set_at]);
+    Sql::both("store.schedule", "SELECT {gate g}, {calendars c} FROM gate AS g LEFT JOIN calendars AS c ON 1 = 1")
+        .gives(&[GATE.window_number, GATE.opened_at, CALENDARS.number, CALENDARS.effective_at, CALENDARS.calendar]);
 
 impl Store {
     /// By what the open window closes, as one statement sees it.
@@ -62,14 +63,14 @@ impl Store {
         let mut reader = self.reader().await?;
         let mut link = reader.link();
         let call = link.call(&SCHEDULE);
-        let schedule = |row: &Row<'_>| {
-            let (calendar, calendar_since) = match row.text_or_null(CALENDAR.crons)? {
-                Some(_) => in_force(row)?,
-                None => (Calendar::default(), Timestamp(i64::MIN)),
-            };
-            let (open_window, opened) = (row.small(GATE.window_number)?, row.time(GATE.opened_at)?);
-            Ok(Schedule { open_window, opened, calendar, calendar_since })
+        let one = |row: &Row<'_>| {
+            let version = row.text_or_null(CALENDARS.calendar)?.is_some().then(|| version(row)).transpose()?;
+            Ok((row.small(GATE.window_number)?, row.time(GATE.opened_at)?, version))
         };
-        link.row(call, schedule).await?.ok_or_else(no_coalition)
+        let rows: Vec<(WindowNumber, Timestamp, Option<CalendarVersion>)> = link.rows(call, one).await?;
+        let (open_window, opened) =
+            rows.first().map(|(window, opened, _)| (*window, *opened)).ok_or_else(no_coalition)?;
+        let calendars = Calendars::stored(rows.into_iter().filter_map(|(.., version)| version).collect());
+        Ok(Schedule { open_window, opened, calendars })
     }
 }

@@ -81,6 +81,7 @@ struct Settings {
     notice_days: Vec<u16>,
     proposal_days: u16,
     account_change_days: u16,
+    carry_windows_max: Option<u16>,
 }
 
 fn settings_of(coalition: &Coalition) -> Settings {
@@ -102,6 +103,7 @@ fn settings_of(coalition: &Coalition) -> Settings {
         notice_days: coalition.notice_days.iter().collect(),
         proposal_days: coalition.proposal_days,
         account_change_days: coalition.account_change_days,
+        carry_windows_max: coalition.carry_windows_max,
     }
 }
 
@@ -128,5 +130,6 @@ fn coalition_of(id: &str, settings: &str) -> Result<Coalition, StoreError> {
             .map_err(|error| StoreError::damaged("the days of notices", error))?,
         proposal_days: settings.proposal_days,
         account_change_days: settings.account_change_days,
+        carry_windows_max: settings.carry_windows_max,
     })
 }

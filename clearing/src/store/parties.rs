@@ -30,8 +30,6 @@ pub struct HouseRow {
     /// Moves with every change of partners, terms or calendar: a house kept in memory under another epoch is stale.
     pub terms_epoch: i64,
     pub created: Timestamp,
-    /// The calendar has no cut-offs before this.
-    pub calendar_set: Timestamp,
 }
 
 impl HouseRow {
@@ -54,10 +52,10 @@ pub(super) async fn load_house(link: &mut Link<'_>) -> Result<HouseRow, StoreErr
         let partner = partners.get_mut(&partner);
         partner.ok_or_else(|| StoreError::permanent("there are terms of an unknown partner"))?.terms.push(terms);
     }
-    let (calendar, calendar_set) = calendar::calendar(link).await?.unwrap_or_else(|| (Default::default(), created));
+    let calendar = calendar::calendars(link).await?;
     let (revoked, people) = (credentials::revoked(link).await?, people::people(link).await?);
     let house = House { coalition, partners, calendar, revoked, people };
-    Ok(HouseRow { house, domain, fingerprint, terms_epoch, created, calendar_set })
+    Ok(HouseRow { house, domain, fingerprint, terms_epoch, created })
 }
 
 static ALL_PARTNERS: Sql = Sql::both(
@@ -135,7 +133,7 @@ pub(super) async fn save_house(
     };
     terms::insert(link, changes.new_terms.iter().map(version)).await?;
     if changes.calendar {
-        calendar::save(link, &book.house.calendar, now).await?;
+        calendar::save(link, &book.house.calendar).await?;
     }
     credentials::save_revoked(link, book, changes).await?;
     people::save(link, book, changes).await

@@ -293,15 +293,14 @@ tables! {
             /// requests that were recorded before this may be forgotten
             forgotten_before: Int,
         };
-        /// The calendar in force; the ones before it are in the journal.
-        calendar CALENDAR {
-            id: Int2 key ["id = 1"],
-            /// JSON list of cron expressions
-            crons: Json,
-            /// IANA name
-            time_zone: Text,
-            /// it has no cut-offs before this
-            set_at: Int,
+        /// The versions of the calendar: the one in force, those that are announced, and those by which a cut-off may still
+        /// have to be kept. The ones before them are in the journal.
+        calendars CALENDARS {
+            number: Int key ["number >= 1"],
+            /// it rules the cut-offs behind this, up to the next version
+            effective_at: Int,
+            /// JSON: rows of cut-offs, time zone, weekend, holidays
+            calendar: Json,
         };
         /// Which node does a job of the house, and until when, by the clock of the database. It only keeps nodes from doing
         /// the same work twice: what a job writes is right whoever asks for it, and however often.
@@ -794,6 +793,9 @@ tables! {
             state: Text ["state IN ('OPEN', 'CLOSED', 'SETTLING', 'SETTLED')"],
             opened_at: Int,
             closed_at: Int null,
+            /// when its settlement is told and paid, as 20260201; null while it is open, and where no calendar said so
+            advice_day: Int null,
+            payment_day: Int null,
             /// entries of a window are one range of the journal, as closing takes the gate alone
             first_sequence: Int,
             /// the first sequence of the next window; null while open
@@ -813,6 +815,7 @@ tables! {
         } must {
             "(state = 'OPEN') = (closed_at IS NULL) AND (closed_at IS NULL) = (end_sequence IS NULL)",
             "(closed_at IS NULL) = (settlement_state IS NULL)",
+            "(advice_day IS NULL) = (payment_day IS NULL) AND (advice_day IS NULL OR closed_at IS NOT NULL)",
             "(closed_at IS NULL) = (legs_total IS NULL) AND (closed_at IS NULL) = (carried_change IS NULL)",
         } indexes {
             /// Just one window is open at any time.
@@ -828,6 +831,8 @@ tables! {
             opening: Int,
             /// 0 while the window is open
             carried: Int,
+            /// how many closes in a row had carried its leg for being small when the window opened
+            carried_windows: Int ["carried_windows >= 0"],
         };
         /// The accounts in money that are no positions, by class: what they held when a window opened, and how they moved
         /// over it, its close aside. What is left out is zero. Whole numbers as text, as sums over all partners may not fit

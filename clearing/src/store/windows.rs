@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use clearing_core::book::Book;
 use clearing_core::book::changes::Changes;
+use clearing_core::facts::calendar::SettlementDays;
 use clearing_core::facts::order::{Order, OrderMode, OrderParty};
+use clearing_core::facts::origin::BusinessDate;
 use clearing_core::facts::proof::{ClassAmounts, MoneyClass, Proof};
 use clearing_core::facts::window::{Leg, ParticipantWindow, Settlement, SettlementState, Window, WindowState};
 use clearing_core::units::{Money, PartnerId, Timestamp, WindowNumber};
@@ -176,6 +178,7 @@ fn window(row: &Row<'_>) -> Result<WindowRow, StoreError> {
         state: known("window state", WindowState::parse(row.text(WINDOWS.state)?))?,
         opened: row.time(WINDOWS.opened_at)?,
         closed: row.int_or_null(WINDOWS.closed_at)?.map(Timestamp),
+        days: days(row)?,
         participants: BTreeMap::new(),
         opening: ClassAmounts::new(),
         legs_moved: whole(row.text(WINDOWS.legs_moved)?)?,
@@ -185,10 +188,21 @@ fn window(row: &Row<'_>) -> Result<WindowRow, StoreError> {
     Ok(WindowRow { window, first_sequence, end_sequence })
 }
 
+/// When its settlement is told and paid.
+fn days(row: &Row<'_>) -> Result<Option<SettlementDays>, StoreError> {
+    let day = |column| {
+        let number = row.int_or_null(column)?.map(BusinessDate::from_number);
+        number.transpose().map_err(|error| StoreError::damaged("a day of a settlement", error))
+    };
+    let days = day(WINDOWS.advice_day)?.zip(day(WINDOWS.payment_day)?);
+    Ok(days.map(|(advice, payment)| SettlementDays { advice, payment }))
+}
+
 fn participant(row: &Row<'_>) -> Result<(WindowNumber, PartnerId, ParticipantWindow), StoreError> {
     let (opening, carried) = (row.money(PARTICIPANTS.opening)?, row.money(PARTICIPANTS.carried)?);
     let (number, partner) = (row.small(PARTICIPANTS.window_number)?, row.partner(PARTICIPANTS.partner)?);
-    Ok((number, partner, ParticipantWindow { opening, carried }))
+    let carried_windows = row.small(PARTICIPANTS.carried_windows)?;
+    Ok((number, partner, ParticipantWindow { opening, carried, carried_windows }))
 }
 
 fn proof(row: &Row<'_>) -> Result<(WindowNumber, MoneyClass, i128, Option<i128>), StoreError> {
@@ -247,6 +261,7 @@ static UPSERT_WINDOW: Sql = Sql::both(
     "store.upsert_window",
     "{insert k}
     ON CONFLICT ({key k}) DO UPDATE SET state = excluded.state, closed_at = excluded.closed_at,
+        advice_day = excluded.advice_day, payment_day = excluded.payment_day,
         end_sequence = COALESCE(windows.end_sequence, excluded.end_sequence), legs_moved = excluded.legs_moved,
         settlement_state = excluded.settlement_state, mode = excluded.mode, legs_total = excluded.legs_total,
         carried_change = excluded.carried_change, gross = excluded.gross, pairwise = excluded.pairwise",
@@ -264,7 +279,7 @@ static UPSERT_PROOFS: Sql = Sql::both(
 static UPSERT_PARTICIPANTS: Sql = Sql::both(
     "store.upsert_participants",
     "{insert k}
-    ON CONFLICT ({key k}) DO UPDATE SET carried = excluded.carried",
+    ON CONFLICT ({key k}) DO UPDATE SET carried = excluded.carried, carried_windows = excluded.carried_windows",
 )
 .takes(&[rows("k", PARTICIPANTS.all)]);
 
@@ -294,6 +309,9 @@ async fn save_window(
     let mut row = link.row_set(WINDOWS.all);
     row.int(WINDOWS.window_number, number).text(WINDOWS.state, window.state.as_str());
     row.int(WINDOWS.opened_at, window.opened.0).int_or_null(WINDOWS.closed_at, window.closed.map(|time| time.0));
+    let day = |of: fn(&SettlementDays) -> BusinessDate| window.days.as_ref().map(|days| of(days).number());
+    row.int_or_null(WINDOWS.advice_day, day(|days| days.advice));
+    row.int_or_null(WINDOWS.payment_day, day(|days| days.payment));
     row.int(WINDOWS.first_sequence, first_sequence).int_or_null(WINDOWS.end_sequence, end_sequence);
     row.text(WINDOWS.legs_moved, &window.legs_moved.to_string());
     row.text_or_null(WINDOWS.settlement_state, settlement.map(|settlement| settlement.state.as_str()));
@@ -308,6 +326,7 @@ async fn save_window(
     for (partner, participant) in &window.participants {
         participants.int(PARTICIPANTS.window_number, number).text(PARTICIPANTS.partner, partner.as_str());
         participants.int(PARTICIPANTS.opening, participant.opening.0).int(PARTICIPANTS.carried, participant.carried.0);
+        participants.int(PARTICIPANTS.carried_windows, i64::from(participant.carried_windows));
     }
     link.write(&UPSERT_PARTICIPANTS, participants).await?;
     let changes = settlement.map(|settlement| &settlement.proof.changes);

@@ -82,7 +82,7 @@ async fn every_decision_is_listed_with_what_it_changed_and_from_what() {
             (EntryKind::SetFundingConsent, words(&["A", "C"]), words(&["given - -> true", "budget_points - -> 50"]));
         assert_eq!(newest(&operator).await, given);
         operator.set_calendar(SetCalendar::new(["0 0 1 * *"]).time_zone("UTC")).await.unwrap().accepted().unwrap();
-        assert!(newest(&operator).await.2.contains(&"cron_expressions - -> 0 0 1 * *".to_owned()));
+        assert!(newest(&operator).await.2.contains(&"cut_offs - -> 0 0 1 * * KEEP 0 0".to_owned()));
         let deposit = || Deposit::account("collateral:A", Money::new("RUB", Decimal::new(100, 2)));
         operator.deposit(deposit()).await.unwrap().accepted().unwrap();
         operator.deposit(deposit()).await.unwrap().accepted().unwrap();

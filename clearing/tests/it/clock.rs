@@ -11,7 +11,7 @@ use clearing::clock::{Against, Clock, StartRules};
 use clearing::coalition_file::Variant;
 use clearing::server::{Drained, RunningServer, start};
 use clearing::store::Windows;
-use clearing_core::facts::coalition::Calendar;
+use clearing_core::facts::calendar::Calendar;
 use clearing_core::units::Timestamp;
 use partner_sdk::{Client, Issue, Issued, Outcome};
 
@@ -31,7 +31,7 @@ impl Site {
     /// Founded so many microseconds before now.
     async fn founded(backend: Backend, before: i64) -> Self {
         let (mut house, _) = coalition("S01", Variant::AtRedemption);
-        house.calendar = Calendar { cut_offs: vec!["0 0 * * *".to_owned()], time_zone: "UTC".to_owned() };
+        house.calendar = Calendar::of(["0 0 * * *"], "UTC").into();
         let database = Database::new(backend).await;
         database.found(&house, Timestamp(Clock::system().now().0 - before)).await;
         Self { database, identities: Identities::new(), wrong_by: Arc::default() }

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use clearing_core::facts::coalition::{Calendar, NoticeDays};
+use clearing_core::facts::calendar::Calendars;
+use clearing_core::facts::coalition::NoticeDays;
 use partner_sdk::operator::{AbortSettlement, CloseWindow, ConfirmSettlement, SetCalendar};
 use partner_sdk::{Client, Issue, Redeem};
 
@@ -88,7 +89,7 @@ async fn a_window_that_has_waited_for_a_day_shows_in_the_health_of_settlement_an
 #[tokio::test(flavor = "multi_thread")]
 async fn everybody_is_told_the_calendar_as_it_was_given() {
     for backend in BACKENDS {
-        let (test, _) = TestHouse::of_s01(backend, |house| house.calendar = Calendar::default()).await;
+        let (test, _) = TestHouse::of_s01(backend, |house| house.calendar = Calendars::default()).await;
         let (a, desk) = (test.client("A").await, test.client("operator").await);
         let (calendar, next) = a.calendar().await.unwrap();
         assert!(calendar.cron_expressions.is_empty() && next.is_empty());

@@ -3,7 +3,7 @@
 use clearing::store::{ErrorKind, Migrations};
 
 use clearing_core::command::Command;
-use clearing_core::facts::coalition::Calendar;
+use clearing_core::facts::calendar::Calendar;
 use clearing_core::facts::partner::PartnerState;
 use clearing_core::facts::terms::{ExpiryPolicy, Funding, TermsDraft};
 use clearing_core::rules::calendar::SetCalendar;
@@ -79,11 +79,15 @@ async fn changes_of_the_house_move_the_epoch(test: &TestStore) {
     till.one("operator", state, at(3)).await.unwrap();
     let state = Command::SetPartnerState(SetPartnerState { partner: id("cards"), state: PartnerState::Suspended });
     till.one("operator", state, at(3)).await.unwrap();
-    let calendar = Calendar { cut_offs: Vec::new(), time_zone: "Asia/Tokyo".to_owned() };
-    till.one("operator", Command::SetCalendar(SetCalendar { calendar: calendar.clone() }), at(4)).await.unwrap();
+    let calendar = Calendar::of(Vec::<String>::new(), "Asia/Tokyo");
+    // A cut-off of the next day stays.
+    let effective = Some(at(4).plus_days(2));
+    let set = SetCalendar { calendar: calendar.clone(), effective };
+    till.one("operator", Command::SetCalendar(set), at(4)).await.unwrap();
     let after = test.store.load_house().await.unwrap();
     assert_eq!(after.terms_epoch, before.terms_epoch + 5);
-    assert_eq!(after.house.calendar, calendar);
+    assert_eq!(after.house.calendar.in_force(at(4)), before.house.calendar.in_force(at(4)));
+    assert_eq!(after.house.calendar.in_force(at(4).plus_days(2)), calendar);
     assert_eq!(after.house.partners[&id("fuel")].state, PartnerState::Restricted);
     let bank = &after.house.partners[&id("cards")];
     assert_eq!((bank.state, bank.suspended_in), (PartnerState::Suspended, Some(1)));

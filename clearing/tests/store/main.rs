@@ -66,8 +66,9 @@ use clearing::store::{GateRow, Saved, Store, StoreError, WriterSession};
 use clearing_core::book::Book;
 use clearing_core::command::{Command, Request};
 use clearing_core::facts::answer::{Accepted, Answer, Reply};
+use clearing_core::facts::calendar::Calendar;
 use clearing_core::facts::chain::{BatchHeader, STRIPE};
-use clearing_core::facts::coalition::{Calendar, Coalition, House, NoticeDays, Recovery};
+use clearing_core::facts::coalition::{Coalition, House, NoticeDays, Recovery};
 use clearing_core::facts::credential::Revoked;
 use clearing_core::facts::limits::Limits;
 use clearing_core::facts::member::MemberRef;
@@ -183,11 +184,12 @@ fn house() -> House {
         notice_days: NoticeDays::default(),
         proposal_days: 7,
         account_change_days: 3,
+        carry_windows_max: None,
     };
     House {
         coalition,
         partners,
-        calendar: Calendar { cut_offs: vec!["0 0 * * *".to_owned()], time_zone: "UTC".to_owned() },
+        calendar: Calendar::of(["0 0 * * *"], "UTC").into(),
         revoked: Revoked::default(),
         people: People::default(),
     }

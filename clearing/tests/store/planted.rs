@@ -5,7 +5,7 @@ use clearing::audit::{AuditError, AuditLimits, UNEXPLAINED, audit_by};
 use clearing_core::command::{Command, Request};
 use clearing_core::facts::answer::Attachment;
 use clearing_core::facts::chain::attachment_commitment;
-use clearing_core::facts::coalition::Calendar;
+use clearing_core::facts::calendar::Calendar;
 use clearing_core::facts::credential::{Device, Holder, NewInvite, Scopes, Serial};
 use clearing_core::facts::limits::Limits;
 use clearing_core::facts::order::OrderMode;

@@ -5,7 +5,8 @@ use clearing::scheduler::Scheduler;
 use clearing::writer::Writer;
 use clearing_core::command::{Command, Request};
 use clearing_core::facts::answer::{Abandoned, Reply};
-use clearing_core::facts::coalition::{Calendar, House};
+use clearing_core::facts::calendar::Calendars;
+use clearing_core::facts::coalition::House;
 use clearing_core::facts::entry::EntryKind;
 use clearing_core::facts::origin::Origin;
 use clearing_core::rules::abandon::AbandonRequest;
@@ -29,7 +30,7 @@ const BACKLOG: u32 = 700;
 fn keeping(days: u16) -> House {
     let mut house = house();
     house.coalition.key_retention_days = days;
-    house.calendar = Calendar::default();
+    house.calendar = Calendars::default();
     house
 }
 

@@ -11,7 +11,7 @@ use clearing::store::{Store, Windows};
 use clearing::writer::{Writer, Written};
 use clearing_core::command::{Command, Request};
 use clearing_core::facts::answer::Reply;
-use clearing_core::facts::coalition::Calendar;
+use clearing_core::facts::calendar::Calendar;
 use clearing_core::facts::entry::{EntryKind, JournalEntry};
 use clearing_core::facts::limits::Limits;
 use clearing_core::facts::member::MemberRef;
@@ -42,7 +42,7 @@ fn time(text: &str) -> Timestamp {
 }
 
 fn calendar(cut_offs: &[&str], time_zone: &str) -> Calendar {
-    Calendar { cut_offs: cut_offs.iter().map(ToString::to_string).collect(), time_zone: time_zone.to_owned() }
+    Calendar::of(cut_offs.iter().copied(), time_zone)
 }
 
 impl BackOffice {
@@ -53,7 +53,7 @@ impl BackOffice {
              [[partner]]\nid = \"A\"\n[[partner]]\nid = \"B\"\n"
         );
         let mut house = CoalitionFile::parse(&file).unwrap().to_house("test", Variant::AtIssue).unwrap();
-        house.calendar = calendar;
+        house.calendar = calendar.into();
         let database = Database::new(backend).await;
         let store = database.found(&house, start).await;
         let (writer, _) = Writer::start(store.clone(), clock.clone(), 256);
@@ -381,7 +381,7 @@ async fn a_calendar_has_no_cut_offs_before_it_was_set(backend: Backend) {
     let house = BackOffice::manual(backend, START, Calendar::default()).await;
     house.scheduler.advance_to(time("2026-02-05T12:00:00Z")).await.unwrap();
     let calendar = calendar(&["0 0 * * *"], "UTC");
-    house.ask(Command::SetCalendar(SetCalendar { calendar })).await;
+    house.ask(Command::SetCalendar(SetCalendar::from(calendar))).await;
     let ran = house.scheduler.advance_to(time("2026-02-06T12:00:00Z")).await.unwrap();
     assert_eq!(told(&ran), ["close 1 2026-02-06T00:00:00Z"]);
     house.end().await;

@@ -7,8 +7,8 @@ use clearing_core::book::Book;
 use clearing_core::chart::{BankPurpose, Fund, MoneyAccount};
 use clearing_core::command::Command;
 use clearing_core::facts::answer::{HouseReply, Reply};
+use clearing_core::facts::calendar::Calendar;
 use clearing_core::facts::chain::{BatchHeader, STRIPE};
-use clearing_core::facts::coalition::Calendar;
 use clearing_core::facts::limits::Limits;
 use clearing_core::facts::order::OrderMode;
 use clearing_core::facts::partner::PartnerState;
@@ -125,10 +125,10 @@ async fn a_batch_beside_others_changes_neither_the_house_nor_a_window_that_it_ha
     till.one("grocer", issue(card(1), 100), at(0)).await.unwrap();
     let close = || Command::CloseWindow(CloseWindow { expected: None });
     till.one("operator", close(), at(1)).await.unwrap();
-    let calendar = Calendar { cut_offs: Vec::new(), time_zone: "UTC".to_owned() };
+    let calendar = Calendar::of(Vec::<String>::new(), "UTC");
     let state = PartnerState::Restricted;
     for command in [
-        Command::SetCalendar(SetCalendar { calendar }),
+        Command::SetCalendar(SetCalendar { calendar, effective: Some(at(1).plus_days(3)) }),
         Command::SetLimits(SetLimits { partner: id("fuel"), limits: Limits::default() }),
         Command::SetPartnerState(SetPartnerState { partner: id("fuel"), state }),
         Command::SetTerms(SetTerms {

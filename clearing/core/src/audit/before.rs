@@ -41,7 +41,8 @@ pub fn check_before(book: &Book, id: EntryId, entry: &Entry) -> Vec<Violation> {
         told(&format!("the consent of {} to {}", new.funder, new.partner), &new.before, &known);
     }
     if let Some(before) = facts.calendar().and_then(|new| new.before.as_ref()) {
-        told("the calendar", before, &book.house.calendar);
+        let effective = facts.calendar().map_or(entry.time, |new| new.effective);
+        told("the calendar", before, &book.house.calendar.in_force(effective));
     }
     if let Some(new) = facts.person() {
         let known = book.house.people.persons.get(&new.person).copied();

@@ -8,7 +8,8 @@ use crate::audit::violation::Violation;
 use crate::book::Book;
 use crate::chart::{MoneyAccount, PointsAccount};
 use crate::facts::bank_account::AccountVersion;
-use crate::facts::coalition::{Calendar, Coalition, House};
+use crate::facts::calendar::{CalendarVersion, Calendars};
+use crate::facts::coalition::{Coalition, House};
 use crate::facts::credential::{Credential, Holder, Invite, Revocation, Serial};
 use crate::facts::hold::Hold;
 use crate::facts::legal::LegalRecord;
@@ -59,9 +60,11 @@ pub fn compare_house(stored: &Book, rebuilt: &Book) -> Vec<Violation> {
     let one = |coalition: &Coalition| BTreeMap::from([((), coalition.clone())]);
     let settings = |(): &(), _: &Coalition| "the coalition".to_owned();
     differ(&unit, settings, &one(&house.coalition), &one(&of_journal.coalition), None, &mut found);
-    let one = |calendar: &Calendar| BTreeMap::from([((), calendar.clone())]);
-    let calendar = |(): &(), _: &Calendar| "the calendar".to_owned();
-    differ(&unit, calendar, &one(&house.calendar), &one(&of_journal.calendar), None, &mut found);
+    let versions = |calendars: &Calendars| -> BTreeMap<_, _> {
+        calendars.iter().map(|version| (version.number, version.clone())).collect()
+    };
+    let calendar = |number: &u32, _: &CalendarVersion| format!("calendar {number}");
+    differ(&unit, calendar, &versions(&house.calendar), &versions(&of_journal.calendar), None, &mut found);
     let partner = |partner: &PartnerId, _: &Partner| format!("partner {partner}");
     differ(&unit, partner, &house.partners, &of_journal.partners, None, &mut found);
     let person = |person: &PersonId, _: &Person| format!("operator/{person}");

@@ -6,7 +6,8 @@ use std::fmt;
 use rust_decimal::Decimal;
 
 use crate::facts::bank_account::{AccountEnd, AccountNumber, AccountVersion, BankAccount, NationalAccount};
-use crate::facts::coalition::{Calendar, Coalition, House};
+use crate::facts::calendar::{Calendar, CalendarVersion, CutOffPattern, SettlementDays};
+use crate::facts::coalition::{Coalition, House};
 use crate::facts::credential::{Credential, Device, Invite, Revocation};
 use crate::facts::hold::Hold;
 use crate::facts::legal::{Address, LegalRecord, TaxId};
@@ -248,6 +249,7 @@ impl Shown for Coalition {
             notice_days,
             proposal_days,
             account_change_days,
+            carry_windows_max,
         } = self;
         let own = vec![
             ("id", id.clone()),
@@ -265,6 +267,7 @@ impl Shown for Coalition {
             ("days of notices", notice_days.to_string()),
             ("days of a proposal", proposal_days.to_string()),
             ("days until a bank account is changed or a recovered approver is one", account_change_days.to_string()),
+            ("closes that carry a small leg", or_none(*carry_windows_max)),
         ];
         own.into_iter().chain(default_terms.fields(unit)).chain(default_limits.fields(unit)).collect()
     }
@@ -422,9 +425,27 @@ impl Shown for Limits {
     }
 }
 
-impl Shown for Calendar {
+impl Shown for CalendarVersion {
     fn fields(&self, _: &Unit) -> Vec<(&'static str, String)> {
-        vec![("cut-offs", list(self.cut_offs.iter().cloned())), ("time zone", self.time_zone.clone())]
+        let Self { number, effective, calendar } = self;
+        let Calendar { cut_offs, time_zone, weekend, holiday_rules, holidays, working_days } = calendar;
+        let cut_off = |pattern: &CutOffPattern| {
+            let CutOffPattern { cron_expression, on_holiday, advice_days, payment_days } = pattern;
+            format!(
+                "{cron_expression} ({}, told after {advice_days} and paid after {payment_days} days)",
+                on_holiday.as_str()
+            )
+        };
+        vec![
+            ("number", number.to_string()),
+            ("effective", effective.to_string()),
+            ("cut-offs", list(cut_offs.iter().map(cut_off))),
+            ("time zone", time_zone.clone()),
+            ("weekend", list(weekend.iter().map(|day| day.as_str().to_owned()))),
+            ("rules of holidays", list(holiday_rules.iter().map(|rule| rule.as_str().to_owned()))),
+            ("holidays", list(holidays.iter().map(ToString::to_string))),
+            ("working days", list(working_days.iter().map(ToString::to_string))),
+        ]
     }
 }
 
@@ -503,18 +524,21 @@ impl Shown for WindowNumber {
 
 impl Shown for Window {
     fn fields(&self, unit: &Unit) -> Vec<(&'static str, String)> {
-        let Self { number, state, opened, closed, participants, opening, legs_moved, settlement } = self;
+        let Self { number, state, opened, closed, days, participants, opening, legs_moved, settlement } = self;
         let classes = |amounts: &ClassAmounts| {
             list(amounts.iter().map(|(class, amount)| format!("{class}: {}", unit.amount(*amount))))
         };
         let participant = |(partner, of): (&PartnerId, &ParticipantWindow)| {
-            format!("{partner}: opening {}, carried {}", unit.money(of.opening), unit.money(of.carried))
+            let ParticipantWindow { opening, carried, carried_windows } = of;
+            let (opening, carried) = (unit.money(*opening), unit.money(*carried));
+            format!("{partner}: opening {opening}, small for {carried_windows} closes, carried {carried}")
         };
         let mut fields = vec![
             ("number", number.to_string()),
             ("state", state.as_str().to_owned()),
             ("opened", opened.to_string()),
             ("closed", or_none(*closed)),
+            ("told and paid", or_none(days.map(|SettlementDays { advice, payment }| format!("{advice}, {payment}")))),
             ("participants", list(participants.iter().map(participant))),
             ("balances at its beginning", classes(opening)),
             ("change of earlier legs", unit.amount(*legs_moved).to_string()),

@@ -313,7 +313,7 @@ impl Book {
                 Fact::Renamed(new) => self.apply_name(new),
                 Fact::Limits(new) => self.apply_limits(new),
                 Fact::Consent(consent) => self.apply_consent(consent),
-                Fact::Calendar(new) => self.apply_calendar(&new.calendar),
+                Fact::Calendar(new) => self.apply_calendar(new, entry.time),
                 Fact::Confirmed(confirmed) => self.apply_to_settlement(confirmed.window, Settlement::confirm),
                 Fact::Exported(exported) => {
                     self.apply_to_settlement(exported.window, |settlement| settlement.export(exported.mode));
@@ -354,7 +354,8 @@ impl Book {
                 | Fact::Fund(_)
                 | Fact::Decayed(_)
                 | Fact::Extended(_)
-                | Fact::WrittenOff(_) => {}
+                | Fact::WrittenOff(_)
+                | Fact::CutOff(_) => {}
             }
         }
         if entry.kind == EntryKind::Close { self.apply_close(entry) } else { Ok(()) }

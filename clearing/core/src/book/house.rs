@@ -1,11 +1,12 @@
 //! What entries do to the coalition, its partners and the windows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::book::Book;
 use crate::chart::MoneyAccount;
-use crate::facts::coalition::{Calendar, House};
+use crate::facts::calendar::CalendarVersion;
+use crate::facts::coalition::House;
 use crate::facts::credential::{
     Credential, ForeignFacts, Invite, InvitedFacts, IssuedFacts, NewInvite, Revocation, RevokedFacts, Serial,
     WithdrawnFacts,
@@ -16,7 +17,9 @@ use crate::facts::order::{OrderMode, OrderParty};
 use crate::facts::partner::Partner;
 use crate::facts::proof::Proof;
 use crate::facts::window::{Leg, LegState, ParticipantWindow, Settlement, SettlementState, Window, WindowState};
-use crate::facts::{ConsentFacts, FoundedFacts, LimitsFacts, PartnerFacts, RenameFacts, StateFacts, TermsFacts};
+use crate::facts::{
+    CalendarFacts, ConsentFacts, FoundedFacts, LimitsFacts, PartnerFacts, RenameFacts, StateFacts, TermsFacts,
+};
 use crate::netting;
 use crate::netting::choose;
 use crate::units::{EntryId, InviteId, Money, Overflow, PartnerId, Timestamp, WindowNumber};
@@ -154,8 +157,13 @@ impl Book {
         self.changes.revoked_serials.extend(ended);
     }
 
-    pub(super) fn apply_calendar(&mut self, calendar: &Calendar) {
-        self.house_mut().calendar = calendar.clone();
+    /// Versions by which nothing closes any more are forgotten. A cut-off may have passed and not be kept yet: it lies behind
+    /// the moment at which the open window began.
+    pub(super) fn apply_calendar(&mut self, new: &CalendarFacts, time: Timestamp) {
+        let CalendarFacts { version: number, effective, calendar, before: _ } = new.clone();
+        let kept_by = self.windows.get(&self.open_window).map_or(time, |window| window.opened.min(time));
+        let calendars = &mut self.house_mut().calendar;
+        *calendars = calendars.with(CalendarVersion { number, effective, calendar }).behind(kept_by);
         self.changes.calendar = true;
     }
 
@@ -184,10 +192,22 @@ impl Book {
             *position = position.plus(*leg)?;
         }
         let settlement = Settlement::proposed(&amounts, self.gross_of_window(number), proof);
+        // What the legs are where nothing is carried: the others were, for being small.
+        let whole = netting::legs(&before, self.house.coalition.minor_unit(), Money::ZERO, &BTreeSet::new())?;
+        let was_carried = |partner: &PartnerId| whole.contains_key(partner) && !amounts.contains_key(partner);
+        let known = |partner: &PartnerId| window.participants.get(partner).copied().unwrap_or_default();
+        let carried_windows = |partner: &PartnerId| {
+            if was_carried(partner) && !partner.is_operator() {
+                known(partner).carried_windows.saturating_add(1)
+            } else {
+                0
+            }
+        };
         let next = Window { number: window.next(), opening, ..Window::first(entry.time) };
-        let participants = carried
-            .iter()
-            .map(|(partner, left)| (*partner, ParticipantWindow { opening: *left, carried: Money::ZERO }));
+        let participants = carried.iter().map(|(partner, left)| {
+            let carried_windows = carried_windows(partner);
+            (*partner, ParticipantWindow { opening: *left, carried: Money::ZERO, carried_windows })
+        });
         let next = Window { participants: participants.collect(), ..next };
         let window = self.windows.get_mut(&number).expect("found above");
         for (partner, left) in carried {
@@ -195,13 +215,13 @@ impl Book {
         }
         window.state = WindowState::Closed;
         window.closed = Some(entry.time);
+        window.days = entry.facts.cut_off().map(|cut_off| cut_off.days);
         window.settlement = Some(settlement);
         self.open_window = next.number;
         self.changes.windows.extend([number, next.number]);
         self.changes.new_windows.insert(next.number);
         self.windows.insert(next.number, next);
         // Whose leg the threshold carried on pays for its waiting points with the next window.
-        let whole = netting::legs(&before, self.house.coalition.minor_unit(), Money::ZERO)?;
         let carried = whole.into_keys().filter(|partner| !amounts.contains_key(partner));
         self.defer_funding(number, self.open_window, Some(&carried.collect()));
         Ok(())
@@ -211,8 +231,24 @@ impl Book {
         self.apply_to_settlement(window, |settlement| settlement.state = SettlementState::Aborted);
         // The legs have gone back into the positions of the open window, and its own close settles them.
         let open = self.open_window;
+        self.carry_again(window, open);
         self.changes.windows.insert(open);
         self.defer_funding(window, open, None);
+    }
+
+    /// Legs that are taken back have been carried for as long as when their window opened.
+    fn carry_again(&mut self, aborted: WindowNumber, open: WindowNumber) {
+        let Some(Window { participants, settlement: Some(settlement), .. }) = self.windows.get(&aborted) else {
+            return;
+        };
+        let of_leg = |partner: &PartnerId| (*partner, participants.get(partner).map_or(0, |of| of.carried_windows));
+        let waited: Vec<(PartnerId, u16)> =
+            settlement.legs.keys().map(of_leg).filter(|(_, waited)| *waited > 0).collect();
+        let Some(open) = self.windows.get_mut(&open) else { return };
+        for (partner, waited) in waited {
+            let known = &mut open.participants.entry(partner).or_default().carried_windows;
+            *known = waited.max(*known);
+        }
     }
 
     pub(super) fn apply_to_settlement(&mut self, number: WindowNumber, change: impl FnOnce(&mut Settlement)) {

@@ -5,9 +5,9 @@ use std::{fmt, io};
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use jiff::tz::TimeZone;
-use serde::Deserialize;
 
 use crate::days::days_later;
+use crate::facts::calendar::Calendars;
 use crate::facts::credential::Revoked;
 use crate::facts::limits::Limits;
 use crate::facts::partner::Partner;
@@ -25,8 +25,8 @@ pub const PARTNERS_MAX: usize = 10_000;
 pub struct House {
     pub coalition: Coalition,
     pub partners: BTreeMap<PartnerId, Partner>,
-    /// The calendar of cut-offs.
-    pub calendar: Calendar,
+    /// The calendar of cut-offs, with its versions.
+    pub calendar: Calendars,
     /// The certificates that are trusted no more.
     pub revoked: Revoked,
     /// The people of the operator.
@@ -101,7 +101,13 @@ pub struct Coalition {
     /// How many days after it was asked for a change of a bank account is in force, and after it was named a recovered
     /// approver's roles are.
     pub account_change_days: u16,
+    /// How many closes carry a partner's leg that is smaller than the threshold; the next one makes it. None: any number, but
+    /// for the last close of a year.
+    pub carry_windows_max: Option<u16>,
 }
+
+/// Closes that carry a small leg, unless somebody says otherwise.
+pub const CARRY_WINDOWS_MAX: u16 = 4;
 
 /// Days after which a proposal lapses, unless somebody says otherwise.
 pub const PROPOSAL_DAYS: u16 = 7;
@@ -220,17 +226,6 @@ impl Recovery {
     pub fn parse(text: &str) -> Option<Self> {
         [Self::Any, Self::Own].into_iter().find(|recovery| recovery.as_str() == text)
     }
-}
-
-/// The published schedule of cut-offs: cron expressions in a time zone. Empty: windows close by hand only.
-#[derive(Debug, Clone, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Calendar {
-    /// Five fields each: minute, hour, day of month, month, day of week.
-    #[serde(rename = "cron_expressions")]
-    pub cut_offs: Vec<String>,
-    /// An IANA time zone name.
-    pub time_zone: String,
 }
 
 /// A till's clock may run ahead of the house by this much.

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 
 use borsh::{BorshDeserialize, BorshSerialize};
 
+use crate::facts::calendar::SettlementDays;
 use crate::facts::order::{Order, OrderMode};
 use crate::facts::proof::{ClassAmounts, Proof};
 use crate::units::{Money, PartnerId, Points, Timestamp, WindowNumber};
@@ -32,6 +33,8 @@ pub struct Window {
     pub state: WindowState,
     pub opened: Timestamp,
     pub closed: Option<Timestamp>,
+    /// When its settlement is told and paid, once it is closed and where a calendar ruled that.
+    pub days: Option<SettlementDays>,
     pub participants: BTreeMap<PartnerId, ParticipantWindow>,
     /// The balances of all accounts in money but positions when the window opened, by class.
     pub opening: ClassAmounts,
@@ -54,6 +57,7 @@ impl Window {
             state: WindowState::Open,
             opened,
             closed: None,
+            days: None,
             participants: BTreeMap::new(),
             opening: ClassAmounts::new(),
             legs_moved: 0,
@@ -70,7 +74,8 @@ impl Window {
 
 impl Window {
     /// This window without what moves behind its own lock, beside whatever else is done: its state, its orders and what is
-    /// paid of its legs; or, while it is open, by how much legs of earlier windows have moved. All else is made by a close.
+    /// paid of its legs; or, while it is open, by how much legs of earlier windows have moved, and for how long legs that an
+    /// abort took back had been carried. All else is made by a close.
     #[must_use]
     pub fn without_payments(&self) -> Self {
         let open = self.state == WindowState::Open;
@@ -82,9 +87,15 @@ impl Window {
             orders: Vec::new(),
             ..settlement.clone()
         });
+        let carried = |of: &ParticipantWindow| if open { 0 } else { of.carried_windows };
+        let participants = self.participants.iter();
+        let participants = participants
+            .map(|(partner, of)| (*partner, ParticipantWindow { carried_windows: carried(of), ..*of }))
+            .collect();
         Self {
             state: if open { WindowState::Open } else { WindowState::Closed },
             legs_moved: if open { 0 } else { self.legs_moved },
+            participants,
             settlement,
             ..self.clone()
         }
@@ -126,6 +137,8 @@ pub struct ParticipantWindow {
     pub opening: Money,
     /// What stays in the position after the close and opens the next window.
     pub carried: Money,
+    /// How many closes in a row had carried its leg for being small when the window opened.
+    pub carried_windows: u16,
 }
 
 /// The netted result of a window.

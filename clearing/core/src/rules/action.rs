@@ -4,12 +4,14 @@ use std::collections::BTreeSet;
 
 use crate::chart::{MoneyAccount, PointsAccount};
 use crate::facts::bank_account::{AccountNumber, AccountState, BankAccount, NationalAccount};
-use crate::facts::coalition::{Calendar, Coalition, House};
+use crate::facts::calendar::{Calendar, CutOffPattern};
+use crate::facts::coalition::{Coalition, House};
 use crate::facts::credential::Holder;
 use crate::facts::entry::{Entry, EntryKind, IsDecision};
 use crate::facts::legal::{Address, LegalRecord, TaxId};
 use crate::facts::limits::Limits;
 use crate::facts::order::{OrderMode, OrderParty};
+use crate::facts::origin::BusinessDate;
 use crate::facts::person::Person;
 use crate::facts::proposal::ProposalState;
 use crate::facts::terms::Terms;
@@ -133,6 +135,9 @@ impl Entry {
                 )),
                 Fact::Calendar(new) => {
                     let before = new.before.as_ref().map(calendar_fields).unwrap_or_default();
+                    // Beside what it says: which version it is, and from when on it rules.
+                    changes.push(FieldChange::new("version", None, Some(new.version.to_string())));
+                    changes.push(FieldChange::new("effective_time", None, Some(new.effective.to_string())));
                     changes.extend(compared(before, calendar_fields(&new.calendar)));
                 }
                 Fact::Confirmed(confirmed) => changes.push(states(SettlementState::Proposed, confirmed.state)),
@@ -296,6 +301,14 @@ impl Entry {
                     ));
                     changes.push(FieldChange::new("effective_time", Some(stopped.from.to_string()), None));
                 }
+                Fact::CutOff(cut_off) => changes.extend(compared(
+                    Vec::new(),
+                    vec![
+                        field("calendar_version", Some(cut_off.version.to_string())),
+                        field("advice_day", Some(cut_off.days.advice.to_string())),
+                        field("payment_day", Some(cut_off.days.payment.to_string())),
+                    ],
+                )),
                 Fact::By(_)
                 | Fact::Redemption(_)
                 | Fact::Hold(_)
@@ -421,10 +434,31 @@ fn consent_fields(granted: Option<bool>, budget: Option<Points>) -> Vec<Field> {
     ]
 }
 
+/// Dates of a calendar that are named, of however many.
+const DATES_NAMED: usize = 40;
+
 fn calendar_fields(calendar: &Calendar) -> Vec<Field> {
-    let cut_offs = Some(calendar.cut_offs.join("; ")).filter(|cut_offs| !cut_offs.is_empty());
-    let time_zone = Some(calendar.time_zone.clone()).filter(|zone| !zone.is_empty());
-    vec![field("cron_expressions", cut_offs), field("time_zone", time_zone)]
+    let Calendar { cut_offs, time_zone, weekend, holiday_rules, holidays, working_days } = calendar;
+    let words = |words: Vec<String>, between| Some(words.join(between)).filter(|words| !words.is_empty());
+    let cut_off = |pattern: &CutOffPattern| {
+        let CutOffPattern { cron_expression, on_holiday, advice_days, payment_days } = pattern;
+        format!("{cron_expression} {} {advice_days} {payment_days}", on_holiday.as_str())
+    };
+    let dates = |dates: &BTreeSet<BusinessDate>| {
+        let mut named: Vec<String> = dates.iter().take(DATES_NAMED).map(ToString::to_string).collect();
+        if dates.len() > named.len() {
+            named.push(format!("and {} more", dates.len() - named.len()));
+        }
+        words(named, " ")
+    };
+    vec![
+        field("cut_offs", words(cut_offs.iter().map(cut_off).collect(), "; ")),
+        field("time_zone", Some(time_zone.clone()).filter(|zone| !zone.is_empty())),
+        field("weekend", words(weekend.iter().map(|day| day.as_str().to_owned()).collect(), " ")),
+        field("holiday_rules", words(holiday_rules.iter().map(|rule| rule.as_str().to_owned()).collect(), " ")),
+        field("holidays", dates(holidays)),
+        field("working_days", dates(working_days)),
+    ]
 }
 
 fn legal_fields(legal: &LegalRecord) -> Vec<Field> {
@@ -476,6 +510,7 @@ fn founded_fields(founded: &FoundedFacts) -> Vec<Field> {
         field("notice_days", Some(coalition.notice_days.to_string())),
         field("proposal_days", Some(coalition.proposal_days.to_string())),
         field("account_change_days", Some(coalition.account_change_days.to_string())),
+        field("carry_windows_max", coalition.carry_windows_max.map(|closes| closes.to_string())),
     ];
     // New partners' terms begin with these.
     let no_version = |(name, _): &Field| !matches!(*name, "version" | "effective_time");

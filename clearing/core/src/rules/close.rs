@@ -1,6 +1,6 @@
 //! The close of a window, and what it would come to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use serde::Deserialize;
@@ -8,13 +8,16 @@ use serde::Deserialize;
 use crate::book::Book;
 use crate::chart::{MoneyAccount, Purpose};
 use crate::facts::answer::{Closed, HouseReply};
+use crate::facts::calendar::CutOff;
 use crate::facts::entry::EntryKind;
 use crate::facts::order::OrderMode;
 use crate::facts::origin::Origin;
 use crate::facts::window::{Settlement, Window};
+use crate::facts::{CutOffFacts, Fact};
 use crate::netting;
 use crate::operation::{Admitted, Ask, Decision, Footprint, Gate, Operation, Subject};
 use crate::rejection::Rejection;
+use crate::schedule::Schedule;
 use crate::units::{MemberId, Money, Overflow, PartnerId, Timestamp, WindowNumber};
 
 /// Closes the open window, for which its entry moves the legs out of the positions, and opens the next. Costs O(partners): it
@@ -44,8 +47,11 @@ impl Operation for CloseWindow {
             return Ok(Decision::of_house(Vec::new(), HouseReply::Entries));
         }
         let number = book.open_window;
-        let preview = book.preview()?;
+        let preview = book.preview(ask.now)?;
         let mut draft = book.draft(EntryKind::Close, ask);
+        if let Some(CutOff { version, days, .. }) = preview.cut_off {
+            draft = draft.with(Fact::CutOff(CutOffFacts { version, days }));
+        }
         for (partner, leg) in &preview.legs {
             draft.post_money(MoneyAccount::Position(*partner), Purpose::Settlement, -i128::from(leg.0));
             draft.post_money(MoneyAccount::Settle(number, *partner), Purpose::Settlement, i128::from(leg.0));
@@ -65,6 +71,8 @@ impl Operation for CloseWindow {
 /// What a close would settle.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Preview {
+    /// What the calendar says of it; none where windows are closed by hand only.
+    pub cut_off: Option<CutOff>,
     pub positions: BTreeMap<PartnerId, Money>,
     pub legs: BTreeMap<PartnerId, Money>,
     pub carried: BTreeMap<PartnerId, Money>,
@@ -98,20 +106,48 @@ impl Book {
         Ok(self.windows.remove(&number).expect("the open window is in the book"))
     }
 
-    /// The legs that closing the open window now would give. Needs all balances and the window's gross in the book.
+    /// The legs that closing the open window at a moment would give. Needs all balances and the window's gross in the book.
     ///
     /// # Errors
     /// [`Overflow`] if the threshold leaves the operator a leg that does not fit.
-    pub fn preview(&self) -> Result<Preview, Overflow> {
+    pub fn preview(&self, now: Timestamp) -> Result<Preview, Overflow> {
         let positions = self.positions();
         let coalition = &self.house.coalition;
-        let legs = netting::legs(&positions, coalition.minor_unit(), coalition.settlement_threshold)?;
+        let cut_off = Schedule::read(&self.house.calendar).ok().and_then(|schedule| schedule.of_close(now));
+        let threshold =
+            if self.ends_a_year(cut_off.as_ref(), now) { Money::ZERO } else { coalition.settlement_threshold };
+        let legs = netting::legs(&positions, coalition.minor_unit(), threshold, &self.carried_enough())?;
         let carried = positions
             .iter()
             .map(|(partner, position)| Ok((*partner, position.minus(legs.get(partner).copied().unwrap_or_default())?)));
         let carried = carried.collect::<Result<_, Overflow>>()?;
         let gross = self.gross_of_window(self.open_window);
         let pairwise = netting::total(&netting::orders(OrderMode::Pairwise, &legs));
-        Ok(Preview { positions, legs, carried, gross, pairwise })
+        Ok(Preview { cut_off, positions, legs, carried, gross, pairwise })
+    }
+
+    /// Whose leg was carried by as many closes in a row as may carry one: the next makes it, whatever its size.
+    ///
+    /// Rule: carry-windows-max
+    fn carried_enough(&self) -> BTreeSet<PartnerId> {
+        let (Some(most), Some(open)) = (self.house.coalition.carry_windows_max, self.windows.get(&self.open_window))
+        else {
+            return BTreeSet::new();
+        };
+        // Who has come since the window opened has no row in it, and waits for nothing yet.
+        let carried = |partner: &PartnerId| open.participants.get(partner).map_or(0, |of| of.carried_windows);
+        self.house.partners.keys().copied().filter(|partner| carried(partner) >= most).collect()
+    }
+
+    /// Whether a close now is the last of a calendar year, which carries nothing for being small: by the calendar, no cut-off of
+    /// the year is left. Where there is none, the last close is known too late, and the one that follows it is meant: that of
+    /// the window in which the year ends.
+    ///
+    /// Rule: carry-year-end
+    fn ends_a_year(&self, cut_off: Option<&CutOff>, now: Timestamp) -> bool {
+        let year = |moment: Timestamp| moment.to_jiff().to_zoned(self.house.coalition.time_zone.clone()).year();
+        let opened = self.windows.get(&self.open_window).map(|open| open.opened);
+        let by_hand = || opened.is_some_and(|opened| year(opened) < year(Timestamp(now.0.saturating_sub(1))));
+        cut_off.map_or_else(by_hand, |cut_off| cut_off.last_of_year)
     }
 }

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::book::Book;
-use crate::facts::coalition::{Calendar, Coalition, House};
+use crate::facts::calendar::Calendars;
+use crate::facts::coalition::{Coalition, House};
 use crate::facts::credential::Revoked;
 use crate::facts::entry::{EntryDraft, EntryKind};
 use crate::facts::partner::GroupFacts;
@@ -16,7 +17,7 @@ use crate::units::{BatchId, PartnerId, Timestamp};
 impl Book {
     /// A book of a coalition of which nothing is known but its settings. What founds it is the first thing it is told.
     pub fn unfounded(coalition: Coalition) -> Self {
-        let (partners, calendar) = (BTreeMap::new(), Calendar::default());
+        let (partners, calendar) = (BTreeMap::new(), Calendars::default());
         let (revoked, people) = (Revoked::default(), People::default());
         Self::new(Arc::new(House { coalition, partners, calendar, revoked, people }), 1)
     }
@@ -60,7 +61,8 @@ impl Book {
                 .map(|group| Fact::Group(GroupFacts { partner: partner.id, group: Some(group), before: None }));
             drafts.push(terms.map(Fact::Terms).chain(group).fold(created, EntryDraft::with));
         }
-        let calendar = CalendarFacts { calendar: house.calendar.clone(), before: None };
+        let calendar = house.calendar.in_force(now);
+        let calendar = CalendarFacts { version: 1, effective: now, calendar, before: None };
         drafts.push(draft(EntryKind::SetCalendar).with(Fact::Calendar(calendar)));
         for draft in drafts {
             let entry = book.finish(draft)?;

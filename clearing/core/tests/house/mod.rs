@@ -9,7 +9,8 @@ use clearing_core::audit;
 use clearing_core::book::Book;
 use clearing_core::command::{Command, Request};
 use clearing_core::facts::answer::{Accepted, Answer, MemberReply, Reply, Reversed};
-use clearing_core::facts::coalition::{Calendar, Coalition, House, NoticeDays, Recovery};
+use clearing_core::facts::calendar::Calendars;
+use clearing_core::facts::coalition::{Coalition, House, NoticeDays, Recovery};
 use clearing_core::facts::credential::Revoked;
 use clearing_core::facts::entry::{Entry, EntryKind};
 use clearing_core::facts::limits::Limits;
@@ -89,6 +90,7 @@ pub fn coalition() -> Coalition {
         notice_days: NoticeDays::default(),
         proposal_days: 7,
         account_change_days: 3,
+        carry_windows_max: None,
     }
 }
 
@@ -106,7 +108,7 @@ pub fn house(coalition: Coalition, partners: &[(&str, Terms)]) -> House {
         };
         (partner.id, partner)
     });
-    let (calendar, revoked, people) = (Calendar::default(), Revoked::default(), People::default());
+    let (calendar, revoked, people) = (Calendars::default(), Revoked::default(), People::default());
     House { coalition, partners: partners.collect(), calendar, revoked, people }
 }
 

@@ -1,6 +1,6 @@
 //! Laws of rounding, of splitting amounts, and of netting.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use clearing_core::facts::order::{OrderMode, OrderParty};
 use clearing_core::netting;
@@ -65,7 +65,7 @@ proptest! {
         positions in positions(),
         minor_unit in prop_oneof![Just(1i64), Just(10), Just(100)],
     ) {
-        let legs = netting::legs(&positions, minor_unit, Money::ZERO).unwrap();
+        let legs = netting::legs(&positions, minor_unit, Money::ZERO, &BTreeSet::new()).unwrap();
         let sum: i64 = positions.values().map(|position| position.0).sum();
         let rounded = i64::try_from(half_up(i128::from(sum), i128::from(minor_unit))).unwrap() * minor_unit;
         prop_assert_eq!(legs.values().map(|leg| leg.0).sum::<i64>(), rounded);
@@ -78,8 +78,8 @@ proptest! {
 
     #[test]
     fn a_carried_leg_moves_only_the_operators(positions in positions(), threshold in 0..500i64) {
-        let whole = netting::legs(&positions, 10, Money::ZERO).unwrap();
-        let kept = netting::legs(&positions, 10, Money(threshold)).unwrap();
+        let whole = netting::legs(&positions, 10, Money::ZERO, &BTreeSet::new()).unwrap();
+        let kept = netting::legs(&positions, 10, Money(threshold), &BTreeSet::new()).unwrap();
         let sum = |legs: &BTreeMap<PartnerId, Money>| legs.values().map(|leg| leg.0).sum::<i64>();
         prop_assert_eq!(sum(&whole), sum(&kept));
         for (partner, leg) in whole.iter().filter(|(partner, _)| !partner.is_operator()) {
@@ -90,7 +90,7 @@ proptest! {
 
     #[test]
     fn pairwise_orders_are_few_and_settle_every_leg(positions in positions()) {
-        let legs = netting::legs(&positions, 1, Money::ZERO).unwrap();
+        let legs = netting::legs(&positions, 1, Money::ZERO, &BTreeSet::new()).unwrap();
         let orders = netting::orders(OrderMode::Pairwise, &legs);
         let sum: i64 = legs.values().map(|leg| leg.0).sum();
         let participants = legs.len() + usize::from(sum != 0);
@@ -122,7 +122,7 @@ proptest! {
 
     #[test]
     fn hub_orders_list_what_comes_in_first(positions in positions()) {
-        let legs = netting::legs(&positions, 1, Money::ZERO).unwrap();
+        let legs = netting::legs(&positions, 1, Money::ZERO, &BTreeSet::new()).unwrap();
         let orders = netting::orders(OrderMode::Hub, &legs);
         prop_assert_eq!(orders.len(), legs.len());
         let outgoing: Vec<bool> = orders.iter().map(|order| order.payer == OrderParty::Hub).collect();
@@ -154,7 +154,7 @@ proptest! {
 #[test]
 fn a_leg_as_large_as_the_threshold_is_not_carried() {
     let positions = BTreeMap::from([(id("A"), Money(-500)), (id("B"), Money(499)), (id("operator"), Money(1))]);
-    let legs = netting::legs(&positions, 1, Money(500)).unwrap();
+    let legs = netting::legs(&positions, 1, Money(500), &BTreeSet::new()).unwrap();
     assert_eq!(legs, BTreeMap::from([(id("A"), Money(-500)), (id("operator"), Money(500))]));
 }
 

@@ -6,7 +6,8 @@ use std::collections::BTreeSet;
 use clearing_core::command::{ApproveProposal, Command, Request};
 use clearing_core::facts::answer::Answer;
 use clearing_core::facts::bank_account::{AccountNumber, BankAccount};
-use clearing_core::facts::coalition::{Calendar, House, Recovery};
+use clearing_core::facts::calendar::Calendar;
+use clearing_core::facts::coalition::{House, Recovery};
 use clearing_core::facts::credential::{Badge, Device, Holder, NewInvite, Scope, Scopes, Serial};
 use clearing_core::facts::entry::EntryKind;
 use clearing_core::facts::hold::{Hold, HoldState};
@@ -23,7 +24,6 @@ use clearing_core::facts::terms::{Breakage, ExpiryPolicy, FeeBearer, Funding, Pr
 use clearing_core::facts::window::WindowState;
 use clearing_core::rules::abandon::AbandonRequest;
 use clearing_core::rules::bank_account::{SetBankAccount, StopBankAccountChange};
-use clearing_core::rules::calendar::SetCalendar;
 use clearing_core::rules::care::{ExtendExpiry, FreezeMember, ReinstatePoints, UnfreezeMember, WriteOffDebt};
 use clearing_core::rules::close::CloseWindow;
 use clearing_core::rules::credential::{CreateInvites, Enroll, Made, Renew, RevokeCredentials, WithdrawInvites};
@@ -457,6 +457,7 @@ pub(crate) fn coalitions() -> impl Strategy<Value = House> {
             // Of no draw of its own, so that plays of a seed that never changes stay what they are.
             coalition.disclose_issuers = threshold % 4 != 1;
             coalition.settlement_threshold = Money(threshold);
+            coalition.carry_windows_max = u16::try_from(threshold % 4).ok().filter(|closes| *closes < 3);
             coalition.recovery = if own { Recovery::Own } else { Recovery::Any };
             coalition.default_terms.reimbursement = Money(60);
             let mut terms = any_terms.map(|any| any.terms(scale));
@@ -763,8 +764,8 @@ impl Asked {
                 (PartnerId::operator(), if frozen { Command::UnfreezeMember(lift) } else { due })
             }
             Rare::Calendar { hour } => {
-                let calendar = Calendar { cut_offs: vec![format!("0 {hour} * * *")], time_zone: "UTC".to_owned() };
-                (PartnerId::operator(), Command::SetCalendar(SetCalendar { calendar }))
+                let calendar = Calendar::of([format!("0 {hour} * * *")], "UTC");
+                (PartnerId::operator(), Command::SetCalendar(calendar.into()))
             }
             Rare::CreatePartner { number, terms } => {
                 let created = CreatePartner {
@@ -961,8 +962,8 @@ fn of_people(play: &Play, number: u32) -> (Option<PersonId>, Command) {
         }
         (7, _) => (Some(by), Command::WithdrawFunds(WithdrawFunds { fund: Fund::Reserve, amount: Money(1) })),
         _ => {
-            let calendar = Calendar { cut_offs: vec![format!("{} 1 * * *", rest % 3)], time_zone: "UTC".to_owned() };
-            (Some(by), Command::SetCalendar(SetCalendar { calendar }))
+            let calendar = Calendar::of([format!("{} 1 * * *", rest % 3)], "UTC");
+            (Some(by), Command::SetCalendar(calendar.into()))
         }
     }
 }

@@ -1,20 +1,24 @@
 //! Windows, settlements, orders and the calendar, between the wire and the rules.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use clearing_core::facts::coalition::{Calendar, Coalition};
+use clearing_core::facts::calendar::{
+    Calendar, CalendarVersion, Calendars, CutOff, CutOffPattern, HolidayRule, OnHoliday, Weekday,
+};
+use clearing_core::facts::coalition::Coalition;
 use clearing_core::facts::order::{Order, OrderMode, OrderParty};
+use clearing_core::facts::origin::BusinessDate;
 use clearing_core::facts::proof::Proof;
 use clearing_core::facts::window::{Leg, LegState, Settlement, SettlementState, WindowState};
 use clearing_core::rules::payment::Payment;
-use clearing_core::units::{Money, PartnerId, Timestamp, WindowNumber};
+use clearing_core::schedule::Schedule;
+use clearing_core::units::{Malformed, Money, PartnerId, Timestamp, WindowNumber, shown};
 use clearing_proto::v1;
 use rust_decimal::Decimal;
 use tonic::Status;
 
 use crate::rpc::convert::{from_money, from_sum, from_timestamp, id};
 use crate::rpc::errors::invalid;
-use crate::scheduler::calendar::{CalendarProblem, validate};
 use crate::spreadsheet::{self, Cell};
 
 pub(in crate::rpc) fn from_window_state(state: WindowState) -> v1::WindowState {
@@ -185,37 +189,132 @@ pub(in crate::rpc) fn payment(payment: Option<v1::confirm_payment_request::Payme
     }
 }
 
-/// A calendar that can be kept. Where no time zone is named it is the coalition's.
-pub(in crate::rpc) fn calendar(
-    cut_offs: Vec<String>,
-    time_zone: String,
-    coalition: &Coalition,
-) -> Result<Calendar, Status> {
+/// A calendar, for the rules to look at. Where no time zone is named it is the coalition's.
+pub(in crate::rpc) fn calendar(wire: Option<v1::Calendar>, coalition: &Coalition) -> Result<Calendar, Status> {
+    let v1::Calendar { cut_offs, time_zone, weekend, no_weekend, holiday_rules, holidays, working_days } =
+        wire.ok_or_else(|| invalid("calendar", "is missing"))?;
     let time_zone = match time_zone.as_str() {
         "" => coalition.time_zone.iana_name().unwrap_or("UTC").to_owned(),
         _ => time_zone,
     };
-    let calendar = Calendar { cut_offs, time_zone };
-    // Only the calendar knows which expressions and zones there are.
-    validate(&calendar).map_err(|problem| {
-        let field = match problem {
-            CalendarProblem::UnknownZone(_) => "time_zone",
-            CalendarProblem::TooMany(_)
-            | CalendarProblem::NotFiveFields(_)
-            | CalendarProblem::Malformed(..)
-            | CalendarProblem::NeverOccurs(_) => "cron_expressions",
-        };
-        invalid(field, problem)
-    })?;
-    Ok(calendar)
+    if no_weekend && !weekend.is_empty() {
+        return Err(invalid("calendar.no_weekend", "is set, and so is calendar.weekend; set one of the two"));
+    }
+    let dates = |field: &str, texts: &[String]| -> Result<BTreeSet<BusinessDate>, Status> {
+        texts.iter().map(|text| text.parse().map_err(|problem: Malformed| invalid(field, problem))).collect()
+    };
+    let rule = |name: &String| {
+        let names = HolidayRule::ALL.map(HolidayRule::as_str).join(", ");
+        let unknown =
+            || invalid("calendar.holiday_rules", format!("there is no rule {}; there are {names}", shown(name)));
+        HolidayRule::parse(name).ok_or_else(unknown)
+    };
+    let plain = Calendar::of(Vec::<String>::new(), &time_zone);
+    Ok(Calendar {
+        cut_offs: cut_offs.into_iter().map(cut_off_pattern).collect::<Result<_, _>>()?,
+        weekend: match (no_weekend, weekend.is_empty()) {
+            (true, _) => BTreeSet::new(),
+            (false, true) => plain.weekend,
+            (false, false) => weekend.into_iter().map(weekday).collect::<Result<_, _>>()?,
+        },
+        holiday_rules: holiday_rules.iter().map(rule).collect::<Result<_, _>>()?,
+        holidays: dates("calendar.holidays", &holidays)?,
+        working_days: dates("calendar.working_days", &working_days)?,
+        time_zone,
+    })
 }
 
-pub(in crate::rpc) fn from_calendar(calendar: &Calendar) -> v1::Calendar {
-    v1::Calendar { cron_expressions: calendar.cut_offs.clone(), time_zone: calendar.time_zone.clone() }
+fn cut_off_pattern(wire: v1::CutOffPattern) -> Result<CutOffPattern, Status> {
+    let v1::CutOffPattern { cron_expression, on_holiday, advice_days, payment_days } = wire;
+    let days = |field: &str, days: i32| {
+        let most = CutOffPattern::DAYS_MAX;
+        let fits = u8::try_from(days).ok().filter(|days| *days <= most);
+        fits.ok_or_else(|| invalid(field, format!("{days} is not between 0 and {most}")))
+    };
+    let unknown = || invalid("calendar.cut_offs.on_holiday", format!("{on_holiday} is unknown"));
+    let on_holiday = match v1::OnHoliday::try_from(on_holiday).map_err(|_| unknown())? {
+        v1::OnHoliday::Unspecified | v1::OnHoliday::Keep => OnHoliday::Keep,
+        v1::OnHoliday::Before => OnHoliday::Before,
+        v1::OnHoliday::After => OnHoliday::After,
+        v1::OnHoliday::Skip => OnHoliday::Skip,
+    };
+    let advice_days = days("calendar.cut_offs.advice_days", advice_days)?;
+    let payment_days = days("calendar.cut_offs.payment_days", payment_days)?;
+    Ok(CutOffPattern { cron_expression, on_holiday, advice_days, payment_days })
 }
 
-pub(in crate::rpc) fn from_times(times: Vec<Timestamp>) -> Vec<prost_types::Timestamp> {
-    times.into_iter().filter_map(from_timestamp).collect()
+fn weekday(number: i32) -> Result<Weekday, Status> {
+    let place = usize::try_from(number).ok().and_then(|number| number.checked_sub(1));
+    let day = place.and_then(|place| Weekday::ALL.get(place).copied());
+    day.ok_or_else(|| invalid("calendar.weekend", format!("{number} is no day of a week; give MONDAY to SUNDAY")))
+}
+
+fn from_weekday(day: Weekday) -> v1::Weekday {
+    match day {
+        Weekday::Monday => v1::Weekday::Monday,
+        Weekday::Tuesday => v1::Weekday::Tuesday,
+        Weekday::Wednesday => v1::Weekday::Wednesday,
+        Weekday::Thursday => v1::Weekday::Thursday,
+        Weekday::Friday => v1::Weekday::Friday,
+        Weekday::Saturday => v1::Weekday::Saturday,
+        Weekday::Sunday => v1::Weekday::Sunday,
+    }
+}
+
+fn from_cut_off_pattern(pattern: &CutOffPattern) -> v1::CutOffPattern {
+    let CutOffPattern { cron_expression, on_holiday, advice_days, payment_days } = pattern;
+    let on_holiday = match on_holiday {
+        OnHoliday::Keep => v1::OnHoliday::Keep,
+        OnHoliday::Before => v1::OnHoliday::Before,
+        OnHoliday::After => v1::OnHoliday::After,
+        OnHoliday::Skip => v1::OnHoliday::Skip,
+    };
+    v1::CutOffPattern {
+        cron_expression: cron_expression.clone(),
+        on_holiday: on_holiday.into(),
+        advice_days: i32::from(*advice_days),
+        payment_days: i32::from(*payment_days),
+    }
+}
+
+pub(in crate::rpc) fn from_calendar(version: &CalendarVersion) -> v1::CalendarVersion {
+    let CalendarVersion { number, effective, calendar } = version;
+    let Calendar { cut_offs, time_zone, weekend, holiday_rules, holidays, working_days } = calendar;
+    let dates = |dates: &BTreeSet<BusinessDate>| dates.iter().map(ToString::to_string).collect();
+    let calendar = v1::Calendar {
+        cut_offs: cut_offs.iter().map(from_cut_off_pattern).collect(),
+        time_zone: time_zone.clone(),
+        weekend: weekend.iter().map(|day| from_weekday(*day).into()).collect(),
+        no_weekend: weekend.is_empty(),
+        holiday_rules: holiday_rules.iter().map(|rule| rule.as_str().to_owned()).collect(),
+        holidays: dates(holidays),
+        working_days: dates(working_days),
+    };
+    v1::CalendarVersion {
+        number: i64::from(*number),
+        effective_time: from_timestamp(*effective),
+        calendar: Some(calendar),
+    }
+}
+
+/// The first cut-offs behind a moment; none of a calendar that cannot be read.
+pub(in crate::rpc) fn cut_offs(
+    calendars: &Calendars,
+    after: Timestamp,
+    until: Timestamp,
+    count: usize,
+) -> Vec<v1::CutOff> {
+    let Ok(schedule) = Schedule::read(calendars) else { return Vec::new() };
+    let published = schedule.after(after).take_while(|cut_off| cut_off.time <= until).take(count);
+    published
+        .map(|CutOff { time, version, days, last_of_year }| v1::CutOff {
+            close_time: from_timestamp(time),
+            advice_day: days.advice.to_string(),
+            payment_day: days.payment.to_string(),
+            last_of_year,
+            calendar_version: i64::from(version),
+        })
+        .collect()
 }
 
 #[cfg(test)]
@@ -311,16 +410,30 @@ mod tests {
     }
 
     #[test]
-    fn a_calendar_takes_the_coalitions_zone_where_it_names_none() {
-        let daily = || vec!["0 18 * * *".to_owned()];
-        assert_eq!(calendar(daily(), String::new(), &coalition()).unwrap().time_zone, "UTC");
-        assert_eq!(calendar(daily(), "Europe/Berlin".to_owned(), &coalition()).unwrap().time_zone, "Europe/Berlin");
-        let field = |refused: Result<Calendar, Status>| {
-            use tonic_types::StatusExt;
-            let info = refused.unwrap_err().get_details_error_info().unwrap();
-            info.metadata.get("field").cloned().unwrap_or_default()
+    fn a_calendar_takes_the_coalitions_zone_and_weekend_where_it_names_none() {
+        let daily = || v1::Calendar {
+            cut_offs: vec![v1::CutOffPattern { cron_expression: "0 18 * * *".to_owned(), ..Default::default() }],
+            ..Default::default()
         };
-        assert_eq!(field(calendar(daily(), "Mars".to_owned(), &coalition())), "time_zone");
-        assert_eq!(field(calendar(vec!["x".to_owned()], String::new(), &coalition())), "cron_expressions");
+        let read = calendar(Some(daily()), &coalition()).unwrap();
+        assert_eq!(read, Calendar::of(["0 18 * * *"], "UTC"));
+        let berlin = v1::Calendar { time_zone: "Europe/Berlin".to_owned(), ..daily() };
+        assert_eq!(calendar(Some(berlin), &coalition()).unwrap().time_zone, "Europe/Berlin");
+        let never = calendar(Some(v1::Calendar { no_weekend: true, ..daily() }), &coalition()).unwrap();
+        assert_eq!(never.weekend, BTreeSet::new());
+        let version = CalendarVersion { number: 1, effective: Timestamp::FIRST, calendar: never.clone() };
+        assert_eq!(calendar(from_calendar(&version).calendar, &coalition()).unwrap(), never, "as it was given");
+        let field = |wrong: v1::Calendar| {
+            use tonic_types::StatusExt;
+            let refused = calendar(Some(wrong), &coalition()).unwrap_err();
+            refused.get_details_error_info().unwrap().metadata.get("field").cloned().unwrap_or_default()
+        };
+        assert_eq!(field(v1::Calendar { no_weekend: true, weekend: vec![1], ..daily() }), "calendar.no_weekend");
+        assert_eq!(field(v1::Calendar { weekend: vec![8], ..daily() }), "calendar.weekend");
+        assert_eq!(field(v1::Calendar { holiday_rules: vec!["FR".to_owned()], ..daily() }), "calendar.holiday_rules");
+        assert_eq!(field(v1::Calendar { holidays: vec!["2026-02-30".to_owned()], ..daily() }), "calendar.holidays");
+        assert_eq!(field(v1::Calendar { working_days: vec!["x".to_owned()], ..daily() }), "calendar.working_days");
+        let pattern = v1::CutOffPattern { payment_days: 256, ..Default::default() };
+        assert_eq!(field(v1::Calendar { cut_offs: vec![pattern], ..daily() }), "calendar.cut_offs.payment_days");
     }
 }

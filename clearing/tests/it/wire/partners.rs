@@ -1,6 +1,6 @@
 //! What the operator sets, and whom the house takes its callers for.
 
-use clearing_core::facts::coalition::Calendar;
+use clearing_core::facts::calendar::Calendar;
 use clearing_core::units::PartnerId;
 use clearing_play::BACKENDS;
 use clearing_proto::v1;
@@ -77,7 +77,7 @@ async fn partners_are_created_changed_and_listed_and_replays_say_the_same() {
 async fn the_sandboxs_clock_moves_forward_and_tells_what_ran() {
     for backend in BACKENDS {
         let house = Wired::with(backend, |house| {
-            house.calendar = Calendar { cut_offs: vec!["0 0 * * *".to_owned()], time_zone: "UTC".to_owned() };
+            house.calendar = Calendar::of(["0 0 * * *"], "UTC").into();
         })
         .await;
         house.trade().await;

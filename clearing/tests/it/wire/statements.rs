@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use clearing::store::LOOKED_THROUGH_MAX;
-use clearing_core::facts::coalition::Calendar;
+use clearing_core::facts::calendar::Calendar;
 use clearing_play::BACKENDS;
 use clearing_proto::v1;
 use tonic::Code;
@@ -356,7 +356,7 @@ async fn positions_tell_what_is_in_flight_and_outstanding() {
 async fn windows_are_listed_newest_first_with_the_next_cut_offs() {
     for backend in BACKENDS {
         let house = Wired::with(backend, |house| {
-            house.calendar = Calendar { cut_offs: vec!["0 18 * * *".to_owned()], time_zone: "UTC".to_owned() };
+            house.calendar = Calendar::of(["0 18 * * *"], "UTC").into();
         })
         .await;
         house.trade().await;
