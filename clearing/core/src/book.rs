@@ -9,6 +9,7 @@
 mod apply;
 pub mod changes;
 mod house;
+mod money;
 mod proposals;
 mod readers;
 pub(crate) mod spending;
@@ -29,6 +30,7 @@ use crate::facts::hold::{Hold, HoldState};
 use crate::facts::limits::{Consent, Guard};
 use crate::facts::lot::{Lot, LotId, consumption_order};
 use crate::facts::member::Member;
+use crate::facts::money::{BankKey, BankLine, Claim, Incoming, Outgoing};
 use crate::facts::proposal::Proposal;
 use crate::facts::receipt::ReceiptLine;
 use crate::facts::returned::{Returned, ReturnedAmount};
@@ -73,6 +75,16 @@ pub struct Book {
     pub credentials: BTreeMap<Serial, Credential>,
     /// What was proposed, by the entry that asked for it.
     pub proposals: BTreeMap<EntryId, Proposal>,
+    /// Money that arrived, by the entry that recorded it.
+    pub incoming: BTreeMap<EntryId, Incoming>,
+    /// Money that goes out, likewise.
+    pub outgoing: BTreeMap<EntryId, Outgoing>,
+    /// Lines of the bank's statements.
+    pub bank_lines: BTreeMap<BankKey, BankLine>,
+    /// What is claimed of partners.
+    pub claims: BTreeMap<PartnerId, Claim>,
+    /// Payments that were booked and are none.
+    pub undone: BTreeSet<EntryId>,
     /// Answers that were recorded before this may be forgotten.
     pub forgotten: Timestamp,
     /// Lots with available points, in consumption order per member but for those that end with inactivity.
@@ -116,6 +128,11 @@ impl Book {
             invites: BTreeMap::new(),
             credentials: BTreeMap::new(),
             proposals: BTreeMap::new(),
+            incoming: BTreeMap::new(),
+            outgoing: BTreeMap::new(),
+            bank_lines: BTreeMap::new(),
+            claims: BTreeMap::new(),
+            undone: BTreeSet::new(),
             forgotten: Timestamp(0),
             order: BTreeSet::new(),
             pending: BTreeSet::new(),

@@ -16,10 +16,14 @@ use crate::facts::proposal::{ByFacts, ProposalState};
 use crate::operation::{Admitted, Ask, Decision, Footprint, Gate, Operation, Subject};
 use crate::rejection::Rejection;
 use crate::rules::abandon::AbandonRequest;
+use crate::rules::arrived::{ApplyMoney, ReceiveMoney};
 use crate::rules::calendar::SetCalendar;
 use crate::rules::care::{ExtendExpiry, FreezeMember, ReinstatePoints, UnfreezeMember, WriteOffDebt};
+use crate::rules::charges::{Adjust, BookBankFee, BookOwnTransfer, Charge};
+use crate::rules::claims::RepayClaim;
 use crate::rules::close::CloseWindow;
 use crate::rules::consent::SetFundingConsent;
+use crate::rules::cover::{CoverDefault, ShareLoss};
 use crate::rules::credential::{CreateInvites, Enroll, Renew, RevokeCredentials, WithdrawInvites};
 use crate::rules::decay::RunDecay;
 use crate::rules::due::RunDueWork;
@@ -28,12 +32,15 @@ use crate::rules::funds::{Deposit, WithdrawFunds};
 use crate::rules::hold::{AuthorizeRedemption, CaptureHold, VoidHold};
 use crate::rules::issue::IssuePoints;
 use crate::rules::limits::SetLimits;
+use crate::rules::ordered::{ConfirmOrdered, ReturnMoney};
 use crate::rules::partner::{CreatePartner, RenamePartner, SetPartnerState};
 use crate::rules::payment::ConfirmPayment;
 use crate::rules::person::{RecoverPerson, SetPerson, SetTwoPersonList};
 use crate::rules::proposal::{RefuseProposal, WithdrawProposal, not_open};
 use crate::rules::purchase::{PostPurchase, ReturnPurchase};
 use crate::rules::redemption::{RedeemPoints, ReturnRedemption};
+use crate::rules::release::ReleaseOrders;
+use crate::rules::returned::{ReturnPayment, UndoPayment};
 use crate::rules::reversal::ReverseIssue;
 use crate::rules::settlement::{AbortSettlement, ConfirmSettlement, ExportOrders};
 use crate::rules::terms::SetTerms;
@@ -455,7 +462,21 @@ operations! {
     SetTwoPersonList,
     ApproveProposal,
     RefuseProposal,
-    WithdrawProposal;
+    WithdrawProposal,
+    ReceiveMoney,
+    ApplyMoney,
+    UndoPayment,
+    ReturnMoney,
+    ConfirmOrdered,
+    ReturnPayment,
+    ReleaseOrders,
+    CoverDefault,
+    ShareLoss,
+    RepayClaim,
+    Charge,
+    Adjust,
+    BookBankFee,
+    BookOwnTransfer;
     RunDueWork,
     ForgetRequests,
     Enroll,

@@ -274,6 +274,14 @@ rejections! {
     /// There is a partner of that id.
     PartnerExists = "PARTNER_EXISTS", Exists, RECORDED, LASTING { partner: String = "partner_id" ["grocer"] } => |f| write!(f, "there is a partner {partner} already");
 
+    /// The line of the bank's statement was booked before with another amount.
+    BankReferenceConflict = "BANK_REFERENCE_CONFLICT", State, RECORDED, LASTING {
+        reference: String = "reference" ["R-4711"],
+        booked: String = "booked_amount" ["12.00"],
+        given: String = "given_amount" ["11.00"],
+        entry: String = "entry_id" ["019c1e0a-5d0e-7c3a-9f00-0123456789ab.0"]
+    } => |f| write!(f, "the line {reference} of the bank was booked with {booked} by entry {entry}, not with {given}; look which of the two statements is right");
+
     /// The member is frozen: nothing of it is redeemed, reserved or transferred. It earns, and holds that are open are captured
     /// or voided. Without a time it is frozen until the operator lifts that.
     MemberBlocked = "MEMBER_BLOCKED", State, RECORDED, TRANSIENT {
@@ -357,7 +365,8 @@ rejections! {
         headroom: Option<String> = "headroom" [""]
     } => |f| match (partner, needed, headroom) {
         (Some(partner), Some(needed), Some(headroom)) => {
-            write!(f, "cannot issue: that needs {needed}, and the net debit cap of {partner} leaves {headroom}")
+            let what = if *asked == 0 { "pay out" } else { "issue" };
+            write!(f, "cannot {what}: that needs {needed}, and the net debit cap of {partner} leaves {headroom}")
         }
         _ => write!(
             f,
@@ -411,6 +420,9 @@ rejections! {
     /// Nothing is due there.
     LegNotDue = "LEG_NOT_DUE", State, RECORDED, LASTING { window: u32 = "window" ["7"], payer: String = "payer" ["grocer"], payee: String = "payee" ["hub"] } => |f| write!(f, "{payer} owes {payee} nothing in window {window}");
 
+    /// Nothing of it is paid any more: it came back before, or was never paid.
+    LegNotPaid = "LEG_NOT_PAID", State, RECORDED, LASTING { payment: String = "payment" ["R-4711"] } => |f| write!(f, "nothing of {payment} is paid: it was never paid, or has come back before");
+
     /// Another amount is due.
     AmountMismatch = "AMOUNT_MISMATCH", State, RECORDED, LASTING { due: String = "due" ["12.00"], given: String = "given_amount" ["11.00"] } => |f| write!(f, "{due} are due, not {given}");
 
@@ -422,6 +434,12 @@ rejections! {
         f,
         "cannot pay out {needed}: only {received} of what has come in are left"
     );
+
+    /// What there is does not cover what is missing.
+    ReserveInsufficient = "RESERVE_INSUFFICIENT", State, RECORDED, TRANSIENT {
+        needed: String = "needed_amount" ["12.00"],
+        available: String = "available_amount" ["5.00"]
+    } => |f| write!(f, "{needed} are needed, and {available} can be had; pay into the reserve, or share the loss");
 
     /// More would be paid out of a fund than it holds.
     FundInsufficient = "FUND_INSUFFICIENT", State, RECORDED, TRANSIENT {

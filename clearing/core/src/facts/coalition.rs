@@ -91,6 +91,8 @@ pub struct Coalition {
     pub proposal_days: u16,
     /// How many days after it was named a recovered approver's roles are in force.
     pub account_change_days: u16,
+    /// Whether pay-outs wait until the money for them is there.
+    pub pay_outs_wait: bool,
 }
 
 /// Days after which a proposal lapses, unless somebody says otherwise.
