@@ -139,6 +139,7 @@ fn the_order_of_rejections_is_that_of_the_acceptance_scenarios() {
         "INVITE_EXISTS",
         "SCOPE_EXCEEDED",
         "PARTNER_EXISTS",
+        "BANK_REFERENCE_CONFLICT",
     ];
     let ours: Vec<&str> = Rejection::REASONS.into_iter().filter(|reason| !own.contains(reason)).collect();
     let in_common_order: Vec<&str> = common.iter().copied().filter(|reason| ours.contains(reason)).collect();

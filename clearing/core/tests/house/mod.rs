@@ -89,6 +89,7 @@ pub fn coalition() -> Coalition {
         notice_days: NoticeDays::default(),
         proposal_days: 7,
         account_change_days: 3,
+        pay_outs_wait: false,
     }
 }
 
