@@ -28,6 +28,7 @@ use crate::facts::entry::Entry;
 use crate::facts::hold::HoldState;
 use crate::facts::lot::{Lot, LotId};
 use crate::facts::member::Holding;
+use crate::facts::money::{OutState, Place};
 use crate::facts::terms::Funding;
 use crate::facts::window::SettlementState;
 use crate::units::{EntryId, MemberId, PartnerId, Points, Timestamp, WindowNumber};
@@ -148,6 +149,8 @@ pub fn check_house(book: &Book, tally: &Tally) -> Vec<Violation> {
     check_outstanding(book, tally, &mut found);
     check_guards(book, tally, &mut found);
     check_money(book, tally, &mut found);
+    check_arrived(book, &mut found);
+    check_claims(book, &mut found);
     found
 }
 
@@ -277,6 +280,12 @@ fn check_guards(book: &Book, tally: &Tally, found: &mut Vec<Violation>) {
             *accounts.entry(*partner).or_default() += i128::from(balance.0.min(0));
         }
     }
+    let mut ahead: BTreeMap<PartnerId, i128> = BTreeMap::new();
+    for (account, balance) in &book.money_balances {
+        if let MoneyAccount::Advance(partner) | MoneyAccount::Claim(partner) = account {
+            *ahead.entry(*partner).or_default() += i128::from(balance.0);
+        }
+    }
     for partner in book.house.partners.keys().copied() {
         let guard = book.guards.get(&partner).copied().unwrap_or_default();
         let (reserved, held) =
@@ -291,6 +300,12 @@ fn check_guards(book: &Book, tally: &Tally, found: &mut Vec<Violation>) {
             let (unsettled, accounts) = (unit.amount(unsettled), unit.amount(owed));
             found.push(Violation::UnsettledDiffers { partner, unsettled, accounts });
         }
+        let paid_ahead = i128::from(guard.ahead.0);
+        let owned = ahead.get(&partner).copied().unwrap_or_default();
+        if paid_ahead != owned {
+            let (ahead, accounts) = (unit.amount(paid_ahead), unit.amount(owned));
+            found.push(Violation::AheadDiffers { partner, ahead, accounts });
+        }
         let account = book.points_balances.get(&PointsAccount::Recoverable(partner)).copied().unwrap_or_default();
         let (account, debts) = (i128::from(account.0), tally.debts.get(&partner).copied().unwrap_or_default());
         if account != debts {
@@ -302,7 +317,7 @@ fn check_guards(book: &Book, tally: &Tally, found: &mut Vec<Violation>) {
 /// The pool against the value of outstanding prepaid points, and the sum of everything.
 fn check_money(book: &Book, tally: &Tally, found: &mut Vec<Violation>) {
     let unit = Unit::of(&book.house);
-    let waiting = book.funding.iter().filter(|(_, group)| group.funded.is_none());
+    let waiting = book.funding.iter().filter(|(_, group)| group.waits());
     // Points of somebody who is no partner are worth nothing here; that they are stored is found where rows are compared.
     let waiting = waiting.filter_map(|((_, issuer, terms), group)| {
         let terms = book.house.partners.get(issuer)?.terms_version(*terms)?;
@@ -322,6 +337,67 @@ fn check_money(book: &Book, tally: &Tally, found: &mut Vec<Violation>) {
     if sum != 0 {
         found.push(Violation::MoneySum { sum: unit.amount(sum) });
     }
+}
+
+/// What arrived and what goes out, row by row, against the accounts.
+fn check_arrived(book: &Book, found: &mut Vec<Violation>) {
+    let unit = Unit::of(&book.house);
+    let mut rows: BTreeMap<MoneyAccount, i128> = BTreeMap::new();
+    for (entry, incoming) in &book.incoming {
+        let parts: i128 = incoming.parts.values().map(|part| i128::from(part.0)).sum();
+        if parts != i128::from(incoming.amount.0) || incoming.parts.values().any(|part| part.0 < 0) {
+            let (amount, parts) = (unit.amount(incoming.amount.0.into()), unit.amount(parts));
+            found.push(Violation::ArrivedDiffers { entry: *entry, amount, parts });
+        }
+        *rows.entry(MoneyAccount::Unapplied(incoming.partner)).or_default() +=
+            i128::from(incoming.at(Place::Unapplied).0);
+        if let Some(partner) = incoming.partner {
+            *rows.entry(MoneyAccount::Advance(partner)).or_default() += i128::from(incoming.at(Place::Advance).0);
+        }
+    }
+    for outgoing in book.outgoing.values().filter(|outgoing| outgoing.state == OutState::Ordered) {
+        *rows.entry(MoneyAccount::Ordered(outgoing.partner)).or_default() += i128::from(outgoing.amount.0);
+    }
+    let kept = |account: &MoneyAccount| {
+        matches!(account, MoneyAccount::Unapplied(_) | MoneyAccount::Advance(_) | MoneyAccount::Ordered(_))
+    };
+    let accounts = book.money_balances.keys().copied().filter(kept);
+    let accounts: BTreeSet<MoneyAccount> = accounts.chain(rows.keys().copied()).collect();
+    for account in accounts {
+        let balance = i128::from(book.money_balances.get(&account).copied().unwrap_or_default().0);
+        let rows = rows.get(&account).copied().unwrap_or_default();
+        if balance != rows {
+            found.push(Violation::RowsDiffer { account, balance: unit.amount(balance), rows: unit.amount(rows) });
+        }
+    }
+}
+
+/// Claims against what they stand against: what bounced, what sharers bore, what the reserve paid.
+///
+/// Rule: claims-identity
+fn check_claims(book: &Book, found: &mut Vec<Violation>) {
+    let unit = Unit::of(&book.house);
+    let balance = |account| i128::from(book.money_balances.get(&account).copied().unwrap_or_default().0);
+    let mut compare = |account: MoneyAccount, rows: i128| {
+        let balance = balance(account);
+        if balance != rows {
+            found.push(Violation::RowsDiffer { account, balance: unit.amount(balance), rows: unit.amount(rows) });
+        }
+    };
+    for partner in book.house.partners.keys() {
+        let claim = book.claims.get(partner).cloned().unwrap_or_default();
+        compare(MoneyAccount::Claim(*partner), -claim.total());
+        for sharer in book.house.partners.keys() {
+            let shared = claim.shared.get(sharer).copied().unwrap_or_default();
+            compare(MoneyAccount::Shared(*sharer, *partner), shared.0.into());
+        }
+        let parts = claim.shared.values().chain([&claim.bounced, &claim.reserve]);
+        for part in parts.filter(|part| part.0 < 0) {
+            compare(MoneyAccount::Claim(*partner), part.0.into());
+        }
+    }
+    let reserve: i128 = book.claims.values().map(|claim| i128::from(claim.reserve.0)).sum();
+    compare(MoneyAccount::ReserveClaim, reserve);
 }
 
 fn check_returned(book: &Book, found: &mut Vec<Violation>) {

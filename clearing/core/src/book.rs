@@ -10,6 +10,7 @@ mod apply;
 pub mod changes;
 mod house;
 mod legal;
+mod money;
 mod proposals;
 mod readers;
 pub(crate) mod spending;
@@ -32,6 +33,7 @@ use crate::facts::legal::LegalRecord;
 use crate::facts::limits::{Consent, Guard};
 use crate::facts::lot::{Lot, LotId, consumption_order};
 use crate::facts::member::Member;
+use crate::facts::money::{BankKey, BankLine, Claim, Incoming, Outgoing};
 use crate::facts::proposal::Proposal;
 use crate::facts::receipt::ReceiptLine;
 use crate::facts::returned::{Returned, ReturnedAmount};
@@ -80,6 +82,16 @@ pub struct Book {
     pub legal: BTreeMap<PartnerId, LegalRecord>,
     /// Bank accounts, by partner and version.
     pub bank_accounts: BTreeMap<(PartnerId, u32), AccountVersion>,
+    /// Money that arrived, by the entry that recorded it.
+    pub incoming: BTreeMap<EntryId, Incoming>,
+    /// Money that goes out, likewise.
+    pub outgoing: BTreeMap<EntryId, Outgoing>,
+    /// Lines of the bank's statements.
+    pub bank_lines: BTreeMap<BankKey, BankLine>,
+    /// What is claimed of partners.
+    pub claims: BTreeMap<PartnerId, Claim>,
+    /// Payments that were booked and are none.
+    pub undone: BTreeSet<EntryId>,
     /// Answers that were recorded before this may be forgotten.
     pub forgotten: Timestamp,
     /// Lots with available points, in consumption order per member but for those that end with inactivity.
@@ -125,6 +137,11 @@ impl Book {
             proposals: BTreeMap::new(),
             legal: BTreeMap::new(),
             bank_accounts: BTreeMap::new(),
+            incoming: BTreeMap::new(),
+            outgoing: BTreeMap::new(),
+            bank_lines: BTreeMap::new(),
+            claims: BTreeMap::new(),
+            undone: BTreeSet::new(),
             forgotten: Timestamp(0),
             order: BTreeSet::new(),
             pending: BTreeSet::new(),

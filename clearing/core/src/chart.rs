@@ -46,6 +46,18 @@ pub enum MoneyAccount {
     Bank(BankPurpose),
     /// What issuers owe for points that wait for their payment.
     Unfunded,
+    /// What a partner has paid ahead.
+    Advance(PartnerId),
+    /// What arrived of a partner, or of nobody knows whom, and belongs to nothing yet.
+    Unapplied(Option<PartnerId>),
+    /// What was ordered out and is not seen at the bank yet; without a partner, of money of nobody knows whom.
+    Ordered(Option<PartnerId>),
+    /// Minus what a partner owes for a default, or for a payment that came back.
+    Claim(PartnerId),
+    /// What of the claims stands against the reserve.
+    ReserveClaim,
+    /// What a partner (first) lost by sharing the default of another (second).
+    Shared(PartnerId, PartnerId),
 }
 
 /// What the money in the bank is for. Reports show the sum.
@@ -54,6 +66,38 @@ pub enum BankPurpose {
     Settlement,
     Reserve,
     Collateral,
+    /// What backs prepaid points.
+    Pool,
+}
+
+impl BankPurpose {
+    pub const ALL: [Self; 4] = [Self::Settlement, Self::Reserve, Self::Collateral, Self::Pool];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Settlement => "settlement",
+            Self::Reserve => "reserve",
+            Self::Collateral => "collateral",
+            Self::Pool => "pool",
+        }
+    }
+}
+
+as_text!(BankPurpose);
+
+impl fmt::Display for BankPurpose {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for BankPurpose {
+    type Err = Malformed;
+
+    fn from_str(text: &str) -> Result<Self, Malformed> {
+        let found = Self::ALL.into_iter().find(|purpose| purpose.as_str() == text);
+        found.ok_or_else(|| Malformed(format!("{} is none of settlement, reserve, collateral and pool", shown(text))))
+    }
 }
 
 /// A fund that money is paid into.
@@ -62,7 +106,13 @@ pub enum Fund {
     Reserve,
     /// Of a partner.
     Collateral(PartnerId),
+    /// What a partner pays ahead.
+    Advance(PartnerId),
 }
+
+/// The account of money that belongs to nothing yet: of a partner, or of nobody knows whom.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, BorshSerialize, BorshDeserialize)]
+pub struct UnappliedOf(pub Option<PartnerId>);
 
 /// Why money moved, so that rewards, fees and taxes never mix on a statement. Within an entry the postings of each
 /// purpose sum to zero (rule `balanced`).
@@ -144,8 +194,14 @@ impl MoneyAccount {
     /// The partner whose account this is, if it is a partner's.
     pub fn partner(&self) -> Option<PartnerId> {
         match self {
-            Self::Position(partner) | Self::Collateral(partner) | Self::Settle(_, partner) => Some(*partner),
-            Self::Pool | Self::Reserve | Self::Bank(_) | Self::Unfunded => None,
+            Self::Position(partner)
+            | Self::Collateral(partner)
+            | Self::Settle(_, partner)
+            | Self::Advance(partner)
+            | Self::Claim(partner)
+            | Self::Shared(partner, _) => Some(*partner),
+            Self::Unapplied(partner) | Self::Ordered(partner) => *partner,
+            Self::Pool | Self::Reserve | Self::Bank(_) | Self::Unfunded | Self::ReserveClaim => None,
         }
     }
 }
@@ -155,6 +211,15 @@ impl Fund {
         match self {
             Self::Reserve => MoneyAccount::Reserve,
             Self::Collateral(partner) => MoneyAccount::Collateral(partner),
+            Self::Advance(partner) => MoneyAccount::Advance(partner),
+        }
+    }
+
+    /// The partner to whom what is in it goes back.
+    pub fn owner(self) -> PartnerId {
+        match self {
+            Self::Reserve => PartnerId::operator(),
+            Self::Collateral(partner) | Self::Advance(partner) => partner,
         }
     }
 
@@ -163,6 +228,7 @@ impl Fund {
         match self {
             Self::Reserve => BankPurpose::Reserve,
             Self::Collateral(_) => BankPurpose::Collateral,
+            Self::Advance(_) => BankPurpose::Settlement,
         }
     }
 }
@@ -182,10 +248,37 @@ impl FromStr for Fund {
         match text.parse() {
             Ok(MoneyAccount::Reserve) => Ok(Self::Reserve),
             Ok(MoneyAccount::Collateral(partner)) => Ok(Self::Collateral(partner)),
-            Ok(_) | Err(_) => Err(Malformed(format!("{} is neither reserve nor collateral:PARTNER", shown(text)))),
+            Ok(MoneyAccount::Advance(partner)) => Ok(Self::Advance(partner)),
+            Ok(_) | Err(_) => {
+                Err(Malformed(format!("{} is none of reserve, collateral:PARTNER and advance:PARTNER", shown(text))))
+            }
         }
     }
 }
+
+as_text!(UnappliedOf);
+
+impl fmt::Display for UnappliedOf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        MoneyAccount::Unapplied(self.0).fmt(f)
+    }
+}
+
+impl FromStr for UnappliedOf {
+    type Err = Malformed;
+
+    fn from_str(text: &str) -> Result<Self, Malformed> {
+        match text.parse() {
+            Ok(MoneyAccount::Unapplied(partner)) => Ok(Self(partner)),
+            Ok(_) | Err(_) => {
+                Err(Malformed(format!("{} is neither unapplied:PARTNER nor unapplied:unknown", shown(text))))
+            }
+        }
+    }
+}
+
+/// How the accounts of money of nobody knows whom are called behind the colon; no partner has this id.
+pub const UNKNOWN: &str = "unknown";
 
 impl fmt::Display for PointsAccount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -225,9 +318,15 @@ impl fmt::Display for MoneyAccount {
             Self::Unfunded => f.write_str("unfunded"),
             Self::Collateral(partner) => write!(f, "collateral:{partner}"),
             Self::Settle(window, partner) => write!(f, "settle:{window}:{partner}"),
-            Self::Bank(BankPurpose::Settlement) => f.write_str("bank:settlement"),
-            Self::Bank(BankPurpose::Reserve) => f.write_str("bank:reserve"),
-            Self::Bank(BankPurpose::Collateral) => f.write_str("bank:collateral"),
+            Self::Bank(purpose) => write!(f, "bank:{}", purpose.as_str()),
+            Self::Advance(partner) => write!(f, "advance:{partner}"),
+            Self::Unapplied(Some(partner)) => write!(f, "unapplied:{partner}"),
+            Self::Unapplied(None) => write!(f, "unapplied:{UNKNOWN}"),
+            Self::Ordered(Some(partner)) => write!(f, "ordered:{partner}"),
+            Self::Ordered(None) => write!(f, "ordered:{UNKNOWN}"),
+            Self::Claim(partner) => write!(f, "claim:{partner}"),
+            Self::ReserveClaim => f.write_str("reserve_claim"),
+            Self::Shared(sharer, partner) => write!(f, "shared:{sharer}:{partner}"),
         }
     }
 }
@@ -241,16 +340,28 @@ impl FromStr for MoneyAccount {
             None if text == "pool" => Ok(Self::Pool),
             None if text == "reserve" => Ok(Self::Reserve),
             None if text == "unfunded" => Ok(Self::Unfunded),
+            None if text == "reserve_claim" => Ok(Self::ReserveClaim),
             Some(("position", partner)) => Ok(Self::Position(partner.parse()?)),
             Some(("collateral", partner)) => Ok(Self::Collateral(partner.parse()?)),
             Some(("settle", rest)) => {
                 let (window, partner) = rest.split_once(':').ok_or_else(malformed)?;
                 Ok(Self::Settle(digits(window).ok_or_else(malformed)?, partner.parse()?))
             }
-            Some(("bank", "settlement")) => Ok(Self::Bank(BankPurpose::Settlement)),
-            Some(("bank", "reserve")) => Ok(Self::Bank(BankPurpose::Reserve)),
-            Some(("bank", "collateral")) => Ok(Self::Bank(BankPurpose::Collateral)),
+            Some(("bank", purpose)) => purpose.parse().map(Self::Bank),
+            Some(("advance", partner)) => Ok(Self::Advance(partner.parse()?)),
+            Some(("unapplied", partner)) => Ok(Self::Unapplied(known(partner)?)),
+            Some(("ordered", partner)) => Ok(Self::Ordered(known(partner)?)),
+            Some(("claim", partner)) => Ok(Self::Claim(partner.parse()?)),
+            Some(("shared", rest)) => {
+                let (sharer, partner) = rest.split_once(':').ok_or_else(malformed)?;
+                Ok(Self::Shared(sharer.parse()?, partner.parse()?))
+            }
             _ => Err(malformed()),
         }
     }
+}
+
+/// Whose money it is, by what stands behind the colon of an account.
+fn known(partner: &str) -> Result<Option<PartnerId>, Malformed> {
+    if partner == UNKNOWN { Ok(None) } else { partner.parse().map(Some) }
 }

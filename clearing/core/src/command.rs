@@ -17,10 +17,14 @@ use crate::operation::{Admitted, Ask, Decision, Footprint, Gate, Operation, Subj
 use crate::rejection::Rejection;
 use crate::rules::abandon::AbandonRequest;
 use crate::rules::bank_account::{SetBankAccount, StopBankAccountChange};
+use crate::rules::arrived::{ApplyMoney, ReceiveMoney};
 use crate::rules::calendar::SetCalendar;
 use crate::rules::care::{ExtendExpiry, FreezeMember, ReinstatePoints, UnfreezeMember, WriteOffDebt};
+use crate::rules::charges::{Adjust, BookBankFee, BookOwnTransfer, Charge};
+use crate::rules::claims::RepayClaim;
 use crate::rules::close::CloseWindow;
 use crate::rules::consent::SetFundingConsent;
+use crate::rules::cover::{CoverDefault, ShareLoss};
 use crate::rules::credential::{CreateInvites, Enroll, Renew, RevokeCredentials, WithdrawInvites};
 use crate::rules::decay::RunDecay;
 use crate::rules::due::RunDueWork;
@@ -31,11 +35,14 @@ use crate::rules::issue::IssuePoints;
 use crate::rules::legal::SetLegalRecord;
 use crate::rules::limits::SetLimits;
 use crate::rules::partner::{CreatePartner, RenamePartner, SetGroup, SetPartnerState};
+use crate::rules::ordered::{ConfirmOrdered, ReturnMoney};
 use crate::rules::payment::ConfirmPayment;
 use crate::rules::person::{RecoverPerson, SetPerson, SetTwoPersonList};
 use crate::rules::proposal::{RefuseProposal, WithdrawProposal, not_open};
 use crate::rules::purchase::{PostPurchase, ReturnPurchase};
 use crate::rules::redemption::{RedeemPoints, ReturnRedemption};
+use crate::rules::release::ReleaseOrders;
+use crate::rules::returned::{ReturnPayment, UndoPayment};
 use crate::rules::reversal::ReverseIssue;
 use crate::rules::settlement::{AbortSettlement, ConfirmSettlement, ExportOrders};
 use crate::rules::terms::SetTerms;
@@ -454,7 +461,21 @@ operations! {
     SetLegalRecord,
     SetGroup,
     SetBankAccount,
-    StopBankAccountChange;
+    StopBankAccountChange,
+    ReceiveMoney,
+    ApplyMoney,
+    UndoPayment,
+    ReturnMoney,
+    ConfirmOrdered,
+    ReturnPayment,
+    ReleaseOrders,
+    CoverDefault,
+    ShareLoss,
+    RepayClaim,
+    Charge,
+    Adjust,
+    BookBankFee,
+    BookOwnTransfer;
     RunDueWork,
     ForgetRequests,
     Enroll,

@@ -16,6 +16,7 @@ pub mod legal;
 pub mod limits;
 pub mod lot;
 pub mod member;
+pub mod money;
 pub mod order;
 pub mod origin;
 pub mod partner;
@@ -40,6 +41,9 @@ use crate::facts::credential::{ForeignFacts, InvitedFacts, IssuedFacts, RevokedF
 use crate::facts::legal::LegalFacts;
 use crate::facts::limits::{Consent, Limits};
 use crate::facts::lot::{LotId, LotPlace};
+use crate::facts::money::{
+    AssignedFacts, LegFacts, LineFacts, MoneyMove, OutFacts, OutStateFacts, ReceivedFacts, ReleasedFacts, UnpaidFacts,
+};
 use crate::facts::order::{OrderMode, OrderParty};
 use crate::facts::origin::BusinessDate;
 use crate::facts::origin::Code;
@@ -47,7 +51,7 @@ use crate::facts::partner::{GroupFacts, PartnerState};
 use crate::facts::person::{AloneFacts, PersonFacts};
 use crate::facts::proposal::{ByFacts, ProposalFacts, ProposedFacts};
 use crate::facts::terms::{FeeBearer, Terms};
-use crate::facts::window::SettlementState;
+use crate::facts::window::{SettlementState, StateChange};
 use crate::units::{EntryId, Hash, Money, PartnerId, Points, Rate, RequestId, Timestamp, WindowNumber};
 
 /// One thing that an entry records. Kinds of facts are added at the end, never changed.
@@ -118,6 +122,21 @@ pub enum Fact {
     BankAccountStopped(AccountStopFacts),
     /// What the calendar said of a close.
     CutOff(CutOffFacts),
+    Received(ReceivedFacts),
+    /// The line of a bank's statement that the entry is.
+    Line(LineFacts),
+    Moved(Vec<MoneyMove>),
+    Assigned(AssignedFacts),
+    /// Legs that were moved otherwise than by an order, in this order.
+    Legs(Vec<LegFacts>),
+    Out(OutFacts),
+    OutState(OutStateFacts),
+    Released(ReleasedFacts),
+    /// Pending points whose issuer defaulted.
+    Cancelled(Vec<FundedPart>),
+    /// What was booked by that entry was none.
+    UndonePayment(EntryId),
+    Unpaid(UnpaidFacts),
 }
 
 /// The facts of an entry, none of a kind twice.
@@ -171,6 +190,17 @@ impl Facts {
         group: Group -> GroupFacts,
         bank_account_stopped: BankAccountStopped -> AccountStopFacts,
         cut_off: CutOff -> CutOffFacts,
+        received: Received -> ReceivedFacts,
+        line: Line -> LineFacts,
+        money_moved: Moved -> Vec<MoneyMove>,
+        assigned: Assigned -> AssignedFacts,
+        legs: Legs -> Vec<LegFacts>,
+        out: Out -> OutFacts,
+        out_state: OutState -> OutStateFacts,
+        released: Released -> ReleasedFacts,
+        cancelled: Cancelled -> Vec<FundedPart>,
+        undone_payment: UndonePayment -> EntryId,
+        unpaid: Unpaid -> UnpaidFacts,
     }
 
     /// The credential that was issued.
@@ -440,13 +470,6 @@ pub struct AbortFacts {
     pub window: WindowNumber,
     /// What the settlement was.
     pub before: SettlementState,
-}
-
-/// What a settlement was before an entry, and what it is by it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
-pub struct StateChange {
-    pub before: SettlementState,
-    pub after: SettlementState,
 }
 
 /// What became of requests may be forgotten.

@@ -133,12 +133,13 @@ impl Settlement {
 ///
 /// Rule: hub-orders
 fn hub_orders(legs: &BTreeMap<PartnerId, Money>) -> Vec<Order> {
-    let mut sorted: Vec<(PartnerId, Money)> = legs.iter().map(|(partner, leg)| (*partner, *leg)).collect();
+    let due = legs.iter().filter(|(_, leg)| !leg.is_zero());
+    let mut sorted: Vec<(PartnerId, Money)> = due.map(|(partner, leg)| (*partner, *leg)).collect();
     sorted.sort_by_key(|(partner, leg)| (leg.0 > 0, partner.settlement_order()));
     let order = |(partner, leg): (PartnerId, Money)| {
         let (party, hub) = (OrderParty::of(partner), OrderParty::Hub);
         let (payer, payee) = if leg.0 < 0 { (party, hub) } else { (hub, party) };
-        Order { payer, payee, amount: Money(leg.0.abs()), paid: false }
+        Order::new(payer, payee, Money(leg.0.abs()))
     };
     sorted.into_iter().map(order).collect()
 }
@@ -165,7 +166,7 @@ fn pairwise_orders(legs: &BTreeMap<PartnerId, Money>) -> Vec<Order> {
         *open.entry(payer).or_default() += amount;
         *open.entry(payee).or_default() -= amount;
         let amount = Money(i64::try_from(amount).expect("one of the two ends is a leg"));
-        orders.push(Order { payer, payee, amount, paid: false });
+        orders.push(Order::new(payer, payee, amount));
     }
     orders
 }
@@ -190,9 +191,30 @@ pub(crate) fn gross_of(entry: &Entry) -> Result<BTreeMap<(WindowNumber, PartnerI
     Ok(obligations)
 }
 
-/// Fixes the mode in which a settlement is paid, and with it the orders.
+/// Fixes the mode in which a settlement is paid, and with it the orders: over what is due of the legs. What was paid, covered or
+/// offset by then takes part as the funds.
 pub(crate) fn choose(settlement: &mut Settlement, mode: OrderMode) {
-    let legs = settlement.legs.iter().map(|(partner, leg)| (*partner, leg.amount)).collect();
+    let legs = settlement.legs.iter().map(|(partner, leg)| (*partner, leg.due)).collect();
     settlement.mode = Some(mode);
     settlement.orders = orders(mode, &legs);
+}
+
+/// Makes the orders anew that have a participant at one of their ends whose leg was moved otherwise than by an order: those
+/// that are paid or let out stay, and what is due behind all that stay is ordered.
+///
+/// Rule: renewed-orders
+pub(crate) fn renew(settlement: &mut Settlement, participant: PartnerId) {
+    let Some(mode) = settlement.mode else { return };
+    settlement.orders.retain(|order| order.paid || order.released || !order.touches(participant));
+    let mut due: BTreeMap<PartnerId, i128> =
+        settlement.legs.iter().map(|(partner, leg)| (*partner, i128::from(leg.due.0))).collect();
+    for order in settlement.orders.iter().filter(|order| !order.paid) {
+        for (end, sign) in [(order.payer, 1), (order.payee, -1)] {
+            if let Some(due) = end.participant().and_then(|participant| due.get_mut(&participant)) {
+                *due += i128::from(order.amount.0) * sign;
+            }
+        }
+    }
+    let due = due.into_iter().map(|(partner, due)| (partner, Money(i64::try_from(due).unwrap_or_default()))).collect();
+    settlement.orders.extend(orders(mode, &due));
 }

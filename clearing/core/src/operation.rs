@@ -13,6 +13,7 @@ use crate::facts::coalition::House;
 use crate::facts::credential::{Badge, Holder, Serial};
 use crate::facts::entry::{Entry, EntryDraft, EntryKind};
 use crate::facts::member::MemberRef;
+use crate::facts::money::BankKey;
 use crate::facts::origin::Origin;
 use crate::facts::person::{PersonId, Role, Roles};
 use crate::facts::receipt::{Receipt, ReceiptLine, Side};
@@ -341,6 +342,19 @@ pub struct Footprint<'a> {
     pub legal: BTreeSet<PartnerId>,
     /// Partners of whose bank accounts the last version is needed, and that which is in force.
     pub bank_accounts: BTreeSet<PartnerId>,
+    /// Whether all settlements are needed of which something may be due still, with the balances of their legs, what waits for
+    /// them, and the open claims: a payment may pay older legs and claims out of credits.
+    pub settling: bool,
+    /// Of whom all money is needed that arrived and is open or not seen, and that goes out and is not seen, with its claim.
+    pub money_of: BTreeSet<Option<PartnerId>>,
+    /// Lines of the bank's statements, with what they tell of.
+    pub bank_lines: BTreeSet<BankKey>,
+    /// Entries of payments, with the money that they moved.
+    pub payments: BTreeSet<EntryId>,
+    /// Pay-outs of legs.
+    pub paid_out: BTreeSet<(WindowNumber, PartnerId)>,
+    /// Gross obligations of an issuer in a window.
+    pub gross: BTreeSet<(WindowNumber, PartnerId)>,
 }
 
 /// Credentials and invites of one holder that a revocation tells.
@@ -375,6 +389,12 @@ impl<'a> Footprint<'a> {
             proposed: BTreeSet::new(),
             legal: BTreeSet::new(),
             bank_accounts: BTreeSet::new(),
+            settling: false,
+            money_of: BTreeSet::new(),
+            bank_lines: BTreeSet::new(),
+            payments: BTreeSet::new(),
+            paid_out: BTreeSet::new(),
+            gross: BTreeSet::new(),
         }
     }
 
@@ -430,6 +450,26 @@ impl<'a> Footprint<'a> {
             self.balances.insert(MoneyAccount::Settle(window, participant));
             self.guards.insert(participant);
         }
+    }
+
+    /// A settlement of which legs are paid, and whatever may be paid out of its credits then.
+    pub fn pays_legs(&mut self, window: Option<WindowNumber>) {
+        self.windows.extend(window);
+        self.funding.extend(window);
+        self.open_window = true;
+        self.settling = true;
+    }
+
+    /// Money of a partner, or of nobody knows whom, and the line of a statement that tells of it.
+    pub fn money(&mut self, partner: Option<PartnerId>, line: Option<&BankKey>) {
+        self.money_of.insert(partner);
+        self.bank_lines.extend(line.cloned());
+    }
+
+    /// Money of all partners.
+    pub fn money_of_all(&mut self) {
+        let house = self.house;
+        self.money_of.extend(house.partners.keys().copied().map(Some));
     }
 
     /// As [`moves_legs`](Self::moves_legs), of all who may have one.

@@ -283,6 +283,13 @@ rejections! {
         None => write!(f, "version {version} of the bank account of {partner} does not wait, and no other does; ask for another account instead"),
         Some(pending) => write!(f, "version {version} of the bank account of {partner} does not wait: version {pending} does; stop that one"),
     };
+    /// The line of the bank's statement was booked before with another amount.
+    BankReferenceConflict = "BANK_REFERENCE_CONFLICT", State, RECORDED, LASTING {
+        reference: String = "reference" ["R-4711"],
+        booked: String = "booked_amount" ["12.00"],
+        given: String = "given_amount" ["11.00"],
+        entry: String = "entry_id" ["019c1e0a-5d0e-7c3a-9f00-0123456789ab.0"]
+    } => |f| write!(f, "the line {reference} of the bank was booked with {booked} by entry {entry}, not with {given}; look which of the two statements is right");
 
     /// The member is frozen: nothing of it is redeemed, reserved or transferred. It earns, and holds that are open are captured
     /// or voided. Without a time it is frozen until the operator lifts that.
@@ -367,7 +374,8 @@ rejections! {
         headroom: Option<String> = "headroom" [""]
     } => |f| match (partner, needed, headroom) {
         (Some(partner), Some(needed), Some(headroom)) => {
-            write!(f, "cannot issue: that needs {needed}, and the net debit cap of {partner} leaves {headroom}")
+            let what = if *asked == 0 { "pay out" } else { "issue" };
+            write!(f, "cannot {what}: that needs {needed}, and the net debit cap of {partner} leaves {headroom}")
         }
         _ => write!(
             f,
@@ -431,6 +439,9 @@ rejections! {
     /// Nothing is due there.
     LegNotDue = "LEG_NOT_DUE", State, RECORDED, LASTING { window: u32 = "window" ["7"], payer: String = "payer" ["grocer"], payee: String = "payee" ["hub"] } => |f| write!(f, "{payer} owes {payee} nothing in window {window}");
 
+    /// Nothing of it is paid any more: it came back before, or was never paid.
+    LegNotPaid = "LEG_NOT_PAID", State, RECORDED, LASTING { payment: String = "payment" ["R-4711"] } => |f| write!(f, "nothing of {payment} is paid: it was never paid, or has come back before");
+
     /// Another amount is due.
     AmountMismatch = "AMOUNT_MISMATCH", State, RECORDED, LASTING { due: String = "due" ["12.00"], given: String = "given_amount" ["11.00"] } => |f| write!(f, "{due} are due, not {given}");
 
@@ -442,6 +453,12 @@ rejections! {
         f,
         "cannot pay out {needed}: only {received} of what has come in are left"
     );
+
+    /// What there is does not cover what is missing.
+    ReserveInsufficient = "RESERVE_INSUFFICIENT", State, RECORDED, TRANSIENT {
+        needed: String = "needed_amount" ["12.00"],
+        available: String = "available_amount" ["5.00"]
+    } => |f| write!(f, "{needed} are needed, and {available} can be had; pay into the reserve, or share the loss");
 
     /// More would be paid out of a fund than it holds.
     FundInsufficient = "FUND_INSUFFICIENT", State, RECORDED, TRANSIENT {

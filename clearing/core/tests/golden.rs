@@ -29,6 +29,10 @@ use clearing_core::facts::entry::{Entry, EntryDraft, EntryKind};
 use clearing_core::facts::legal::{Address, LegalFacts, LegalRecord, TaxId};
 use clearing_core::facts::limits::{Consent, Limits};
 use clearing_core::facts::lot::{LotBirth, LotId, LotMove};
+use clearing_core::facts::money::{
+    AssignedFacts, BankKey, LegFacts, LegHow, LineFacts, MoneyMove, OutFacts, OutOf, OutState, OutStateFacts, Place,
+    ReceivedFacts, ReleasedFacts, UnpaidFacts,
+};
 use clearing_core::facts::order::{OrderMode, OrderParty};
 use clearing_core::facts::origin::{Code, Origin};
 use clearing_core::facts::partner::{GroupFacts, PartnerState};
@@ -36,12 +40,9 @@ use clearing_core::facts::person::{AloneFacts, Person, PersonFacts, PersonId, Ro
 use clearing_core::facts::proposal::{ByFacts, ProposalFacts, ProposalState, ProposedFacts, ShownFacts};
 use clearing_core::facts::receipt::Receipt;
 use clearing_core::facts::terms::{FeeBearer, Funding, Terms};
-use clearing_core::facts::window::SettlementState;
+use clearing_core::facts::window::{SettlementState, StateChange};
 use clearing_core::facts::{
-    AbortFacts, CalendarFacts, ConfirmFacts, ConsentFacts, CutOffFacts, DecayFacts, DecayedFacts, ExportFacts,
-    ExtendFacts, Fact, Facts, ForgetFacts, FoundedFacts, FreezeFacts, FundFacts, FundedPart, HoldFacts, LimitsFacts,
-    LinkFacts, PartnerFacts, PaymentFacts, PurchaseReturnFacts, RedemptionFacts, RenameFacts, ReversedPart,
-    StateChange, StateFacts, TermsFacts, UncountedFacts, WriteOffFacts,
+    AbortFacts, CalendarFacts, ConfirmFacts, ConsentFacts, CutOffFacts, DecayFacts, DecayedFacts, ExportFacts, ExtendFacts, Fact, Facts, ForgetFacts, FoundedFacts, FreezeFacts, FundFacts, FundedPart, HoldFacts, LimitsFacts, LinkFacts, PartnerFacts, PaymentFacts, PurchaseReturnFacts, RedemptionFacts, RenameFacts, ReversedPart, StateChange, StateFacts, TermsFacts, UncountedFacts, WriteOffFacts,
 };
 use clearing_core::units::{
     BatchId, EntryId, Hash, IdentifierHash, InviteId, MemberId, Money, PartnerId, Points, RequestId, Timestamp,
@@ -324,6 +325,7 @@ fn entries() -> Vec<(&'static str, Entry)> {
     newest.extend(people_entries());
     newest.extend(party_entries());
     newest.push(("close by the calendar", close_by_the_calendar()));
+    newest.extend(money_entries());
     let shown: Vec<(&str, Entry)> = special.into_iter().chain(of_house).chain(later).collect();
     let others =
         EntryKind::ALL.iter().filter(|kind| shown.iter().chain(&newest).all(|(_, entry)| entry.kind != **kind));
@@ -509,6 +511,68 @@ fn party_entries() -> Vec<(&'static str, Entry)> {
             vec![Fact::BankAccountStopped(stopped), reason],
         ),
     ]
+/// What is done with money at the bank: every fact of it once.
+fn money_entries() -> Vec<(&'static str, Entry)> {
+    let money = EntryId { batch: BatchId(7), ordinal: 2 };
+    let grocer = id("grocer");
+    let key = BankKey {
+        account: "40702810900000000001".to_owned(),
+        booked: Some("2026-04-02".parse().unwrap()),
+        reference: "R-4711".to_owned(),
+    };
+    let received = ReceivedFacts { partner: Some(grocer), amount: Money(700), place: Place::Unapplied };
+    let line = LineFacts { key, amount: Money(700), of: Some(money) };
+    let moves = vec![MoneyMove { money, from: Place::Advance, to: Place::Leg(WINDOW), amount: Money(700) }];
+    let states = StateChange { before: SettlementState::Exported, after: SettlementState::PartlyPaid };
+    let leg = LegFacts { window: WINDOW, partner: grocer, how: LegHow::Covered, amount: Money(700), states };
+    let out = OutFacts {
+        partner: None,
+        amount: Money(700),
+        of: OutOf::Account(MoneyAccount::Unapplied(None)),
+        state: OutState::Ordered,
+    };
+    let paid = OutStateFacts { money, before: OutState::Ordered, after: OutState::Paid };
+    let released = ReleasedFacts { window: WINDOW, pay_outs: vec![(grocer, Money(700))] };
+    let cancelled = FundedPart { window: WINDOW, issuer: grocer, terms: 2, points: Points(7) };
+    let (payer, payee) = (OrderParty::of(grocer), OrderParty::of(id("cinema")));
+    let unpaid = UnpaidFacts { window: WINDOW, payer, payee, amount: Money(700), mode: OrderMode::Pairwise };
+    let assigned = AssignedFacts { money, partner: Some(grocer) };
+    let (unknown, own) = (MoneyAccount::Unapplied(None), MoneyAccount::Unapplied(Some(grocer)));
+    let ordered = MoneyAccount::Ordered(None);
+    let (settle, advance) = (MoneyAccount::Settle(WINDOW, grocer), MoneyAccount::Advance(grocer));
+    let (claim, shared) = (MoneyAccount::Claim(grocer), MoneyAccount::Shared(id("cinema"), grocer));
+    let bank = MoneyAccount::Bank(BankPurpose::Pool);
+    type Told = (EntryKind, [MoneyAccount; 2], Vec<Fact>);
+    let told: Vec<Told> = vec![
+        (EntryKind::ReceiveMoney, [bank, own], vec![Fact::Received(received), Fact::Line(line)]),
+        (EntryKind::TakeMoney, [advance, settle], vec![Fact::Moved(moves), Fact::Legs(vec![leg])]),
+        (EntryKind::ApplyMoney, [unknown, own], vec![Fact::Assigned(assigned)]),
+        (EntryKind::ReturnMoney, [unknown, ordered], vec![Fact::Out(out)]),
+        (EntryKind::ConfirmOrdered, [ordered, bank], vec![Fact::OutState(paid)]),
+        (EntryKind::ReleaseOrders, [bank, bank], vec![Fact::Released(released)]),
+        (EntryKind::CoverDefault, [claim, MoneyAccount::ReserveClaim], vec![Fact::Cancelled(vec![cancelled])]),
+        (EntryKind::ShareLoss, [claim, shared], Vec::new()),
+        (EntryKind::UndoPayment, [settle, own], vec![Fact::UndonePayment(money), Fact::Unpaid(unpaid)]),
+    ];
+    let entry = |(kind, [from, to], facts): Told| {
+        let mut draft = draft(kind, "operator", "2026-04-02T00:00:00Z");
+        draft.post_money(from, Purpose::Settlement, -700);
+        draft.post_money(to, Purpose::Settlement, 700);
+        (kind.as_str(), facts.into_iter().fold(draft, EntryDraft::with).balance().unwrap())
+    };
+    let rest = [
+        EntryKind::Offset,
+        EntryKind::Release,
+        EntryKind::ReturnPayment,
+        EntryKind::RepayClaim,
+        EntryKind::Cancel,
+        EntryKind::Charge,
+        EntryKind::Adjust,
+        EntryKind::BookBankFee,
+        EntryKind::BookOwnTransfer,
+    ];
+    let plain = rest.into_iter().map(|kind| (kind.as_str(), of_kind(kind)));
+    told.into_iter().map(entry).chain(plain).collect()
 }
 
 fn forgetting() -> Entry {

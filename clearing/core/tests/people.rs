@@ -203,10 +203,15 @@ fn the_list_is_that_of_the_rules() {
     let named: BTreeSet<&str> = Command::names_of_two().into_iter().collect();
     let rules = [
         "AbortSettlement",
+        "Adjust",
+        "ApplyMoney",
+        "Charge",
         "ConfirmSettlement",
+        "CoverDefault",
         "CreateInvites",
         "CreatePartner",
         "SetBankAccount",
+        "ReturnMoney",
         "SetCalendar",
         "SetFundingConsent",
         "SetLimits",
@@ -214,6 +219,8 @@ fn the_list_is_that_of_the_rules() {
         "SetPerson",
         "SetTerms",
         "SetTwoPersonList",
+        "ShareLoss",
+        "UndoPayment",
         "UnfreezeMember",
         "WithdrawFunds",
     ];

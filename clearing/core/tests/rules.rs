@@ -141,6 +141,7 @@ fn the_order_of_rejections_is_that_of_the_acceptance_scenarios() {
         "PARTNER_EXISTS",
         "ACCOUNT_CHANGE_NOT_PENDING",
         "CALENDAR_TOO_LATE",
+        "BANK_REFERENCE_CONFLICT",
     ];
     let ours: Vec<&str> = Rejection::REASONS.into_iter().filter(|reason| !own.contains(reason)).collect();
     let in_common_order: Vec<&str> = common.iter().copied().filter(|reason| ours.contains(reason)).collect();

@@ -13,6 +13,7 @@ use clearing_core::command::{Command, Request};
 use clearing_core::facts::coalition::PARTNERS_MAX;
 use clearing_core::facts::credential::{Badge, Holder, NewInvite, Scope, Scopes};
 use clearing_core::facts::limits::Limits;
+use clearing_core::facts::money::BankKey;
 use clearing_core::facts::order::OrderMode;
 use clearing_core::facts::origin::{Code, Origin};
 
@@ -20,7 +21,9 @@ use clearing_core::facts::partner::{Partner, PartnerState};
 use clearing_core::facts::terms::{Breakage, Funding, Price, TermsDraft};
 use clearing_core::rejection::Rejection;
 use clearing_core::rules::abandon::AbandonRequest;
+use clearing_core::rules::arrived::ReceiveMoney;
 use clearing_core::rules::care::{FreezeMember, ReinstatePoints};
+use clearing_core::rules::cover::CoverDefault;
 use clearing_core::rules::credential::{CreateInvites, RevokeCredentials};
 use clearing_core::rules::funds::Deposit;
 use clearing_core::rules::hold::{CaptureHold, VoidHold};
@@ -29,6 +32,8 @@ use clearing_core::rules::partner::CreatePartner;
 use clearing_core::rules::payment::{ConfirmPayment, Payment};
 use clearing_core::rules::purchase::{PostPurchase, ReturnPurchase, Spend};
 use clearing_core::rules::redemption::ReturnRedemption;
+use clearing_core::rules::release::ReleaseOrders;
+use clearing_core::rules::returned::{ReturnPayment, ReturnedPayment};
 use clearing_core::rules::reversal::{ReversalTarget, ReverseIssue};
 use clearing_core::rules::settlement::{AbortSettlement, ConfirmSettlement, ExportOrders};
 use clearing_core::rules::terms::SetTerms;
@@ -231,6 +236,7 @@ fn every_public_reason_is_given_for_some_call() {
     // A: price 1.00 under P, reversible for a day, within limits; C wants a pause and lets points pay half a receipt.
     let mut settings = coalition();
     settings.key_retention_days = 300;
+    settings.pay_outs_wait = true;
     let half = clearing_core::facts::terms::Terms { receipt_share: rate("0.5"), ..terms(Funding::AtIssue) };
     let short = clearing_core::facts::terms::Terms { return_days: Some(1), ..terms(Funding::AtRedemption) };
     let partners = [
@@ -379,10 +385,25 @@ fn every_public_reason_is_given_for_some_call() {
     for (caller, command) in [
         house_call(Command::ConfirmSettlement(ConfirmSettlement { window: 1 })),
         pay(Some(due + 1), 1),
-        pay(None, 1),
         house_call(Command::ConfirmPayment(ConfirmPayment::of(1, Payment::Hub(id("X"))))),
     ] {
         given.insert(play.refused(caller, command));
+    }
+    // Money at the bank.
+    play.operator(ExportOrders { window: 1, mode: OrderMode::Hub, replace: false }.into()).unwrap();
+    let line = BankKey { account: String::new(), booked: None, reference: "R1".to_owned() };
+    let receive = |amount: i64| -> Command {
+        ReceiveMoney { partner: None, amount: Money(amount), line: line.clone(), window: None }.into()
+    };
+    play.operator(receive(100)).unwrap();
+    let come_back = ReturnPayment { payment: ReturnedPayment::PayOut(1, id("C")), line: None };
+    for command in [
+        receive(101),
+        ReleaseOrders { window: 1, amount: None }.into(),
+        CoverDefault { window: 1, partner: id("B") }.into(),
+        come_back.into(),
+    ] {
+        given.insert(play.refused("operator", command));
     }
     play.pay(1, "A").unwrap();
     given.insert(play.refused("operator", Command::AbortSettlement(AbortSettlement { window: 1 })));

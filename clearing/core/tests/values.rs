@@ -659,12 +659,13 @@ proptest! {
 }
 
 #[test]
-fn deposits_go_to_the_reserve_or_a_partners_collateral_only() {
+fn deposits_go_to_the_reserve_or_a_partners_collateral_or_advance_only() {
     let fund = |text: &str| text.parse::<Fund>();
     assert_eq!(fund("reserve").unwrap(), Fund::Reserve);
     assert_eq!(fund("collateral:A").unwrap(), Fund::Collateral("A".parse().unwrap()));
-    for wrong in ["", "pool", "position:A", "settle:1:A", "bank:reserve", "collateral", "collateral:"] {
+    assert_eq!(fund("advance:A").unwrap(), Fund::Advance("A".parse().unwrap()));
+    for wrong in ["", "pool", "unapplied:A", "position:A", "settle:1:A", "bank:reserve", "collateral", "collateral:"] {
         let refused = fund(wrong).unwrap_err().to_string();
-        assert!(refused.contains("neither reserve nor collateral:PARTNER"), "{wrong}: {refused}");
+        assert!(refused.contains("none of reserve, collateral:PARTNER and advance:PARTNER"), "{wrong}: {refused}");
     }
 }

@@ -39,7 +39,11 @@ impl BookStage {
         // Points that wait for a payment are due when it is there, and not before they are to be released.
         let waiting = self.book.lots.values().filter(|lot| lot.pending.0 > 0);
         let paid = waiting.filter_map(|lot| {
-            let funded = self.book.funded_at(lot.release_window?, lot.issuer)?;
+            let (window, issuer) = (lot.release_window?, lot.issuer);
+            if let Some(cancelled) = self.book.cancelled_at(window, issuer) {
+                return Some((cancelled, lot.id.member));
+            }
+            let funded = self.book.funded_at(window, issuer)?;
             Some((lot.activates.map_or(funded, |activates| activates.max(funded)), lot.id.member))
         });
         own.chain(paid).min()

@@ -22,7 +22,7 @@ type Words = &'static [(&'static str, &'static str)];
 
 /// Steps with a name of their own, the operation that they are, and those of its fields that have one too. A field behind a
 /// point stands in another.
-const WORDS: [(&str, &str, Words); 11] = [
+const WORDS: [(&str, &str, Words); 21] = [
     ("issue", "issue_points", &[("expires", "expire_time"), ("activates", "activate_time")]),
     ("redeem", "redeem_points", &[]),
     ("authorize", "authorize_redemption", &[("lapses", "lapse_time")]),
@@ -34,6 +34,16 @@ const WORDS: [(&str, &str, Words); 11] = [
     ("decay", "run_decay", &[]),
     ("pay", "confirm_payment", &[("partner", "partner_id"), ("payer", "pair.payer"), ("payee", "pair.payee")]),
     ("set_state", "set_partner_state", &[("partner", "partner_id")]),
+    ("receive_money", "receive_money", &[("partner", "partner_id"), ("reference", "line.reference")]),
+    ("apply_money", "apply_money", &[("partner", "partner_id")]),
+    ("undo_payment", "undo_payment", &[("of", "payment_entry_id")]),
+    ("confirm_ordered", "confirm_ordered", &[("partner", "partner_id")]),
+    ("return_payment", "return_payment", &[("partner", "partner_id"), ("reference", "payment.reference")]),
+    ("cover_default", "cover_default", &[("partner", "partner_id")]),
+    ("share_loss", "share_loss", &[("partner", "partner_id")]),
+    ("repay_claim", "repay_claim", &[("partner", "partner_id"), ("penalty", "penalty_amount")]),
+    ("charge", "charge", &[("partner", "partner_id")]),
+    ("adjust", "adjust", &[("payer", "payer_id"), ("payee", "payee_id")]),
 ];
 
 /// The fields of a step that is an operation, as they stand in the file.

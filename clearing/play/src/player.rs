@@ -254,8 +254,19 @@ impl Player<'_> {
                 happened.window = Some(*window);
                 let view = stage.window(*window).await.map_err(broke)?;
                 let due = view.iter().flat_map(|view| &view.orders).filter(|order| !order.paid);
-                let pay = |order| ConfirmPayment::of(*window, payment_of(order));
-                due.map(|order| pay(order).into()).collect()
+                let mut due: Vec<Payment> = due.map(payment_of).collect();
+                // What was never exported is paid against the settlement account, the debtors first.
+                if due.is_empty() {
+                    let money = stage.balances(&[]).await.map_err(broke)?.money;
+                    let of_window = |(account, due): (MoneyAccount, Money)| {
+                        let MoneyAccount::Settle(of, partner) = account else { return None };
+                        (of == *window && !due.is_zero()).then_some((due, partner))
+                    };
+                    let mut legs: Vec<(Money, PartnerId)> = money.into_iter().filter_map(of_window).collect();
+                    legs.sort_by_key(|(due, _)| due.0 > 0);
+                    due.extend(legs.into_iter().map(|(_, partner)| Payment::Hub(partner)));
+                }
+                due.into_iter().map(|payment| ConfirmPayment::of(*window, payment).into()).collect()
             }
             Action::SetTerms { table, effective } => self.terms_and_limits::<S>(table, *effective)?,
             Action::Ask(fields) => {
@@ -621,7 +632,13 @@ fn money_account(account: MoneyAccount) -> String {
         | MoneyAccount::Reserve
         | MoneyAccount::Unfunded
         | MoneyAccount::Collateral(_)
-        | MoneyAccount::Settle(..) => account.to_string(),
+        | MoneyAccount::Settle(..)
+        | MoneyAccount::Advance(_)
+        | MoneyAccount::Unapplied(_)
+        | MoneyAccount::Ordered(_)
+        | MoneyAccount::Claim(_)
+        | MoneyAccount::ReserveClaim
+        | MoneyAccount::Shared(..) => account.to_string(),
     }
 }
 

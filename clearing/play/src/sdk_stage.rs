@@ -206,11 +206,9 @@ impl Stage for SdkStage {
             return Ok(None);
         }
         let listed = if open { Vec::new() } else { self.operator.orders(number, None).all().await? };
-        let orders = listed.iter().map(|order| Order {
-            payer: order.payer.parse().unwrap(),
-            payee: order.payee.parse().unwrap(),
-            amount: self.units(&order.amount),
-            paid: order.paid,
+        let orders = listed.iter().map(|order| {
+            let (payer, payee) = (order.payer.parse().unwrap(), order.payee.parse().unwrap());
+            Order { paid: order.paid, ..Order::new(payer, payee, self.units(&order.amount)) }
         });
         let report = self.operator.operator().netting_report(Some(number)).await?.settlement;
         let partner = |id: &str| id.parse::<PartnerId>().unwrap();

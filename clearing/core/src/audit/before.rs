@@ -1,11 +1,13 @@
 //! What a decision says was before it, against the book that the entries before it give.
 
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 
 use crate::audit::violation::Violation;
 use crate::book::Book;
 use crate::facts::bank_account::AccountVersion;
 use crate::facts::entry::Entry;
+use crate::facts::window::SettlementState;
 use crate::units::{EntryId, WindowNumber};
 
 /// What of an entry's facts does not tell what was before it, as a book has it that was rebuilt up to there.
@@ -89,6 +91,17 @@ pub fn check_before(book: &Book, id: EntryId, entry: &Entry) -> Vec<Violation> {
     if let Some(paid) = facts.paid() {
         told(&format!("the settlement of window {}", paid.window), &Some(paid.states.before), &state(paid.window));
     }
+    let mut looked: Vec<WindowNumber> = Vec::new();
+    for leg in facts.legs().into_iter().flatten() {
+        if !looked.contains(&leg.window) {
+            looked.push(leg.window);
+            told(&format!("the settlement of window {}", leg.window), &Some(leg.states.before), &state(leg.window));
+        }
+    }
+    if let Some(out) = facts.out_state() {
+        let known = book.outgoing.get(&out.money).map(|money| money.state);
+        told(&format!("the money that goes out by entry {}", out.money), &Some(out.before), &known);
+    }
     if let Some(aborted) = facts.aborted() {
         told(&format!("the settlement of window {}", aborted.window), &Some(aborted.before), &state(aborted.window));
     }
@@ -101,8 +114,11 @@ pub fn check_after(book: &Book, id: EntryId, entry: &Entry) -> Vec<Violation> {
     let confirmed = facts.confirmed().map(|confirmed| (confirmed.window, confirmed.state));
     let exported = facts.exported().map(|exported| (exported.window, exported.states.after));
     let paid = facts.paid().map(|paid| (paid.window, paid.states.after));
-    let told = confirmed.or(exported).or(paid);
-    let differing = told.and_then(|(window, told)| {
+    let told = confirmed.or(exported).or(paid).into_iter();
+    // Of several legs of a window the last one tells what it came to.
+    let mut legs: BTreeMap<WindowNumber, SettlementState> = BTreeMap::new();
+    legs.extend(facts.legs().into_iter().flatten().map(|leg| (leg.window, leg.states.after)));
+    let differing = told.chain(legs).filter_map(|(window, told)| {
         let known = book.windows.get(&window)?.settlement.as_ref()?.state;
         (known != told).then(|| Violation::NotRebuilt {
             what: format!("the settlement of window {window} by entry {id}, as the entry tells"),
@@ -110,5 +126,5 @@ pub fn check_after(book: &Book, id: EntryId, entry: &Entry) -> Vec<Violation> {
             rebuilt: known.as_str().to_owned(),
         })
     });
-    differing.into_iter().collect()
+    differing.collect()
 }

@@ -16,6 +16,7 @@ use crate::facts::legal::LegalRecord;
 use crate::facts::limits::{Consent, Guard};
 use crate::facts::lot::{Lot, LotId};
 use crate::facts::member::{Holding, Member, Record};
+use crate::facts::money::{BankKey, BankLine, Claim, Incoming, Outgoing};
 use crate::facts::partner::Partner;
 use crate::facts::person::{Person, PersonId};
 use crate::facts::proposal::Proposal;
@@ -74,6 +75,17 @@ pub fn compare_house(stored: &Book, rebuilt: &Book) -> Vec<Violation> {
     differ(&unit, alone, &one(house), &one(of_journal), None, &mut found);
     let proposal = |proposal: &EntryId, _: &Proposal| format!("proposal {proposal}");
     differ(&unit, proposal, &stored.proposals, &rebuilt.proposals, None, &mut found);
+    let incoming = |entry: &EntryId, _: &Incoming| format!("the money that arrived with entry {entry}");
+    differ(&unit, incoming, &stored.incoming, &rebuilt.incoming, None, &mut found);
+    let outgoing = |entry: &EntryId, _: &Outgoing| format!("the money that goes out by entry {entry}");
+    differ(&unit, outgoing, &stored.outgoing, &rebuilt.outgoing, None, &mut found);
+    let line = |key: &BankKey, _: &BankLine| format!("the bank's line {}", key.reference);
+    differ(&unit, line, &stored.bank_lines, &rebuilt.bank_lines, None, &mut found);
+    let claim = |partner: &PartnerId, _: &Claim| format!("the claim against {partner}");
+    differ(&unit, claim, &stored.claims, &rebuilt.claims, Some(&Claim::default()), &mut found);
+    let undone = |book: &Book| book.undone.iter().map(|entry| (*entry, ())).collect::<BTreeMap<EntryId, ()>>();
+    let payment = |entry: &EntryId, (): &()| format!("whether the payment of entry {entry} is undone");
+    differ(&unit, payment, &undone(stored), &undone(rebuilt), None, &mut found);
     let versions = |house: &House| {
         let of = |partner: &Partner| -> Vec<_> {
             partner.terms.iter().map(|terms| ((partner.id, terms.version), terms.clone())).collect()

@@ -14,6 +14,7 @@ use crate::facts::legal::{Address, LegalRecord, TaxId};
 use crate::facts::limits::{Consent, Guard, Limits};
 use crate::facts::lot::Lot;
 use crate::facts::member::{DayCount, Holding, Inactive, PassedOver, Record};
+use crate::facts::money::{BankLine, Claim, Incoming, Outgoing};
 use crate::facts::order::{Order, OrderMode};
 use crate::facts::partner::Partner;
 use crate::facts::person::Person;
@@ -203,6 +204,7 @@ impl Shown for Guard {
         vec![
             ("reserved", unit.money(self.reserved)),
             ("unsettled", unit.money(self.unsettled)),
+            ("paid ahead less claims", unit.money(self.ahead)),
             ("issued", of_day(self.counted.day, self.counted.issued)),
             ("redeemed of others", of_day(self.counted.day, self.counted.accepted)),
         ]
@@ -215,6 +217,7 @@ impl Shown for FundingGroup {
             ("", points(self.points)),
             ("settles in window", self.settles_in.to_string()),
             ("paid for", or_none(self.funded)),
+            ("cancelled", or_none(self.cancelled)),
         ]
     }
 }
@@ -249,7 +252,7 @@ impl Shown for Coalition {
             notice_days,
             proposal_days,
             account_change_days,
-            carry_windows_max,
+    carry_windows_max, pay_outs_wait,
         } = self;
         let own = vec![
             ("id", id.clone()),
@@ -268,6 +271,7 @@ impl Shown for Coalition {
             ("days of a proposal", proposal_days.to_string()),
             ("days until a bank account is changed or a recovered approver is one", account_change_days.to_string()),
             ("closes that carry a small leg", or_none(*carry_windows_max)),
+            ("pay-outs wait", pay_outs_wait.to_string()),
         ];
         own.into_iter().chain(default_terms.fields(unit)).chain(default_limits.fields(unit)).collect()
     }
@@ -516,6 +520,56 @@ impl Shown for Revocation {
     }
 }
 
+impl Shown for Incoming {
+    fn fields(&self, unit: &Unit) -> Vec<(&'static str, String)> {
+        let Self { partner, received, amount, parts, seen } = self;
+        let parts = parts.iter().map(|(place, part)| format!("{} {place:?}", unit.money(*part)));
+        vec![
+            ("of", or_none(*partner)),
+            ("received", received.to_string()),
+            ("amount", unit.money(*amount)),
+            ("parts", list(parts)),
+            ("seen", seen.to_string()),
+        ]
+    }
+}
+
+impl Shown for Outgoing {
+    fn fields(&self, unit: &Unit) -> Vec<(&'static str, String)> {
+        let Self { partner, amount, of, state, seen } = self;
+        vec![
+            ("to", or_none(*partner)),
+            ("amount", unit.money(*amount)),
+            ("out of", format!("{of:?}")),
+            ("state", state.as_str().to_owned()),
+            ("seen", seen.to_string()),
+        ]
+    }
+}
+
+impl Shown for BankLine {
+    fn fields(&self, unit: &Unit) -> Vec<(&'static str, String)> {
+        vec![("amount", unit.money(self.amount)), ("booked by entry", self.entry.to_string())]
+    }
+}
+
+impl Shown for Claim {
+    fn fields(&self, unit: &Unit) -> Vec<(&'static str, String)> {
+        let shared = self.shared.iter().map(|(sharer, amount)| format!("{sharer}: {}", unit.money(*amount)));
+        vec![
+            ("bounced", unit.money(self.bounced)),
+            ("shared", list(shared)),
+            ("of the reserve", unit.money(self.reserve)),
+        ]
+    }
+}
+
+impl Shown for () {
+    fn fields(&self, _: &Unit) -> Vec<(&'static str, String)> {
+        vec![("", "undone".to_owned())]
+    }
+}
+
 impl Shown for WindowNumber {
     fn fields(&self, _: &Unit) -> Vec<(&'static str, String)> {
         vec![("", self.to_string())]
@@ -549,11 +603,20 @@ impl Shown for Window {
         };
         let Settlement { state, legs, mode, orders, gross, pairwise, proof } = settlement;
         let leg = |(partner, leg): (&PartnerId, &Leg)| {
-            format!("{partner}: {}, due {}", unit.money(leg.amount), unit.money(leg.due))
+            let Leg { amount, due, returned, covered, cancelled, shared } = *leg;
+            let of = [covered, cancelled, shared].map(|amount| unit.money(amount));
+            let returned = if returned { ", returned" } else { "" };
+            let [covered, cancelled, shared] = of;
+            format!(
+                "{partner}: {}, due {}{returned}, covered {covered}, cancelled {cancelled}, shared {shared}",
+                unit.money(amount),
+                unit.money(due)
+            )
         };
         let order = |order: &Order| {
             let paid = if order.paid { "paid" } else { "open" };
-            format!("{} to {}: {}, {paid}", order.payer, order.payee, unit.money(order.amount))
+            let released = if order.released { ", let out" } else { "" };
+            format!("{} to {}: {}, {paid}{released}", order.payer, order.payee, unit.money(order.amount))
         };
         fields.extend([
             ("settlement", state.as_str().to_owned()),

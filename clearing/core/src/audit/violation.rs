@@ -1,7 +1,7 @@
 //! What an audit can find.
 
 use crate::audit::shown::{self, Amount};
-use crate::chart::Purpose;
+use crate::chart::{MoneyAccount, Purpose};
 use crate::facts::lot::LotId;
 use crate::facts::member::Holding;
 use crate::facts::terms::Funding;
@@ -51,6 +51,12 @@ pub enum Violation {
     ReservedDiffers { partner: PartnerId, reserved: Amount, holds: Amount },
     #[error("{partner}: {unsettled} of its legs count as owed, its accounts say {accounts}")]
     UnsettledDiffers { partner: PartnerId, unsettled: Amount, accounts: Amount },
+    #[error("{partner}: {ahead} count as paid ahead less claims, its accounts say {accounts}")]
+    AheadDiffers { partner: PartnerId, ahead: Amount, accounts: Amount },
+    #[error("the money that arrived with entry {entry}: {amount}, and its parts sum to {parts}")]
+    ArrivedDiffers { entry: EntryId, amount: Amount, parts: Amount },
+    #[error("{account} holds {balance}, and its rows sum to {rows}")]
+    RowsDiffer { account: MoneyAccount, balance: Amount, rows: Amount },
     #[error("{unfunded} wait for payments, and pending points need {waiting}")]
     Unfunded { unfunded: Amount, waiting: Amount },
     #[error("member {member}: nothing is due before {next_due}, but a lot expires {expires}")]

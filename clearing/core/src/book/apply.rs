@@ -73,9 +73,14 @@ impl Book {
                 let change = |guard: &mut Guard| guard.unsettled.plus(change).map(|sum| guard.unsettled = sum);
                 self.change_guard(partner, change)?;
             }
+            if let MoneyAccount::Advance(partner) | MoneyAccount::Claim(partner) = posting.account {
+                let change = |guard: &mut Guard| guard.ahead.plus(posting.amount).map(|sum| guard.ahead = sum);
+                self.change_guard(partner, change)?;
+            }
             add_money(&mut self.money_balances, posting.account, posting.amount)?;
             add_money(&mut self.changes.money_balances, posting.account, posting.amount)?;
         }
+        self.apply_claims(entry)?;
         self.apply_to_legs(entry);
         self.apply_hold(id, entry)?;
         self.apply_facts(id, entry)?;
@@ -145,6 +150,10 @@ impl Book {
         lot.expires = moved.expires;
         if matches!(entry.kind, EntryKind::Expire | EntryKind::Decay) {
             lot.lost = lot.lost.minus(net)?;
+        }
+        // What was never paid for is as if it had been reversed: nothing of it is owed, and nobody gets a price back.
+        if entry.kind == EntryKind::Cancel {
+            lot.reversed = lot.reversed.minus(net)?;
         }
         if lot.available.0 > 0 {
             self.order.insert(order_key(lot));
@@ -319,9 +328,34 @@ impl Book {
                     self.apply_to_settlement(exported.window, |settlement| settlement.export(exported.mode));
                 }
                 Fact::Paid(paid) => {
+                    let amount = entry.paid_amount().unwrap_or_default();
                     self.apply_to_settlement(paid.window, |settlement| {
-                        settlement.pay(paid.payer, paid.payee, paid.mode);
+                        settlement.pay(paid.payer, paid.payee, paid.mode, amount);
                     });
+                }
+                Fact::Received(received) => self.apply_received(id, received, entry.time),
+                Fact::Line(line) => self.apply_line(id, line),
+                Fact::Moved(moves) => self.apply_money_moves(moves),
+                Fact::Assigned(assigned) => self.apply_assigned(assigned),
+                Fact::Legs(legs) => {
+                    for leg in legs {
+                        self.apply_to_settlement(leg.window, |settlement| {
+                            settlement.move_leg(leg.partner, leg.how, leg.amount);
+                        });
+                    }
+                }
+                Fact::Out(out) => self.apply_out(id, out),
+                Fact::OutState(out) => self.apply_out_state(out),
+                Fact::Released(released) => {
+                    self.apply_to_settlement(released.window, |settlement| settlement.release(&released.pay_outs));
+                }
+                Fact::Cancelled(parts) => self.apply_cancelled(parts, entry.time),
+                Fact::UndonePayment(payment) => {
+                    self.undone.insert(*payment);
+                    self.changes.undone.insert(*payment);
+                }
+                Fact::Unpaid(unpaid) => {
+                    self.apply_to_settlement(unpaid.window, |settlement| settlement.unpay(unpaid));
                 }
                 Fact::Aborted(aborted) => self.apply_abort(aborted.window),
                 Fact::Forgotten(forgotten) => self.apply_forgetting(forgotten.until),

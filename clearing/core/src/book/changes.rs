@@ -8,6 +8,7 @@ use crate::facts::credential::{Holder, Serial};
 use crate::facts::limits::Guard;
 use crate::facts::lot::LotId;
 use crate::facts::member::IdentifierLink;
+use crate::facts::money::BankKey;
 use crate::facts::person::PersonId;
 use crate::facts::receipt::ReceiptLine;
 use crate::facts::window::Gross;
@@ -65,6 +66,16 @@ pub struct Changes {
     pub proposals: BTreeSet<EntryId>,
     /// Those of them that were made.
     pub new_proposals: BTreeSet<EntryId>,
+    /// Money that arrived and of which a part was moved since.
+    pub incoming: BTreeSet<EntryId>,
+    /// Money that goes out, and what has become of it.
+    pub outgoing: BTreeSet<EntryId>,
+    /// Lines of the bank's statements that became known.
+    pub bank_lines: BTreeSet<BankKey>,
+    /// Partners of whom more or less is claimed.
+    pub claims: BTreeSet<PartnerId>,
+    /// Payments that are none.
+    pub undone: BTreeSet<EntryId>,
     /// Up to when answers may be forgotten.
     pub forgotten: bool,
     /// Windows made or changed, with their legs and orders.

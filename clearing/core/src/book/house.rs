@@ -13,15 +13,16 @@ use crate::facts::credential::{
 };
 use crate::facts::entry::Entry;
 use crate::facts::limits::Consent;
-use crate::facts::order::{OrderMode, OrderParty};
+use crate::facts::money::{LegHow, UnpaidFacts};
+use crate::facts::order::{Order, OrderMode, OrderParty};
 use crate::facts::partner::Partner;
 use crate::facts::proof::Proof;
-use crate::facts::window::{Leg, LegState, ParticipantWindow, Settlement, SettlementState, Window, WindowState};
 use crate::facts::{
     CalendarFacts, ConsentFacts, FoundedFacts, LimitsFacts, PartnerFacts, RenameFacts, StateFacts, TermsFacts,
 };
+use crate::facts::window::{Leg, ParticipantWindow, Settlement, SettlementState, Window, WindowState};
 use crate::netting;
-use crate::netting::choose;
+use crate::netting::{choose, renew};
 use crate::units::{EntryId, InviteId, Money, Overflow, PartnerId, Timestamp, WindowNumber};
 
 impl Book {
@@ -263,7 +264,7 @@ impl Book {
 impl Settlement {
     /// The settlement that a close makes.
     pub(crate) fn proposed(legs: &BTreeMap<PartnerId, Money>, gross: Money, proof: Proof) -> Self {
-        let leg = |(partner, amount): (&PartnerId, &Money)| (*partner, Leg { amount: *amount, due: *amount });
+        let leg = |(partner, amount): (&PartnerId, &Money)| (*partner, Leg::of(*amount));
         Self {
             state: SettlementState::Proposed,
             gross,
@@ -280,30 +281,104 @@ impl Settlement {
         self.state = if self.legs.is_empty() { SettlementState::Settled } else { SettlementState::Confirmed };
     }
 
-    /// Fixes the mode. Once something is paid it stays.
+    /// Fixes the mode. Once an order is paid it stays.
     pub(crate) fn export(&mut self, mode: OrderMode) {
         if matches!(self.state, SettlementState::Confirmed | SettlementState::Exported) {
             self.state = SettlementState::Exported;
             choose(self, mode);
+        } else if self.state == SettlementState::PartlyPaid && self.mode.is_none() {
+            choose(self, mode);
         }
     }
 
+    /// The order of a pair that is open: one that was let out before others, and one of this amount if it is said.
+    pub(crate) fn open_order(&self, payer: OrderParty, payee: OrderParty, amount: Option<Money>) -> Option<&Order> {
+        let of_pair = self.orders.iter().filter(|order| order.payer == payer && order.payee == payee && !order.paid);
+        of_pair.min_by_key(|order| (amount.is_some_and(|amount| amount != order.amount), !order.released))
+    }
+
     /// Takes an order as paid: its amount is no longer due of the legs of its ends.
-    pub(crate) fn pay(&mut self, payer: OrderParty, payee: OrderParty, mode: OrderMode) {
+    pub(crate) fn pay(&mut self, payer: OrderParty, payee: OrderParty, mode: OrderMode, amount: Money) {
         // The first payment of a settlement that was not exported chooses the mode it is paid in.
         if self.mode.is_none() {
             choose(self, mode);
         }
+        let Some(found) = self.open_order(payer, payee, Some(amount)).cloned() else { return };
         let Self { legs, orders, .. } = self;
-        let order = orders.iter_mut().find(|order| order.payer == payer && order.payee == payee && !order.paid);
-        let Some(order) = order else { return };
-        order.paid = true;
+        if let Some(order) = orders.iter_mut().find(|order| **order == found) {
+            order.paid = true;
+        }
         for (end, sign) in [(payer, 1), (payee, -1)] {
             if let Some(leg) = end.participant().and_then(|participant| legs.get_mut(&participant)) {
-                leg.due = Money(leg.due.0 + order.amount.0 * sign);
+                leg.due = Money(leg.due.0 + found.amount.0 * sign);
+                leg.returned &= !leg.due.is_zero();
             }
         }
-        let settled = legs.values().all(|leg| leg.state() == LegState::Paid) && orders.iter().all(|order| order.paid);
+        self.note_payment();
+    }
+
+    /// Takes back that an order between two participants was paid.
+    pub(crate) fn unpay(&mut self, unpaid: &UnpaidFacts) {
+        let UnpaidFacts { payer, payee, amount, .. } = *unpaid;
+        let paid =
+            |order: &&mut Order| order.paid && order.payer == payer && order.payee == payee && order.amount == amount;
+        if let Some(order) = self.orders.iter_mut().find(paid) {
+            order.paid = false;
+        }
+        for (end, sign) in [(payer, -1), (payee, 1)] {
+            if let Some(leg) = end.participant().and_then(|participant| self.legs.get_mut(&participant)) {
+                leg.due = Money(leg.due.0 + amount.0 * sign);
+                leg.returned = true;
+            }
+        }
+        self.note_payment();
+    }
+
+    /// Moves what is due of a leg otherwise than by an order, and makes the orders anew that it touches.
+    pub(crate) fn move_leg(&mut self, participant: PartnerId, how: LegHow, amount: Money) {
+        let Some(leg) = self.legs.get_mut(&participant) else { return };
+        if how != LegHow::SharedBeyond {
+            leg.due = Money(leg.due.0 + amount.0);
+        }
+        match how {
+            LegHow::Paid | LegHow::Offset => {}
+            LegHow::Covered => leg.covered = Money(leg.covered.0 + amount.0),
+            LegHow::Shared | LegHow::SharedBeyond => leg.shared = Money(leg.shared.0 - amount.0),
+            LegHow::Cancelled => leg.cancelled = Money(leg.cancelled.0 + amount.0),
+            LegHow::Returned => leg.returned = true,
+        }
+        leg.returned &= !leg.due.is_zero();
+        renew(self, participant);
+        self.note_payment();
+    }
+
+    /// Lets pay-outs out: of each participant's open orders as much as is said.
+    pub(crate) fn release(&mut self, pay_outs: &[(PartnerId, Money)]) {
+        for (participant, amount) in pay_outs {
+            let mut left = *amount;
+            let mut rest = Vec::new();
+            let held = |order: &&mut Order| {
+                order.is_pay_out() && order.touches(*participant) && !order.paid && !order.released
+            };
+            for order in self.orders.iter_mut().filter(held) {
+                if left.0 <= 0 {
+                    break;
+                }
+                let over = Money(order.amount.0 - left.0);
+                if over.0 > 0 {
+                    rest.push(Order { amount: over, ..order.clone() });
+                    order.amount = left;
+                }
+                left = Money(left.0 - order.amount.0);
+                order.released = true;
+            }
+            self.orders.extend(rest);
+        }
+    }
+
+    /// Something was paid: a settlement of which nothing is due is settled.
+    fn note_payment(&mut self) {
+        let settled = self.legs.values().all(|leg| leg.due.is_zero());
         self.state = if settled { SettlementState::Settled } else { SettlementState::PartlyPaid };
     }
 }

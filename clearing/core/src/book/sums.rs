@@ -193,7 +193,17 @@ impl Book {
 
 /// Whether an entry settles what others have moved: it may bring sums to [`SETTLED_MAX`].
 pub fn settles(kind: EntryKind) -> bool {
-    matches!(kind, EntryKind::Close | EntryKind::Payment | EntryKind::Fund)
+    matches!(
+        kind,
+        EntryKind::Close
+            | EntryKind::Payment
+            | EntryKind::Fund
+            | EntryKind::TakeMoney
+            | EntryKind::Offset
+            | EntryKind::ReturnPayment
+            | EntryKind::CoverDefault
+            | EntryKind::ShareLoss
+    )
 }
 
 fn is_money(sum: Sum) -> bool {

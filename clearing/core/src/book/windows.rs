@@ -69,6 +69,17 @@ impl Book {
         self.funding.range((window, issuer, 0)..=(window, issuer, u32::MAX)).next().is_some()
     }
 
+    /// When the points that an issuer issued in a window were cancelled, if they were.
+    pub fn cancelled_at(&self, window: WindowNumber, issuer: PartnerId) -> Option<Timestamp> {
+        let groups = self.funding.range((window, issuer, 0)..=(window, issuer, u32::MAX));
+        groups.filter_map(|(_, group)| group.cancelled).min()
+    }
+
+    /// Whether it is decided what becomes of the points that an issuer issued in a window: paid for, or cancelled.
+    pub(crate) fn is_decided(&self, window: WindowNumber, issuer: PartnerId) -> bool {
+        self.is_funded(window, issuer) || self.cancelled_at(window, issuer).is_some()
+    }
+
     pub(crate) fn is_funded(&self, window: WindowNumber, issuer: PartnerId) -> bool {
         self.funded_at(window, issuer).is_some()
     }
@@ -83,7 +94,7 @@ impl Book {
             }
             None => self.lots.get(&moved.lot)?.release_window,
         };
-        window.filter(|window| !moved.pending.is_zero() && !self.is_funded(*window, moved.issuer))
+        window.filter(|window| !moved.pending.is_zero() && !self.is_decided(*window, moved.issuer))
     }
 
     /// Lets what waits for the settlement of one window wait for that of another: of the issuers in `of`, or of all.
@@ -93,7 +104,7 @@ impl Book {
         let mut moved = Vec::new();
         for (key, group) in &mut self.funding {
             let concerned = of.is_none_or(|issuers| issuers.contains(&key.1));
-            if group.settles_in == from && group.funded.is_none() && concerned {
+            if group.settles_in == from && group.waits() && concerned {
                 group.settles_in = to;
                 moved.push(*key);
             }

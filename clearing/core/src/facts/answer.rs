@@ -248,6 +248,8 @@ pub enum HouseReply {
     Limits(LimitsUsed),
     /// Whether a credential was issued.
     Enrolment(Enrolment),
+    /// The line of the bank's statement was booked before, by this entry.
+    Known(EntryId),
 }
 
 /// What a close made.

@@ -104,6 +104,8 @@ pub struct Coalition {
     /// How many closes carry a partner's leg that is smaller than the threshold; the next one makes it. None: any number, but
     /// for the last close of a year.
     pub carry_windows_max: Option<u16>,
+    /// Whether pay-outs wait until the money for them is there.
+    pub pay_outs_wait: bool,
 }
 
 /// Closes that carry a small leg, unless somebody says otherwise.

@@ -15,6 +15,7 @@ use borsh::{BorshDeserialize, BorshSerialize};
 
 use crate::chart::{MoneyAccount, PointsAccount, Purpose};
 use crate::facts::lot::LotMove;
+use crate::facts::order::OrderParty;
 use crate::facts::origin::Origin;
 use crate::facts::proposal::Proposal;
 use crate::facts::{Fact, Facts, HoldFacts, LinkFacts, RedemptionFacts};
@@ -169,9 +170,65 @@ kinds! {
     SetBankAccount = "set_bank_account", Yes;
     /// A bank account that waited was stopped.
     StopBankAccount = "stop_bank_account_change", Yes;
+    /// Money arrived at the bank.
+    ReceiveMoney = "receive_money", Yes;
+    /// Money that had arrived was used, as somebody said.
+    ApplyMoney = "apply_money", Yes;
+    /// Money that had arrived or was paid ahead paid a leg by itself.
+    TakeMoney = "take_money", No;
+    /// A credit paid an older leg or a claim of its partner by itself.
+    Offset = "offset", No;
+    /// Pay-outs may leave the house, as every debit is paid.
+    Release = "release", No;
+    /// Pay-outs may leave the house before that, as somebody said.
+    ReleaseOrders = "release_orders", Yes;
+    /// A payment that was booked by mistake was undone.
+    UndoPayment = "undo_payment", Yes;
+    /// Money that belongs to nothing was ordered back.
+    ReturnMoney = "return_money", Yes;
+    /// Money that was ordered out has left the bank.
+    ConfirmOrdered = "confirm_ordered", Yes;
+    /// A payment came back.
+    ReturnPayment = "return_payment", Yes;
+    /// A leg was paid for its partner out of what there is.
+    CoverDefault = "cover_default", Yes;
+    /// What was missing for a leg was taken off the creditors.
+    ShareLoss = "share_loss", Yes;
+    /// A claim was paid.
+    RepayClaim = "repay_claim", Yes;
+    /// Pending points whose issuer did not pay for them are gone.
+    Cancel = "cancel", No;
+    /// A partner was charged.
+    Charge = "charge", Yes;
+    /// Money was moved between two positions by hand.
+    Adjust = "adjust", Yes;
+    /// The bank took a fee, or gave interest.
+    BookBankFee = "book_bank_fee", Yes;
+    /// Money was moved between the house's own accounts.
+    BookOwnTransfer = "book_own_transfer", Yes;
 }
 
 impl EntryKind {
+    /// Whether the entry is a decision on money at the bank, which its postings tell.
+    pub fn is_of_money(self) -> bool {
+        matches!(
+            self,
+            Self::ReceiveMoney
+                | Self::ApplyMoney
+                | Self::UndoPayment
+                | Self::ReturnMoney
+                | Self::ConfirmOrdered
+                | Self::ReturnPayment
+                | Self::CoverDefault
+                | Self::ShareLoss
+                | Self::RepayClaim
+                | Self::Charge
+                | Self::Adjust
+                | Self::BookBankFee
+                | Self::BookOwnTransfer
+        )
+    }
+
     /// Whether the entry took points at an acceptor, so that they can be returned.
     pub fn is_redemption(self) -> bool {
         matches!(self, Self::Redeem | Self::Capture)
@@ -382,6 +439,29 @@ impl Entry {
         let link = self.facts.linked()?;
         let born = self.lots.iter().find(|moved| moved.birth.is_some());
         Some((born?.lot.member, link))
+    }
+
+    /// What the payment of an order has paid; none of any other entry.
+    pub fn paid_amount(&self) -> Option<Money> {
+        let paid = self.facts.paid()?;
+        let ends = [paid.payer, paid.payee].map(OrderParty::participant);
+        let is_leg = |account: MoneyAccount| match account {
+            MoneyAccount::Settle(window, partner) => window == paid.window && ends.contains(&Some(partner)),
+            MoneyAccount::Position(_)
+            | MoneyAccount::Pool
+            | MoneyAccount::Reserve
+            | MoneyAccount::Collateral(_)
+            | MoneyAccount::Bank(_)
+            | MoneyAccount::Unfunded
+            | MoneyAccount::Advance(_)
+            | MoneyAccount::Unapplied(_)
+            | MoneyAccount::Ordered(_)
+            | MoneyAccount::Claim(_)
+            | MoneyAccount::ReserveClaim
+            | MoneyAccount::Shared(..) => false,
+        };
+        let posted = self.money.iter().find(|posting| is_leg(posting.account));
+        posted.map(|posting| Money(posting.amount.0.saturating_abs()))
     }
 
     /// The open proposal that it makes; none of any other.

@@ -101,6 +101,8 @@ pub struct Guard {
     pub reserved: Money,
     /// The sum of what it owes to settlements that are not paid: at most zero.
     pub unsettled: Money,
+    /// What it has paid ahead, less what is claimed of it.
+    pub ahead: Money,
     /// What was counted on the last day on which something was.
     pub counted: DayCounts,
 }

@@ -16,6 +16,24 @@ pub struct Order {
     /// Above zero.
     pub amount: Money,
     pub paid: bool,
+    /// Whether the house has let it out, of one that the house pays where pay-outs wait for the money.
+    pub released: bool,
+}
+
+impl Order {
+    pub fn new(payer: OrderParty, payee: OrderParty, amount: Money) -> Self {
+        Self { payer, payee, amount, paid: false, released: false }
+    }
+
+    /// Whether the house pays it.
+    pub fn is_pay_out(&self) -> bool {
+        matches!(self.payer, OrderParty::Hub | OrderParty::Funds)
+    }
+
+    /// Whether one of its ends is a participant.
+    pub fn touches(&self, participant: PartnerId) -> bool {
+        [self.payer, self.payee].into_iter().filter_map(OrderParty::participant).any(|end| end == participant)
+    }
 }
 
 /// One end of a payment order.

@@ -25,18 +25,36 @@ pub enum MoneyClass {
     Collateral,
     /// The legs of all windows that are closed.
     Settle,
+    /// What all partners have paid ahead.
+    Advance,
+    /// What arrived and belongs to nothing yet.
+    Unapplied,
+    /// What was ordered out and is not seen at the bank yet.
+    Ordered,
+    /// The claims against all partners.
+    Claim,
+    ReserveClaim,
+    /// What all partners lost by sharing defaults.
+    Shared,
 }
 
 impl MoneyClass {
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 15] = [
         Self::Pool,
         Self::Reserve,
         Self::Unfunded,
         Self::Bank(BankPurpose::Settlement),
         Self::Bank(BankPurpose::Reserve),
         Self::Bank(BankPurpose::Collateral),
+        Self::Bank(BankPurpose::Pool),
         Self::Collateral,
         Self::Settle,
+        Self::Advance,
+        Self::Unapplied,
+        Self::Ordered,
+        Self::Claim,
+        Self::ReserveClaim,
+        Self::Shared,
     ];
 
     /// The class of an account; none of a position.
@@ -49,6 +67,12 @@ impl MoneyClass {
             MoneyAccount::Bank(purpose) => Some(Self::Bank(purpose)),
             MoneyAccount::Collateral(_) => Some(Self::Collateral),
             MoneyAccount::Settle(..) => Some(Self::Settle),
+            MoneyAccount::Advance(_) => Some(Self::Advance),
+            MoneyAccount::Unapplied(_) => Some(Self::Unapplied),
+            MoneyAccount::Ordered(_) => Some(Self::Ordered),
+            MoneyAccount::Claim(_) => Some(Self::Claim),
+            MoneyAccount::ReserveClaim => Some(Self::ReserveClaim),
+            MoneyAccount::Shared(..) => Some(Self::Shared),
         }
     }
 }
@@ -62,6 +86,12 @@ impl fmt::Display for MoneyClass {
             Self::Bank(purpose) => MoneyAccount::Bank(*purpose).fmt(f),
             Self::Collateral => f.write_str("collateral"),
             Self::Settle => f.write_str("settle"),
+            Self::Advance => f.write_str("advance"),
+            Self::Unapplied => f.write_str("unapplied"),
+            Self::Ordered => f.write_str("ordered"),
+            Self::Claim => f.write_str("claim"),
+            Self::ReserveClaim => MoneyAccount::ReserveClaim.fmt(f),
+            Self::Shared => f.write_str("shared"),
         }
     }
 }

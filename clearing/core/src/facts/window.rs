@@ -79,7 +79,7 @@ impl Window {
     #[must_use]
     pub fn without_payments(&self) -> Self {
         let open = self.state == WindowState::Open;
-        let unpaid = |leg: &Leg| Leg { due: leg.amount, ..*leg };
+        let unpaid = |leg: &Leg| Leg::of(leg.amount);
         let settlement = self.settlement.as_ref().map(|settlement| Settlement {
             state: SettlementState::Proposed,
             legs: settlement.legs.iter().map(|(partner, leg)| (*partner, unpaid(leg))).collect(),
@@ -184,6 +184,11 @@ impl SettlementState {
         }
     }
 
+    /// Whether money is still on its way: it was closed, and is neither paid in full nor taken back.
+    pub fn is_open(self) -> bool {
+        !matches!(self, Self::Settled | Self::Aborted)
+    }
+
     /// What its window is then.
     pub fn of_window(self) -> WindowState {
         match self {
@@ -198,24 +203,60 @@ impl SettlementState {
     }
 }
 
+/// What a settlement was before an entry, and what it is by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct StateChange {
+    pub before: SettlementState,
+    pub after: SettlementState,
+}
+
 /// One participant's amount in a settlement: below zero it pays, above it is paid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct Leg {
     pub amount: Money,
     /// What of it is not paid yet, with the same sign.
     pub due: Money,
+    /// A payment of it has come back, and it is not paid anew.
+    pub returned: bool,
+    /// What of it was paid out of collateral and the reserve, or taken off the creditors.
+    pub covered: Money,
+    /// What of it pending points paid that were cancelled: no money came in for it.
+    pub cancelled: Money,
+    /// What of it was taken off for the defaults of others.
+    pub shared: Money,
 }
 
 impl Leg {
+    /// A leg of which nothing is paid.
+    pub fn of(amount: Money) -> Self {
+        let zero = Money::ZERO;
+        Self { amount, due: amount, returned: false, covered: zero, cancelled: zero, shared: zero }
+    }
+
     pub fn state(&self) -> LegState {
-        if self.due.is_zero() { LegState::Paid } else { LegState::Due }
+        match () {
+            () if self.due.is_zero() && (self.covered.0 > 0 || self.cancelled.0 > 0) => LegState::Covered,
+            () if self.due.is_zero() => LegState::Paid,
+            () if self.returned => LegState::Returned,
+            () => LegState::Due,
+        }
+    }
+
+    /// Whether its partner still has to pay.
+    pub fn owes(&self) -> bool {
+        self.due.0 < 0
     }
 }
 
+/// What has become of a leg.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum LegState {
     Due,
     Paid,
+    /// Due again, because a payment came back.
+    Returned,
+    /// Paid for its partner, who defaulted.
+    Covered,
 }
 
 impl LegState {
@@ -223,6 +264,8 @@ impl LegState {
         match self {
             Self::Due => "DUE",
             Self::Paid => "PAID",
+            Self::Returned => "RETURNED",
+            Self::Covered => "COVERED",
         }
     }
 }
@@ -243,10 +286,17 @@ pub struct FundingGroup {
     pub settles_in: WindowNumber,
     /// When they were paid for.
     pub funded: Option<Timestamp>,
+    /// When they were cancelled, as their issuer defaulted.
+    pub cancelled: Option<Timestamp>,
 }
 
 impl FundingGroup {
     pub fn new(window: WindowNumber) -> Self {
-        Self { points: Points::ZERO, settles_in: window, funded: None }
+        Self { points: Points::ZERO, settles_in: window, funded: None, cancelled: None }
+    }
+
+    /// Whether it is still open what becomes of them.
+    pub fn waits(&self) -> bool {
+        self.funded.is_none() && self.cancelled.is_none()
     }
 }

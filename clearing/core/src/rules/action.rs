@@ -309,7 +309,36 @@ impl Entry {
                         field("payment_day", Some(cut_off.days.payment.to_string())),
                     ],
                 )),
-                Fact::By(_)
+                Fact::Line(line) => {
+                    changes.push(FieldChange::new("line_reference", None, Some(line.key.reference.clone())));
+                }
+                Fact::Legs(legs) => {
+                    for leg in legs {
+                        changes.extend(compared(vec![state(leg.states.before)], vec![state(leg.states.after)]));
+                    }
+                }
+                Fact::Released(released) => changes.extend(released.pay_outs.iter().map(|(partner, amount)| {
+                    let field = format!("released:{partner}");
+                    FieldChange::new(field, None, Some(coalition.money_text(*amount)))
+                })),
+                Fact::Cancelled(parts) => {
+                    let points: i128 = parts.iter().map(|part| i128::from(part.points.0)).sum();
+                    changes.push(FieldChange::new("cancelled_points", None, Some(points.to_string())));
+                }
+                Fact::OutState(out) => changes.push(FieldChange::new(
+                    "money_out_state",
+                    Some(out.before.as_str().to_owned()),
+                    Some(out.after.as_str().to_owned()),
+                )),
+                Fact::UndonePayment(payment) => {
+                    changes.push(FieldChange::new("undone_entry_id", None, Some(payment.to_string())));
+                }
+                Fact::Received(_)
+                | Fact::Moved(_)
+                | Fact::Assigned(_)
+                | Fact::Out(_)
+                | Fact::Unpaid(_)
+                | Fact::By(_)
                 | Fact::Redemption(_)
                 | Fact::Hold(_)
                 | Fact::Reversal(_)
@@ -322,6 +351,13 @@ impl Entry {
                 | Fact::Uncounted(_)
                 | Fact::Linked(_) => {}
             }
+        }
+        if self.kind.is_of_money() {
+            let moved = self.money.iter().map(|posting| {
+                let moved = money_text(i128::from(posting.amount.0), coalition);
+                FieldChange::new(posting.account.to_string(), None, Some(moved))
+            });
+            changes.extend(moved);
         }
         if self.kind == EntryKind::Reinstate {
             let given: i64 = self.lots.iter().map(|moved| moved.points.0).sum();

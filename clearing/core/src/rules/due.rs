@@ -58,7 +58,7 @@ impl Book {
         let zone = &self.house.coalition.time_zone;
         self.members.get(&member).is_some_and(|known| {
             let mut waiting = known.record.waiting.keys();
-            let paid_for = waiting.any(|(window, issuer)| self.is_funded(*window, *issuer));
+            let paid_for = waiting.any(|(window, issuer)| self.is_decided(*window, *issuer));
             let mut released = self.pending_lots(member).filter_map(|lot| self.released_at(lot));
             // Of points that are paid for some may have a later activation.
             known.next_due(zone) <= now || (paid_for && released.any(|time| time <= now))
@@ -67,9 +67,17 @@ impl Book {
 
     /// When the pending points of a lot become available, if that is known: they may wait for a payment.
     fn released_at(&self, lot: &Lot) -> Option<Timestamp> {
+        if let Some(cancelled) = self.cancellation_of(lot) {
+            return Some(cancelled);
+        }
         let funded = lot.release_window.map(|window| self.funded_at(window, lot.issuer));
         let funded = funded.map_or(Some(Timestamp(i64::MIN)), |funded| funded)?;
         Some(lot.activates.map_or(funded, |activates| activates.max(funded)))
+    }
+
+    /// When the pending points of a lot were cancelled, if they were.
+    fn cancellation_of(&self, lot: &Lot) -> Option<Timestamp> {
+        self.cancelled_at(lot.release_window?, lot.issuer)
     }
 
     /// Posts what is due for a member, each piece as of its due time, at most [`LOTS_PER_ENTRY_MAX`] at once; what remains
@@ -101,7 +109,9 @@ impl Book {
             }
             let Some((due, work)) = next else { break };
             at = at.max(due);
+            let cancels = matches!(work, Due::Activation(lot) if self.cancellation_of(&self.lots[&lot]).is_some());
             let entry = match work {
+                Due::Activation(lot) if cancels => self.cancel_entry(&self.lots[&lot], at),
                 Due::Activation(lot) => self.activation_entry(&self.lots[&lot], at),
                 Due::Lapse(hold) => self.release_entry(self.own_draft(EntryKind::Lapse, at), hold),
                 Due::Expiry(lot) => {
@@ -115,7 +125,7 @@ impl Book {
             // Due work cannot be refused; were its amounts beyond 64 bits it would wait, and expired points stay unspent.
             let Ok(entry) = entry else { break };
             written.push(self.post(entry));
-            if !matches!(work, Due::Expiry(_)) {
+            if !matches!(work, Due::Expiry(_)) && !cancels {
                 given = Some(at);
             }
         }
@@ -163,6 +173,18 @@ impl Book {
         draft.post_points(PointsAccount::Pending(member), -i128::from(points.0));
         draft.post_points(PointsAccount::Member(member), i128::from(points.0));
         draft.move_lot(LotMove { pending: points.negated()?, ..lot_move(lot, points) });
+        self.finish(draft)
+    }
+
+    /// The entry by which pending points go whose issuer did not pay for them.
+    ///
+    /// Rule: cancel-pending
+    fn cancel_entry(&self, lot: &Lot, at: Timestamp) -> Result<Entry, Rejection> {
+        let (member, points) = (lot.id.member, lot.pending);
+        let mut draft = self.own_draft(EntryKind::Cancel, at).of_member(member).linked_to(lot.entry);
+        draft.post_points(PointsAccount::Pending(member), -i128::from(points.0));
+        draft.post_points(PointsAccount::Issuer(lot.issuer), i128::from(points.0));
+        draft.move_lot(LotMove { pending: points.negated()?, ..lot_move(lot, Points::ZERO) });
         self.finish(draft)
     }
 

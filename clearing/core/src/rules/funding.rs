@@ -4,6 +4,7 @@
 use crate::book::Book;
 use crate::chart::{MoneyAccount, Purpose};
 use crate::facts::entry::{Entry, EntryKind};
+use crate::facts::window::FundingGroup;
 use crate::facts::{Fact, FundedPart};
 use crate::operation::Ask;
 use crate::rejection::Rejection;
@@ -20,17 +21,7 @@ impl Book {
         window: WindowNumber,
         issuer: PartnerId,
     ) -> Result<Option<Entry>, Rejection> {
-        let waiting = self.funding.iter().filter(|((_, of, _), group)| {
-            *of == issuer && group.settles_in == window && group.funded.is_none() && group.points.0 > 0
-        });
-        let parts: Vec<FundedPart> = waiting
-            .map(|((window, issuer, terms), group)| FundedPart {
-                window: *window,
-                issuer: *issuer,
-                terms: *terms,
-                points: group.points,
-            })
-            .collect();
+        let parts = self.waiting_parts(window, issuer);
         if parts.is_empty() {
             return Ok(None);
         }
@@ -47,9 +38,23 @@ impl Book {
         self.finish(draft.with(Fact::Funding(parts))).map(Some)
     }
 
+    /// The points of an issuer that wait for the settlement of a window.
+    pub(crate) fn waiting_parts(&self, window: WindowNumber, issuer: PartnerId) -> Vec<FundedPart> {
+        let waiting = self.funding.iter().filter(|((_, of, _), group)| {
+            *of == issuer && group.settles_in == window && group.waits() && group.points.0 > 0
+        });
+        let part = |((window, issuer, terms), group): (&(WindowNumber, PartnerId, u32), &FundingGroup)| FundedPart {
+            window: *window,
+            issuer: *issuer,
+            terms: *terms,
+            points: group.points,
+        };
+        waiting.map(part).collect()
+    }
+
     /// Issuers whose points wait for the settlement of a window.
     pub(crate) fn waiting_issuers(&self, window: WindowNumber) -> Vec<PartnerId> {
-        let waiting = self.funding.iter().filter(|(_, group)| group.settles_in == window && group.funded.is_none());
+        let waiting = self.funding.iter().filter(|(_, group)| group.settles_in == window && group.waits());
         let mut issuers: Vec<PartnerId> = waiting.map(|((_, issuer, _), _)| *issuer).collect();
         issuers.dedup();
         issuers.sort_unstable();

@@ -208,7 +208,10 @@ impl Book {
     fn owed_by(&self, partner: PartnerId) -> i128 {
         let position = self.money_balances.get(&MoneyAccount::Position(partner)).copied().unwrap_or_default();
         let guard = self.guards.get(&partner).copied().unwrap_or_default();
-        i128::from(guard.reserved.0) - i128::from(guard.unsettled.0) - i128::from(position.0)
+        i128::from(guard.reserved.0)
+            - i128::from(guard.unsettled.0)
+            - i128::from(guard.ahead.0)
+            - i128::from(position.0)
     }
 
     /// How much of the limits that are counted for a whole partner is used.

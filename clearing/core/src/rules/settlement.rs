@@ -8,11 +8,12 @@ use crate::chart::{MoneyAccount, Purpose};
 use crate::facts::answer::HouseReply;
 use crate::facts::entry::EntryKind;
 use crate::facts::order::OrderMode;
-use crate::facts::window::{Leg, Settlement, SettlementState};
-use crate::facts::{AbortFacts, ConfirmFacts, ExportFacts, Fact, StateChange};
+use crate::facts::window::{Leg, Settlement, SettlementState, StateChange};
+use crate::facts::{AbortFacts, ConfirmFacts, ExportFacts, Fact};
 use crate::netting;
 use crate::operation::{Admitted, Ask, Decision, Footprint, Operation, Subject, decided};
 use crate::rejection::Rejection;
+use crate::rules::steps::Steps;
 use crate::units::{Money, WindowNumber};
 
 /// Says that a settlement is right, so that it may be paid.
@@ -37,8 +38,8 @@ impl Operation for ConfirmSettlement {
     }
 
     fn footprint(&self, _: &Ask<'_>, needs: &mut Footprint<'_>) {
-        needs.windows.insert(self.window);
-        needs.funding.insert(self.window);
+        needs.pays_legs(Some(self.window));
+        needs.money_of_all();
     }
 
     fn decide(&self, book: &Book, ask: &Ask<'_>, _: &Admitted) -> Result<Decision, Rejection> {
@@ -51,13 +52,18 @@ impl Operation for ConfirmSettlement {
         let mut after = settlement.clone();
         after.confirm();
         let confirmed = ConfirmFacts { window, state: after.state };
-        let mut written = vec![book.finish(book.draft(EntryKind::Confirm, ask).with(Fact::Confirmed(confirmed)))?];
+        let mut steps = Steps::new(book, ask);
+        steps.write(book.draft(EntryKind::Confirm, ask).with(Fact::Confirmed(confirmed)))?;
         // Who has nothing to pay has paid.
         let waiting = book.waiting_issuers(window);
         for issuer in waiting.into_iter().filter(|issuer| !settlement.legs.contains_key(issuer)) {
-            written.extend(book.fund_entry(ask, window, issuer)?);
+            if let Some(paid) = steps.book.fund_entry(ask, window, issuer)? {
+                steps.push(paid);
+            }
         }
-        Ok(Decision::of_house(written, HouseReply::Entries))
+        steps.pay_debits(window)?;
+        steps.look_at(window);
+        Ok(Decision::of_house(steps.finish()?, HouseReply::Entries))
     }
 }
 
@@ -83,7 +89,7 @@ impl Operation for ExportOrders {
     }
 
     fn footprint(&self, _: &Ask<'_>, needs: &mut Footprint<'_>) {
-        needs.windows.insert(self.window);
+        needs.pays_legs(Some(self.window));
     }
 
     fn decide(&self, book: &Book, ask: &Ask<'_>, _: &Admitted) -> Result<Decision, Rejection> {
@@ -112,9 +118,15 @@ impl Operation for ExportOrders {
         after.export(mode);
         let states = StateChange { before: settlement.state, after: after.state };
         let exported = ExportFacts { window, mode, states, mode_before: settlement.mode };
-        let entry = book.finish(book.draft(EntryKind::Export, ask).with(Fact::Exported(exported)))?;
-        let due = after.orders.into_iter().filter(|order| !order.paid);
-        Ok(Decision::of_house(vec![entry], HouseReply::Orders(due.collect())))
+        let mut steps = Steps::new(book, ask);
+        steps.write(book.draft(EntryKind::Export, ask).with(Fact::Exported(exported)))?;
+        steps.look_at(window);
+        let (written, after) = steps.finish_with()?;
+        // Where pay-outs wait for the money, those are told that may leave.
+        let waits = book.house.coalition.pay_outs_wait;
+        let orders = after.settlement(window)?.orders.iter().filter(|order| !order.paid);
+        let due = orders.filter(|order| !waits || !order.is_pay_out() || order.released);
+        Ok(Decision::of_house(written, HouseReply::Orders(due.cloned().collect())))
     }
 }
 

@@ -91,6 +91,7 @@ pub fn coalition() -> Coalition {
         proposal_days: 7,
         account_change_days: 3,
         carry_windows_max: None,
+        pay_outs_wait: false,
     }
 }
 

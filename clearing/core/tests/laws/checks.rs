@@ -9,9 +9,9 @@ use clearing_core::facts::answer::{Answer, RecordedState, Reply};
 use clearing_core::facts::entry::{Entry, EntryKind};
 use clearing_core::facts::lot::Lot;
 use clearing_core::facts::member::Member;
-use clearing_core::facts::order::{OrderMode, OrderParty};
 use clearing_core::facts::terms::{FeeBearer, Funding};
 use clearing_core::facts::window::Gross;
+use clearing_core::facts::window::Leg;
 use clearing_core::netting::Obligations;
 use clearing_core::rules::redemption::RedeemPoints;
 use clearing_core::rules::statement::{self, Bridge, Effect, Section, StatementLine};
@@ -275,20 +275,75 @@ pub fn check_return(play: &Play, entry: &Entry) {
     assert!(places.is_sorted_by(|earlier, later| earlier > later), "{entry:?} of {redemption:?}");
 }
 
-/// What goes out through the settlement account never exceeds what came in and what the funds give.
-pub fn check_funds_received(play: &Play) {
+/// What is let out never exceeds what came in and what the funds give, at the moment at which it is let out.
+pub fn check_released(play: &Play, written: usize) {
+    let entries = play.journal[written..].iter().map(|(_, entry)| entry);
+    let released = entries.filter_map(|entry| entry.facts.released()).map(|released| released.window);
+    for window in released {
+        let settlement = play.book.windows[&window].settlement.as_ref().unwrap();
+        let sum = |of: fn(&Leg) -> i64| settlement.legs.values().map(of).sum::<i64>();
+        let cancelled = sum(|leg| leg.cancelled.0);
+        let came = sum(|leg| leg.due.0 - leg.amount.0) - cancelled;
+        let given = sum(|leg| leg.amount.0) + cancelled;
+        let out = settlement.orders.iter().filter(|order| order.released && !order.paid);
+        let out: i64 = out.map(|order| order.amount.0).sum();
+        assert!(out <= came + given.max(0), "window {window} let out what it did not have");
+    }
+}
+
+/// Every claim is what it stands against, and what all claims, the reserve's part and sharers' come to is minus what bounced and
+/// is not repaid. No fund and no partner's money is below zero but the reserve, which reversals may take back.
+pub fn check_claims(play: &Play) {
+    let balance = |account: &str| -> i64 {
+        let account: MoneyAccount = account.parse().unwrap();
+        play.book.money_balances.get(&account).map_or(0, |sum| sum.0)
+    };
+    let all = |starts: &str| -> i64 {
+        let accounts = play.book.money_balances.iter().filter(|(account, _)| account.to_string().starts_with(starts));
+        accounts.map(|(_, sum)| sum.0).sum()
+    };
+    let bounced: i64 = play.book.claims.values().map(|claim| claim.bounced.0).sum();
+    assert_eq!(all("claim:") + balance("reserve_claim") + all("shared:"), -bounced);
+    for (account, sum) in &play.book.money_balances {
+        let never_below = match account {
+            MoneyAccount::Advance(_)
+            | MoneyAccount::Unapplied(_)
+            | MoneyAccount::Ordered(_)
+            | MoneyAccount::Collateral(_)
+            | MoneyAccount::ReserveClaim
+            | MoneyAccount::Shared(..) => sum.0 >= 0,
+            MoneyAccount::Claim(_) => sum.0 <= 0,
+            MoneyAccount::Position(_)
+            | MoneyAccount::Pool
+            | MoneyAccount::Reserve
+            | MoneyAccount::Unfunded
+            | MoneyAccount::Settle(..)
+            | MoneyAccount::Bank(_) => true,
+        };
+        assert!(never_below, "{account} holds {}", sum.0);
+    }
+}
+
+/// A settlement that is open can be paid: what its orders ask for is what is due of its legs, once its mode is chosen.
+pub fn check_payable(play: &Play) {
     for (number, window) in &play.book.windows {
-        let Some(settlement) = window.settlement.as_ref().filter(|settlement| settlement.mode == Some(OrderMode::Hub))
-        else {
+        let Some(settlement) = window.settlement.as_ref().filter(|settlement| settlement.is_payable()) else {
             continue;
         };
-        let paid = |into: bool| -> i64 {
-            let orders =
-                settlement.orders.iter().filter(|order| order.paid && (order.payee == OrderParty::Hub) == into);
-            orders.map(|order| order.amount.0).sum()
-        };
-        let legs: i64 = settlement.legs.values().map(|leg| leg.amount.0).sum();
-        assert!(paid(false) <= paid(true) + legs.max(0), "window {number} paid out what it did not have");
+        if settlement.mode.is_none() {
+            continue;
+        }
+        for (partner, leg) in &settlement.legs {
+            let open = settlement.orders.iter().filter(|order| !order.paid);
+            let ordered: i64 = open
+                .map(|order| match (order.payer.participant(), order.payee.participant()) {
+                    (Some(payer), _) if payer == *partner => -order.amount.0,
+                    (_, Some(payee)) if payee == *partner => order.amount.0,
+                    _ => 0,
+                })
+                .sum();
+            assert_eq!(ordered, leg.due.0, "what {partner} pays and gets by the orders of window {number}");
+        }
     }
 }
 

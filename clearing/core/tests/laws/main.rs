@@ -15,9 +15,9 @@ mod slice;
 use std::collections::BTreeMap;
 
 use checks::{
-    check_funds_received, check_headroom, check_not_revived, check_passed_over, check_points, check_redeem_limits,
-    check_redemption, check_return, check_statements, check_told_again, contents, headrooms, lots_to_take,
-    may_change_places,
+    check_claims, check_headroom, check_not_revived, check_passed_over, check_payable, check_points,
+    check_redeem_limits, check_redemption, check_released, check_return, check_statements, check_told_again, contents,
+    headrooms, lots_to_take, may_change_places,
 };
 use clearing_core::audit;
 use clearing_core::book::sums::{SUM_MAX, SUM_REFUSED};
@@ -141,7 +141,9 @@ proptest! {
                 prop_assert_eq!((taken, passed_over), lots_to_take(&due, &request));
                 check_redemption(&asked.play, entry);
             }
-            check_funds_received(&asked.play);
+            check_released(&asked.play, written);
+            check_claims(&asked.play);
+            check_payable(&asked.play);
             check_points(&asked.play);
             check_passed_over(&asked.play, written);
             check_not_revived(&asked.play, written);
@@ -518,6 +520,28 @@ fn random_play_reaches_every_kind_of_entry_every_state_and_the_reasons_that_matt
         "FUNDS_NOT_RECEIVED",
         "SETTLEMENT_ALREADY_PAID",
         "EXPORTED_OTHERWISE",
+        "receive_money",
+        "apply_money",
+        "take_money",
+        "offset",
+        "release",
+        "release_orders",
+        "undo_payment",
+        "return_money",
+        "confirm_ordered",
+        "return_payment",
+        "cover_default",
+        "share_loss",
+        "repay_claim",
+        "cancel",
+        "charge",
+        "adjust",
+        "book_bank_fee",
+        "book_own_transfer",
+        "BANK_REFERENCE_CONFLICT",
+        "LEG_NOT_PAID",
+        "RESERVE_INSUFFICIENT",
+        "FUND_INSUFFICIENT",
     ] {
         assert!(reached.contains_key(wanted), "{wanted} is never reached: {reached:?}");
     }

@@ -1,6 +1,6 @@
 //! Random coalitions, and random operations on them.
 
-use clearing_core::chart::Fund;
+use clearing_core::chart::{BankPurpose, Fund, UnappliedOf};
 use std::collections::BTreeSet;
 
 use clearing_core::command::{ApproveProposal, Command, Request};
@@ -14,6 +14,7 @@ use clearing_core::facts::hold::{Hold, HoldState};
 use clearing_core::facts::legal::{Address, LegalRecord};
 use clearing_core::facts::limits::Limits;
 use clearing_core::facts::member::MemberRef;
+use clearing_core::facts::money::{BankKey, OutState, Place};
 use clearing_core::facts::order::OrderMode;
 use clearing_core::facts::origin::Code;
 use clearing_core::facts::partner::PartnerState;
@@ -24,8 +25,12 @@ use clearing_core::facts::terms::{Breakage, ExpiryPolicy, FeeBearer, Funding, Pr
 use clearing_core::facts::window::WindowState;
 use clearing_core::rules::abandon::AbandonRequest;
 use clearing_core::rules::bank_account::{SetBankAccount, StopBankAccountChange};
+use clearing_core::rules::arrived::{ApplyMoney, ReceiveMoney, UsedFor, UsedFrom};
 use clearing_core::rules::care::{ExtendExpiry, FreezeMember, ReinstatePoints, UnfreezeMember, WriteOffDebt};
+use clearing_core::rules::charges::{Adjust, BookBankFee, BookOwnTransfer, Charge};
+use clearing_core::rules::claims::RepayClaim;
 use clearing_core::rules::close::CloseWindow;
+use clearing_core::rules::cover::{CoverDefault, ShareLoss};
 use clearing_core::rules::credential::{CreateInvites, Enroll, Made, Renew, RevokeCredentials, WithdrawInvites};
 use clearing_core::rules::decay::RunDecay;
 use clearing_core::rules::due::RunDueWork;
@@ -36,11 +41,14 @@ use clearing_core::rules::issue::{Earn, IssuePoints};
 use clearing_core::rules::legal::SetLegalRecord;
 use clearing_core::rules::limits::SetLimits;
 use clearing_core::rules::partner::{CreatePartner, RenamePartner, SetGroup, SetPartnerState};
+use clearing_core::rules::ordered::{ConfirmOrdered, ReturnMoney};
 use clearing_core::rules::payment::{ConfirmPayment, Payment};
 use clearing_core::rules::person::{RecoverPerson, SetPerson, SetTwoPersonList};
 use clearing_core::rules::proposal::{RefuseProposal, WithdrawProposal};
 use clearing_core::rules::purchase::{PostPurchase, ReturnPurchase, Spend};
 use clearing_core::rules::redemption::{RedeemPoints, ReturnRedemption};
+use clearing_core::rules::release::ReleaseOrders;
+use clearing_core::rules::returned::{ReturnPayment, ReturnedPayment, UndoPayment};
 use clearing_core::rules::reversal::{ReversalTarget, ReverseIssue};
 use clearing_core::rules::settlement::{AbortSettlement, ConfirmSettlement, ExportOrders};
 use clearing_core::rules::terms::SetTerms;
@@ -216,6 +224,13 @@ pub(crate) enum Op {
     },
     Wait {
         hours: i64,
+    },
+    /// What is done with money at the bank: which operation is found by the number.
+    Money {
+        number: u32,
+        partner: usize,
+        amount: i64,
+        of: Index,
     },
     /// One of the operations that say more of a footprint than of the books; see [`rare`].
     Rare(Rare),
@@ -439,6 +454,8 @@ pub(crate) fn op() -> impl Strategy<Value = Op> {
             .prop_map(|(partner, terms, days)| Op::SetTerms { partner, terms, days }),
         1 => (by, 0..3usize).prop_map(|(partner, state)| Op::SetState { partner, state }),
         4 => (1..400i64).prop_map(|hours| Op::Wait { hours }),
+        24 => (0..4096u32, 0..PARTNERS.len(), 1..300i64, any::<Index>())
+            .prop_map(|(number, partner, amount, of)| Op::Money { number, partner, amount, of }),
     ]
 }
 
@@ -458,6 +475,7 @@ pub(crate) fn coalitions() -> impl Strategy<Value = House> {
             coalition.disclose_issuers = threshold % 4 != 1;
             coalition.settlement_threshold = Money(threshold);
             coalition.carry_windows_max = u16::try_from(threshold % 4).ok().filter(|closes| *closes < 3);
+            coalition.pay_outs_wait = threshold % 3 == 1;
             coalition.recovery = if own { Recovery::Own } else { Recovery::Any };
             coalition.default_terms.reimbursement = Money(60);
             let mut terms = any_terms.map(|any| any.terms(scale));
@@ -721,6 +739,10 @@ impl Asked {
                 play.now = play.now.plus_seconds(hours * 3600);
                 None
             }
+            Op::Money { number, partner, amount, of } => {
+                let count = u32::try_from(self.requests.len()).unwrap();
+                house(of_money(play, count, *number, PARTNERS[*partner], *amount, of)?)
+            }
             Op::Rare(rare) => return self.rare(rare),
         };
         let (caller, command) = asked?;
@@ -966,6 +988,110 @@ fn of_people(play: &Play, number: u32) -> (Option<PersonId>, Command) {
             (Some(by), Command::SetCalendar(calendar.into()))
         }
     }
+}
+
+/// Something that is done with money at the bank, mostly with what is there.
+fn of_money(play: &Play, count: u32, number: u32, partner: &str, amount: i64, of: &Index) -> Option<Command> {
+    let (book, name) = (&play.book, partner);
+    let (partner, minor) = (id(partner), play.book.house.coalition.minor_unit());
+    let (kind, bits) = (number % 20, number / 20);
+    let window = window_of(play, of);
+    let legs = || {
+        let settlements = book.windows.values().filter_map(|window| Some((window.number, window.settlement.as_ref()?)));
+        settlements.filter(|(_, settlement)| settlement.is_payable())
+    };
+    let due = legs().find_map(|(_, settlement)| Some(-settlement.legs.get(&partner)?.due.0)).filter(|due| *due > 0);
+    let any = Money(amount * minor);
+    // Just what is due, a part of it, or anything.
+    let amount = match (due, bits % 4) {
+        (Some(due), 0 | 1) => Money(due),
+        (Some(due), 2) if due > minor => Money(due / 2 / minor * minor),
+        _ => any,
+    };
+    let reference = |number: u32| BankKey { account: String::new(), booked: None, reference: format!("R{number}") };
+    let fresh = (bits % 3 != 0).then(|| reference(count));
+    let known: Vec<&BankKey> = book.bank_lines.keys().collect();
+    let held = |place: Place| {
+        let own = book.incoming.values().filter(|incoming| incoming.partner == Some(partner));
+        own.map(|incoming| incoming.at(place).0).sum::<i64>()
+    };
+    let up_to = |most: i64| if most > 0 && bits % 5 != 0 { Money(most.min(amount.0)) } else { amount };
+    Some(match kind {
+        0 => Command::Deposit(Deposit { fund: Fund::Advance(partner), amount }),
+        1..=3 => {
+            let line = fresh.or_else(|| (!known.is_empty()).then(|| (*of.get(&known)).clone()))?;
+            let partner = (bits % 7 != 0).then_some(partner);
+            let named = (bits % 2 == 0).then_some(window);
+            Command::ReceiveMoney(ReceiveMoney { partner, amount, line, window: named })
+        }
+        4..=6 => {
+            let amount = up_to(held(Place::Unapplied));
+            let to = [UsedFor::Leg, UsedFor::Leg, UsedFor::Leg, UsedFor::Advance, UsedFor::Claim][bits as usize % 5];
+            let named = (to == UsedFor::Leg && bits % 11 == 0).then_some(window);
+            Command::ApplyMoney(ApplyMoney { partner, amount, to, window: named, from: UsedFrom::Partner })
+        }
+        7 => {
+            let unknown = book.incoming.values().filter(|incoming| incoming.partner.is_none());
+            let first = unknown.map(|incoming| incoming.at(Place::Unapplied)).find(|part| part.0 > 0);
+            let (amount, to) = (first.unwrap_or(amount), UsedFor::Unapplied);
+            Command::ApplyMoney(ApplyMoney { partner, amount, to, window: None, from: UsedFrom::Unknown })
+        }
+        8 => {
+            let paid = |kind| matches!(kind, EntryKind::ApplyMoney | EntryKind::TakeMoney | EntryKind::Payment);
+            let payments: Vec<EntryId> =
+                play.journal.iter().filter(|(_, entry)| paid(entry.kind)).map(|(id, _)| *id).collect();
+            let payment = if payments.is_empty() { return None } else { *of.get(&payments) };
+            Command::UndoPayment(UndoPayment { payment, reason: Code::new("law").unwrap() })
+        }
+        9 => {
+            let account = UnappliedOf((bits % 5 != 0).then_some(partner));
+            Command::ReturnMoney(ReturnMoney { account, amount: up_to(held(Place::Unapplied)) })
+        }
+        10 => {
+            let fund = [Fund::Advance(partner), Fund::Collateral(partner), Fund::Reserve][bits as usize % 3];
+            Command::WithdrawFunds(WithdrawFunds { fund, amount: up_to(held(Place::Advance)) })
+        }
+        11 => {
+            let out: Vec<_> = book.outgoing.values().filter(|out| out.state != OutState::CameBack).collect();
+            let out = if out.is_empty() { return None } else { *of.get(&out) };
+            Command::ConfirmOrdered(ConfirmOrdered { partner: out.partner, amount: out.amount, line: fresh })
+        }
+        12 | 13 => {
+            let ordered: Vec<EntryId> = book.outgoing.keys().copied().collect();
+            let payment = match bits % 3 {
+                0 if !known.is_empty() => ReturnedPayment::Arrived((*of.get(&known)).clone()),
+                1 if !ordered.is_empty() => ReturnedPayment::Ordered(*of.get(&ordered)),
+                _ => ReturnedPayment::PayOut(window, partner),
+            };
+            Command::ReturnPayment(ReturnPayment { payment, line: fresh })
+        }
+        14 => Command::CoverDefault(CoverDefault { window, partner }),
+        15 => Command::ShareLoss(ShareLoss { window, partner }),
+        16 => {
+            let claimed = book.claims.get(&partner).map_or(0, |claim| i64::try_from(claim.total()).unwrap());
+            let amount = if claimed > 0 && bits % 3 != 0 { Money(claimed) } else { amount };
+            let penalty = Money(i64::from(bits % 2) * minor);
+            Command::RepayClaim(RepayClaim { partner, amount, penalty, line: fresh })
+        }
+        17 => Command::ReleaseOrders(ReleaseOrders { window, amount: (bits % 2 == 0).then_some(amount) }),
+        18 => {
+            let line = fresh?;
+            let account = BankPurpose::ALL[bits as usize % 4];
+            let to = BankPurpose::ALL[(bits as usize + 1) % 4];
+            match bits % 3 {
+                1 => Command::BookBankFee(BookBankFee { account, amount, interest: bits % 2 == 0, line }),
+                _ => Command::BookOwnTransfer(BookOwnTransfer { from: account, to, amount, line }),
+            }
+        }
+        _ => {
+            let reason = Code::new("law").unwrap();
+            let other = if name == "A" { id("B") } else { id("A") };
+            match bits % 2 {
+                0 => Command::Charge(Charge { partner, amount, reason: Some(reason) }),
+                _ => Command::Adjust(Adjust { payer: partner, payee: other, amount, reason }),
+            }
+        }
+    })
 }
 
 /// Mostly an open hold, now and then one that has ended.

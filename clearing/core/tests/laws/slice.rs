@@ -19,6 +19,7 @@ use clearing_core::facts::credential::{Credential, Invite, Serial};
 use clearing_core::facts::entry::{EntryKind, LOTS_PER_ENTRY_MAX};
 use clearing_core::facts::lot::{Lot, LotId};
 use clearing_core::facts::member::{Inactive, Member, MemberRef};
+use clearing_core::facts::money::{OutOf, OutState};
 use clearing_core::facts::proposal::ProposalState;
 use clearing_core::facts::receipt::{Receipt, ReceiptLine, Side};
 use clearing_core::operation::{Depth, Footprint, Gate, HOLDINGS_TOLD_MAX};
@@ -26,7 +27,7 @@ use clearing_core::rules::close::CloseWindow;
 use clearing_core::rules::due::RunDueWork;
 use clearing_core::rules::payment::{ConfirmPayment, Payment};
 use clearing_core::rules::settlement::ConfirmSettlement;
-use clearing_core::units::{BatchId, EntryId, MemberId, PartnerId, RequestId, Timestamp};
+use clearing_core::units::{BatchId, EntryId, MemberId, PartnerId, RequestId, Timestamp, WindowNumber};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -69,10 +70,16 @@ enum Kind {
     Proposed,
     Legal,
     BankAccount,
+    Settling,
+    MoneyOf,
+    BankLine,
+    Payment,
+    PaidOut,
+    Gross,
 }
 
 impl Kind {
-    const ALL: [Self; 27] = [
+    const ALL: [Self; 33] = [
         Self::Member,
         Self::Identifier,
         Self::Depth,
@@ -100,6 +107,12 @@ impl Kind {
         Self::Proposed,
         Self::Legal,
         Self::BankAccount,
+        Self::Settling,
+        Self::MoneyOf,
+        Self::BankLine,
+        Self::Payment,
+        Self::PaidOut,
+        Self::Gross,
     ];
 
     /// Takes all of this kind out of a footprint.
@@ -136,6 +149,12 @@ impl Kind {
             Self::Proposed => needs.proposed.clear(),
             Self::Legal => needs.legal.clear(),
             Self::BankAccount => needs.bank_accounts.clear(),
+            Self::Settling => needs.settling = false,
+            Self::MoneyOf => needs.money_of.clear(),
+            Self::BankLine => needs.bank_lines.clear(),
+            Self::Payment => needs.payments.clear(),
+            Self::PaidOut => needs.paid_out.clear(),
+            Self::Gross => needs.gross.clear(),
         }
     }
 }
@@ -172,10 +191,12 @@ impl<'a> Cut<'a> {
     fn shared(mut self, needs: &Footprint<'_>, requests: &[Request]) -> Book {
         self.proposals(needs);
         let mut windows = needs.windows.clone();
+        windows.extend(self.settling(needs));
         windows.extend(needs.open_window.then_some(self.book.open_window));
         let windows = windows.iter().filter_map(|number| self.whole.windows.get_key_value(number));
         self.book.windows.extend(windows.map(|(number, window)| (*number, window.clone())));
         self.balances(needs.balances.iter().chain(&needs.told).copied(), []);
+        self.money(needs);
         for member in needs.members.keys() {
             if let MemberRef::Identifier(hash) = member
                 && let Some(member) = self.whole.identifiers.get(hash)
@@ -228,6 +249,8 @@ impl<'a> Cut<'a> {
     fn alone(mut self, needs: &Footprint<'_>, requests: &[Request]) -> Book {
         let mut named = needs.windows.clone();
         named.insert(self.book.open_window);
+        named.extend(self.settling(needs));
+        self.money(needs);
         self.book.points_balances.clone_from(&self.whole.points_balances);
         self.book.money_balances.clone_from(&self.whole.money_balances);
         self.book.money_balances.retain(|account, _| {
@@ -237,18 +260,62 @@ impl<'a> Cut<'a> {
         self.book.guards.clone_from(&self.whole.guards);
         self.book.consents.clone_from(&self.whole.consents);
         self.book.funding.clone_from(&self.whole.funding);
-        self.book.funding.retain(|_, group| group.funded.is_none() && named.contains(&group.settles_in));
+        self.book.funding.retain(|_, group| group.waits() && named.contains(&group.settles_in));
         self.book.windows.clone_from(&self.whole.windows);
         self.book.windows.retain(|number, _| named.contains(number));
         self.book.gross.clone_from(&self.whole.gross);
         let open = self.book.open_window;
-        self.book.gross.retain(|(window, ..), _| *window == open);
+        self.book.gross.retain(|(window, issuer, _), _| *window == open || needs.gross.contains(&(*window, *issuer)));
         self.book.forgotten = self.whole.forgotten;
         self.of_revocation(needs);
         self.proposals(needs);
         self.legal(needs);
         self.requests(requests, needs);
         self.book
+    }
+
+    /// The windows of which something may be due still, if they are needed.
+    fn settling(&self, needs: &Footprint<'_>) -> Vec<WindowNumber> {
+        let windows = self.whole.windows.values().filter(|_| needs.settling);
+        let open =
+            windows.filter(|window| window.settlement.as_ref().is_some_and(|settlement| settlement.state.is_open()));
+        open.map(|window| window.number).collect()
+    }
+
+    /// Money at the bank.
+    fn money(&mut self, needs: &Footprint<'_>) {
+        let whole = self.whole;
+        for number in self.settling(needs) {
+            let settlement = whole.windows[&number].settlement.as_ref().unwrap();
+            self.balances(settlement.legs.keys().map(|partner| MoneyAccount::Settle(number, *partner)), []);
+        }
+        self.entries(needs.payments.iter().copied());
+        let of = |partner: &Option<PartnerId>| needs.money_of.contains(partner);
+        let mut rows: BTreeSet<EntryId> = needs.payments.clone();
+        let lines = needs.bank_lines.iter().filter_map(|key| whole.bank_lines.get_key_value(key));
+        for (key, line) in lines {
+            self.book.bank_lines.insert(key.clone(), *line);
+            rows.insert(line.entry);
+        }
+        for entry in needs.payments.iter().filter_map(|id| whole.entries.get(id)) {
+            rows.extend(entry.facts.money_moved().into_iter().flatten().map(|moved| moved.money));
+            rows.extend(entry.facts.assigned().map(|assigned| assigned.money));
+        }
+        let incoming = whole.incoming.iter().filter(|(id, incoming)| {
+            rows.contains(id) || (of(&incoming.partner) && (incoming.is_open() || !incoming.seen))
+        });
+        self.book.incoming.extend(incoming.map(|(id, incoming)| (*id, incoming.clone())));
+        let outgoing = whole.outgoing.iter().filter(|(id, outgoing)| {
+            let paid = |(window, partner)| outgoing.of == OutOf::Leg(window) && outgoing.partner == Some(partner);
+            let on_its_way = outgoing.state == OutState::Ordered || !outgoing.seen;
+            rows.contains(id) || (of(&outgoing.partner) && on_its_way) || needs.paid_out.iter().any(|key| paid(*key))
+        });
+        self.book.outgoing.extend(outgoing.map(|(id, outgoing)| (*id, *outgoing)));
+        let claims = whole.claims.iter().filter(|(partner, _)| needs.settling || of(&Some(**partner)));
+        self.book.claims.extend(claims.map(|(partner, claim)| (*partner, claim.clone())));
+        self.book.undone.extend(needs.payments.intersection(&whole.undone));
+        let gross = whole.gross.iter().filter(|((window, issuer, _), _)| needs.gross.contains(&(*window, *issuer)));
+        self.book.gross.extend(gross.map(|(key, gross)| (*key, *gross)));
     }
 
     fn balances(
@@ -457,12 +524,11 @@ impl<'a> Cut<'a> {
             }
         }
         reversed.retain(|key| key.0 < self.book.open_window && waiting.contains(key));
+        let settling = self.settling(needs);
         for (key, group) in &self.whole.funding {
             let issued = (key.0, key.1);
-            let told = match group.funded {
-                Some(_) => waiting.contains(&issued),
-                None => needs.funding.contains(&group.settles_in) || reversed.contains(&issued),
-            };
+            let named = needs.funding.contains(&group.settles_in) || settling.contains(&group.settles_in);
+            let told = if group.waits() { named || reversed.contains(&issued) } else { waiting.contains(&issued) };
             if told {
                 self.book.funding.insert(*key, *group);
             }
@@ -753,6 +819,18 @@ fn compare(names: &[&str], (whole, all): (&Book, &mut Changes), (slice, changes)
     for number in &all.windows {
         differ(names, "a window", &whole.windows.get(number), &slice.windows.get(number))?;
     }
+    for id in &all.incoming {
+        differ(names, "money that arrived", &whole.incoming.get(id), &slice.incoming.get(id))?;
+    }
+    for id in &all.outgoing {
+        differ(names, "money that goes out", &whole.outgoing.get(id), &slice.outgoing.get(id))?;
+    }
+    for key in &all.bank_lines {
+        differ(names, "a line of the bank", &whole.bank_lines.get(key), &slice.bank_lines.get(key))?;
+    }
+    for partner in &all.claims {
+        differ(names, "a claim", &whole.claims.get(partner), &slice.claims.get(partner))?;
+    }
     for key in &all.consents_given {
         let given = |book: &Book| book.consents.get(key).map(|consent| (consent.granted, consent.budget));
         differ(names, "a consent", &given(whole), &given(slice))?;
@@ -857,6 +935,8 @@ fn a_close_and_changes_of_what_every_batch_reads_take_the_gate_alone_and_nothing
         "SetPerson",
         "SetTwoPersonList",
         "SetGroup",
+        "CoverDefault",
+        "ShareLoss",
         "ForgetRequests",
         "RecoverPerson",
     ];
