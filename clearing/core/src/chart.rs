@@ -73,6 +73,9 @@ pub enum BankPurpose {
 impl BankPurpose {
     pub const ALL: [Self; 4] = [Self::Settlement, Self::Reserve, Self::Collateral, Self::Pool];
 
+    /// Those that are for a fund.
+    pub const FUNDS: [Self; 3] = [Self::Reserve, Self::Collateral, Self::Pool];
+
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Settlement => "settlement",

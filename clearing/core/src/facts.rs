@@ -42,7 +42,7 @@ use crate::facts::legal::LegalFacts;
 use crate::facts::limits::{Consent, Limits};
 use crate::facts::lot::{LotId, LotPlace};
 use crate::facts::money::{
-    AssignedFacts, LegFacts, LineFacts, MoneyMove, OutFacts, OutStateFacts, ReceivedFacts, ReleasedFacts, UnpaidFacts,
+    AssignedFacts, FundsMovedFacts, LegFacts, LineFacts, MoneyMove, OutFacts, OutStateFacts, ReceivedFacts, ReleasedFacts, UnpaidFacts,
 };
 use crate::facts::order::{OrderMode, OrderParty};
 use crate::facts::origin::BusinessDate;
@@ -137,6 +137,7 @@ pub enum Fact {
     /// What was booked by that entry was none.
     UndonePayment(EntryId),
     Unpaid(UnpaidFacts),
+    FundsMoved(FundsMovedFacts),
 }
 
 /// The facts of an entry, none of a kind twice.
@@ -201,6 +202,7 @@ impl Facts {
         cancelled: Cancelled -> Vec<FundedPart>,
         undone_payment: UndonePayment -> EntryId,
         unpaid: Unpaid -> UnpaidFacts,
+        funds_moved: FundsMoved -> FundsMovedFacts,
     }
 
     /// The credential that was issued.

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::book::Book;
-use crate::chart::MoneyAccount;
+use crate::chart::{BankPurpose, MoneyAccount};
 use crate::facts::answer::{Abandoned, HouseReply, Reversed};
 use crate::facts::coalition::House;
 use crate::facts::credential::{Badge, Holder, Serial};
@@ -458,6 +458,7 @@ impl<'a> Footprint<'a> {
         self.funding.extend(window);
         self.open_window = true;
         self.settling = true;
+        self.balances.extend(BankPurpose::FUNDS.map(MoneyAccount::Bank));
     }
 
     /// Money of a partner, or of nobody knows whom, and the line of a statement that tells of it.

@@ -30,6 +30,7 @@ pub mod legal;
 pub mod limits;
 pub mod notice;
 pub mod ordered;
+mod own_accounts;
 pub mod partner;
 pub mod payment;
 pub mod person;

@@ -189,6 +189,7 @@ impl Player {
                 ("partner", _) => ("partner_id", None),
                 ("penalty", _) => ("penalty_amount", None),
                 ("of", "undo_payment") => ("payment_entry_id", None),
+                ("reason", _) => ("reason_code", None),
                 (other, _) => (other, None),
             };
             let value = match key {
@@ -759,8 +760,13 @@ fn charges_adjustments_fees_and_own_transfers_post_what_they_say() {
     let interest = BookBankFee { interest: true, line: key("F2"), ..fee };
     assert_eq!(posts(&mut play, interest.into()), sums(&[("position:operator", 90), ("bank:settlement", -90)]));
     let (from, to) = ("settlement".parse().unwrap(), "pool".parse().unwrap());
-    let transfer = BookOwnTransfer { from, to, amount: Money(40), line: key("T1") };
-    assert_eq!(posts(&mut play, transfer.into()), sums(&[("bank:settlement", 40), ("bank:pool", -40)]));
+    let transfer = BookOwnTransfer { from, to, amount: Money(40), line: key("T1"), arrived: false };
+    assert_eq!(posts(&mut play, transfer.clone().into()), sums(&[("bank:settlement", 40), ("bank:pool", -40)]));
+    // The other account's statement tells of it as well, once.
+    let other = BookOwnTransfer { line: key("T2"), arrived: true, ..transfer };
+    assert_eq!(posts(&mut play, other.clone().into()), sums(&[]));
+    let another = BookOwnTransfer { line: key("T3"), ..other };
+    assert_eq!(posts(&mut play, another.into()), sums(&[("bank:settlement", 40), ("bank:pool", -40)]));
     play.assert_sound();
 }
 

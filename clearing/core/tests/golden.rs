@@ -30,8 +30,8 @@ use clearing_core::facts::legal::{Address, LegalFacts, LegalRecord, TaxId};
 use clearing_core::facts::limits::{Consent, Limits};
 use clearing_core::facts::lot::{LotBirth, LotId, LotMove};
 use clearing_core::facts::money::{
-    AssignedFacts, BankKey, LegFacts, LegHow, LineFacts, MoneyMove, OutFacts, OutOf, OutState, OutStateFacts, Place,
-    ReceivedFacts, ReleasedFacts, UnpaidFacts,
+    AssignedFacts, BankKey, FundsMovedFacts, LegFacts, LegHow, LineFacts, MoneyMove, OutFacts, OutOf, OutState,
+    OutStateFacts, OwnTransfer, Place, ReceivedFacts, ReleasedFacts, UnpaidFacts,
 };
 use clearing_core::facts::order::{OrderMode, OrderParty};
 use clearing_core::facts::origin::{Code, Origin};
@@ -511,6 +511,8 @@ fn party_entries() -> Vec<(&'static str, Entry)> {
             vec![Fact::BankAccountStopped(stopped), reason],
         ),
     ]
+}
+
 /// What is done with money at the bank: every fact of it once.
 fn money_entries() -> Vec<(&'static str, Entry)> {
     let money = EntryId { batch: BatchId(7), ordinal: 2 };
@@ -541,7 +543,10 @@ fn money_entries() -> Vec<(&'static str, Entry)> {
     let ordered = MoneyAccount::Ordered(None);
     let (settle, advance) = (MoneyAccount::Settle(WINDOW, grocer), MoneyAccount::Advance(grocer));
     let (claim, shared) = (MoneyAccount::Claim(grocer), MoneyAccount::Shared(id("cinema"), grocer));
-    let bank = MoneyAccount::Bank(BankPurpose::Pool);
+    let (bank, settlements) = (MoneyAccount::Bank(BankPurpose::Pool), MoneyAccount::Bank(BankPurpose::Settlement));
+    let of = OutOf::Own(OwnTransfer { from: BankPurpose::Settlement, to: BankPurpose::Pool, arrived: true });
+    let transfer = OutFacts { partner: None, amount: Money(700), of, state: OutState::Paid };
+    let moved = FundsMovedFacts { window: WINDOW, moved: vec![(BankPurpose::Pool, Money(-700))] };
     type Told = (EntryKind, [MoneyAccount; 2], Vec<Fact>);
     let told: Vec<Told> = vec![
         (EntryKind::ReceiveMoney, [bank, own], vec![Fact::Received(received), Fact::Line(line)]),
@@ -553,6 +558,8 @@ fn money_entries() -> Vec<(&'static str, Entry)> {
         (EntryKind::CoverDefault, [claim, MoneyAccount::ReserveClaim], vec![Fact::Cancelled(vec![cancelled])]),
         (EntryKind::ShareLoss, [claim, shared], Vec::new()),
         (EntryKind::UndoPayment, [settle, own], vec![Fact::UndonePayment(money), Fact::Unpaid(unpaid)]),
+        (EntryKind::BookOwnTransfer, [bank, settlements], vec![Fact::Out(transfer)]),
+        (EntryKind::MoveFunds, [settlements, bank], vec![Fact::FundsMoved(moved)]),
     ];
     let entry = |(kind, [from, to], facts): Told| {
         let mut draft = draft(kind, "operator", "2026-04-02T00:00:00Z");
@@ -569,7 +576,6 @@ fn money_entries() -> Vec<(&'static str, Entry)> {
         EntryKind::Charge,
         EntryKind::Adjust,
         EntryKind::BookBankFee,
-        EntryKind::BookOwnTransfer,
     ];
     let plain = rest.into_iter().map(|kind| (kind.as_str(), of_kind(kind)));
     told.into_iter().map(entry).chain(plain).collect()

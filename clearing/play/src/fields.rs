@@ -36,14 +36,14 @@ const WORDS: [(&str, &str, Words); 21] = [
     ("set_state", "set_partner_state", &[("partner", "partner_id")]),
     ("receive_money", "receive_money", &[("partner", "partner_id"), ("reference", "line.reference")]),
     ("apply_money", "apply_money", &[("partner", "partner_id")]),
-    ("undo_payment", "undo_payment", &[("of", "payment_entry_id")]),
+    ("undo_payment", "undo_payment", &[("of", "payment_entry_id"), ("reason", "reason_code")]),
     ("confirm_ordered", "confirm_ordered", &[("partner", "partner_id")]),
     ("return_payment", "return_payment", &[("partner", "partner_id"), ("reference", "payment.reference")]),
     ("cover_default", "cover_default", &[("partner", "partner_id")]),
     ("share_loss", "share_loss", &[("partner", "partner_id")]),
     ("repay_claim", "repay_claim", &[("partner", "partner_id"), ("penalty", "penalty_amount")]),
-    ("charge", "charge", &[("partner", "partner_id")]),
-    ("adjust", "adjust", &[("payer", "payer_id"), ("payee", "payee_id")]),
+    ("charge", "charge", &[("partner", "partner_id"), ("reason", "reason_code")]),
+    ("adjust", "adjust", &[("payer", "payer_id"), ("payee", "payee_id"), ("reason", "reason_code")]),
 ];
 
 /// The fields of a step that is an operation, as they stand in the file.

@@ -5,6 +5,7 @@ use std::fmt;
 
 use rust_decimal::Decimal;
 
+use crate::chart::BankPurpose;
 use crate::facts::bank_account::{AccountEnd, AccountNumber, AccountVersion, BankAccount, NationalAccount};
 use crate::facts::calendar::{Calendar, CalendarVersion, CutOffPattern, SettlementDays};
 use crate::facts::coalition::{Coalition, House};
@@ -22,7 +23,7 @@ use crate::facts::proof::ClassAmounts;
 use crate::facts::proposal::{Proposal, ProposedFacts};
 use crate::facts::returned::{Returned, ReturnedAmount};
 use crate::facts::terms::{Breakage, Terms};
-use crate::facts::window::{FundingGroup, Gross, Leg, ParticipantWindow, Settlement, Window};
+use crate::facts::window::{FundShare, FundingGroup, Gross, Leg, ParticipantWindow, Settlement, Window};
 use crate::units::{Currency, Hash, Money, PartnerId, Points, WindowNumber};
 
 /// An amount of money with its currency, such as `-188.90 RUB`. Wider than any balance: a broken sum is shown, too.
@@ -578,7 +579,7 @@ impl Shown for WindowNumber {
 
 impl Shown for Window {
     fn fields(&self, unit: &Unit) -> Vec<(&'static str, String)> {
-        let Self { number, state, opened, closed, days, participants, opening, legs_moved, settlement } = self;
+        let Self { number, state, opened, closed, days, participants, opening, legs_moved, aside, settlement } = self;
         let classes = |amounts: &ClassAmounts| {
             list(amounts.iter().map(|(class, amount)| format!("{class}: {}", unit.amount(*amount))))
         };
@@ -596,12 +597,16 @@ impl Shown for Window {
             ("participants", list(participants.iter().map(participant))),
             ("balances at its beginning", classes(opening)),
             ("change of earlier legs", unit.amount(*legs_moved).to_string()),
+            ("put aside of funds", list(aside.iter().map(|(fund, amount)| format!("{fund}: {}", unit.amount(*amount))))),
         ];
         let Some(settlement) = settlement else {
             fields.push(("settlement", "none".to_owned()));
             return fields;
         };
-        let Settlement { state, legs, mode, orders, gross, pairwise, proof } = settlement;
+        let Settlement { state, legs, mode, orders, gross, pairwise, proof, funds } = settlement;
+        let fund = |(fund, FundShare { change, moved }): (&BankPurpose, &FundShare)| {
+            format!("{fund}: {}, moved {}", unit.money(*change), unit.money(*moved))
+        };
         let leg = |(partner, leg): (&PartnerId, &Leg)| {
             let Leg { amount, due, returned, covered, cancelled, shared } = *leg;
             let of = [covered, cancelled, shared].map(|amount| unit.money(amount));
@@ -628,6 +633,7 @@ impl Shown for Window {
             ("sum of legs in the proof", unit.amount(proof.legs).to_string()),
             ("change of what is carried in the proof", unit.amount(proof.carried_change).to_string()),
             ("changes of accounts in the proof", classes(&proof.changes)),
+            ("funds", list(funds.iter().map(fund))),
         ]);
         fields
     }

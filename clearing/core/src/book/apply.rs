@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use crate::book::spending::Spending;
 use crate::book::{Book, order_key};
-use crate::chart::{MoneyAccount, PointsAccount};
+use crate::chart::{BankPurpose, MoneyAccount, PointsAccount};
 use crate::facts::entry::{Entry, EntryKind};
 use crate::facts::hold::{Hold, HoldState};
 use crate::facts::limits::Guard;
 use crate::facts::lot::{Lot, LotBirth, LotMove};
 use crate::facts::member::{Member, PassedOver};
+use crate::facts::money::LegHow;
 use crate::facts::proposal::ProposalState;
 use crate::facts::receipt::ReceiptLine;
 use crate::facts::returned::ReturnedAmount;
@@ -82,6 +83,7 @@ impl Book {
         }
         self.apply_claims(entry)?;
         self.apply_to_legs(entry);
+        self.apply_to_funds(entry);
         self.apply_hold(id, entry)?;
         self.apply_facts(id, entry)?;
         self.apply_receipt(id, entry);
@@ -99,6 +101,30 @@ impl Book {
             window.legs_moved += moved;
             self.changes.windows.insert(entry.window);
         }
+    }
+
+    /// What of the movements of funds is neither gained nor lost in the window of an entry: what was moved between own accounts,
+    /// and what cancelled points paid of a leg. What an aborted window brought and cost them is the open one's.
+    fn apply_to_funds(&mut self, entry: &Entry) {
+        let mut aside: Vec<(BankPurpose, i128)> = Vec::new();
+        if matches!(entry.kind, EntryKind::MoveFunds | EntryKind::BookOwnTransfer | EntryKind::Abort) {
+            aside.extend(entry.money.iter().filter_map(|posting| {
+                let MoneyAccount::Bank(purpose) = posting.account else { return None };
+                Some((purpose, i128::from(posting.amount.0)))
+            }));
+        }
+        let legs = entry.facts.legs().into_iter().flatten().filter(|leg| leg.how == LegHow::Cancelled);
+        aside.extend(legs.map(|leg| (BankPurpose::Pool, -i128::from(leg.amount.0))));
+        let aborted = entry.facts.aborted().and_then(|aborted| self.windows.get(&aborted.window)?.settlement.as_ref());
+        for (fund, share) in aborted.into_iter().flat_map(|settlement| &settlement.funds) {
+            aside.push((*fund, -i128::from(share.change.0)));
+        }
+        let Some(window) = self.windows.get_mut(&entry.window) else { return };
+        for (fund, amount) in aside.into_iter().filter(|(fund, _)| *fund != BankPurpose::Settlement) {
+            *window.aside.entry(fund).or_default() += amount;
+            self.changes.windows.insert(entry.window);
+        }
+        window.aside.retain(|_, amount| *amount != 0);
     }
 
     /// What an entry does to the debts of its member. Those that a reversal makes stand in the order of its lots.
@@ -356,6 +382,9 @@ impl Book {
                 }
                 Fact::Unpaid(unpaid) => {
                     self.apply_to_settlement(unpaid.window, |settlement| settlement.unpay(unpaid));
+                }
+                Fact::FundsMoved(moved) => {
+                    self.apply_to_settlement(moved.window, |settlement| settlement.note_funds(&moved.moved));
                 }
                 Fact::Aborted(aborted) => self.apply_abort(aborted.window),
                 Fact::Forgotten(forgotten) => self.apply_forgetting(forgotten.until),

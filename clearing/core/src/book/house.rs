@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::book::Book;
-use crate::chart::MoneyAccount;
+use crate::chart::{BankPurpose, MoneyAccount};
 use crate::facts::calendar::CalendarVersion;
 use crate::facts::coalition::House;
 use crate::facts::credential::{
@@ -20,7 +20,7 @@ use crate::facts::proof::Proof;
 use crate::facts::{
     CalendarFacts, ConsentFacts, FoundedFacts, LimitsFacts, PartnerFacts, RenameFacts, StateFacts, TermsFacts,
 };
-use crate::facts::window::{Leg, ParticipantWindow, Settlement, SettlementState, Window, WindowState};
+use crate::facts::window::{FundShares, Leg, ParticipantWindow, Settlement, SettlementState, Window, WindowState};
 use crate::netting;
 use crate::netting::{choose, renew};
 use crate::units::{EntryId, InviteId, Money, Overflow, PartnerId, Timestamp, WindowNumber};
@@ -186,13 +186,14 @@ impl Book {
         }
         let carried = self.positions();
         let proof = self.proof(window, &amounts, &carried);
+        let (funds, aside) = self.fund_shares(window, &proof)?;
         let opening = self.opening_after(window, &proof);
         let mut before = carried.clone();
         for (partner, leg) in &amounts {
             let position = before.entry(*partner).or_default();
             *position = position.plus(*leg)?;
         }
-        let settlement = Settlement::proposed(&amounts, self.gross_of_window(number), proof);
+        let settlement = Settlement::proposed(&amounts, self.gross_of_window(number), proof, funds);
         // What the legs are where nothing is carried: the others were, for being small.
         let whole = netting::legs(&before, self.house.coalition.minor_unit(), Money::ZERO, &BTreeSet::new())?;
         let was_carried = |partner: &PartnerId| whole.contains_key(partner) && !amounts.contains_key(partner);
@@ -204,7 +205,7 @@ impl Book {
                 0
             }
         };
-        let next = Window { number: window.next(), opening, ..Window::first(entry.time) };
+        let next = Window { number: window.next(), opening, aside, ..Window::first(entry.time) };
         let participants = carried.iter().map(|(partner, left)| {
             let carried_windows = carried_windows(partner);
             (*partner, ParticipantWindow { opening: *left, carried: Money::ZERO, carried_windows })
@@ -263,7 +264,12 @@ impl Book {
 
 impl Settlement {
     /// The settlement that a close makes.
-    pub(crate) fn proposed(legs: &BTreeMap<PartnerId, Money>, gross: Money, proof: Proof) -> Self {
+    pub(crate) fn proposed(
+        legs: &BTreeMap<PartnerId, Money>,
+        gross: Money,
+        proof: Proof,
+        funds: FundShares,
+    ) -> Self {
         let leg = |(partner, amount): (&PartnerId, &Money)| (*partner, Leg::of(*amount));
         Self {
             state: SettlementState::Proposed,
@@ -273,6 +279,7 @@ impl Settlement {
             mode: None,
             orders: Vec::new(),
             proof,
+            funds,
         }
     }
 
@@ -350,6 +357,14 @@ impl Settlement {
         leg.returned &= !leg.due.is_zero();
         renew(self, participant);
         self.note_payment();
+    }
+
+    /// Notes what was moved between the accounts of funds and the one for settlements.
+    pub(crate) fn note_funds(&mut self, moved: &[(BankPurpose, Money)]) {
+        for (fund, amount) in moved {
+            let share = self.funds.entry(*fund).or_default();
+            share.moved = Money(share.moved.0.saturating_add(amount.0));
+        }
     }
 
     /// Lets pay-outs out: of each participant's open orders as much as is said.

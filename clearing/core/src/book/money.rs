@@ -7,7 +7,8 @@ use crate::chart::MoneyAccount;
 use crate::facts::FundedPart;
 use crate::facts::entry::Entry;
 use crate::facts::money::{
-    AssignedFacts, BankLine, Claim, Incoming, LineFacts, MoneyMove, OutFacts, OutStateFacts, Outgoing, ReceivedFacts,
+    AssignedFacts, BankLine, Claim, Incoming, LineFacts, MoneyMove, OutFacts, OutOf, OutStateFacts, Outgoing,
+    ReceivedFacts,
 };
 use crate::facts::window::FundingGroup;
 use crate::units::{EntryId, Money, Overflow, PartnerId, Timestamp};
@@ -29,7 +30,12 @@ impl Book {
             incoming.seen = true;
             self.changes.incoming.insert(entry);
         }
-        if let Some(outgoing) = self.outgoing.get_mut(&entry).filter(|_| line.amount.0 < 0) {
+        // Of what was moved between own accounts the first line books it, and the other account's line is the second one.
+        let goes_out = |outgoing: &&mut Outgoing| match outgoing.of {
+            OutOf::Own(_) => line.of.is_some(),
+            OutOf::Leg(_) | OutOf::Account(_) => line.amount.0 < 0,
+        };
+        if let Some(outgoing) = self.outgoing.get_mut(&entry).filter(goes_out) {
             outgoing.seen = true;
             self.changes.outgoing.insert(entry);
         }

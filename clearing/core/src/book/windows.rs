@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::book::Book;
-use crate::chart::MoneyAccount;
+use crate::chart::{BankPurpose, MoneyAccount};
 use crate::facts::entry::Entry;
 use crate::facts::lot::{LotBirth, LotMove};
 use crate::facts::proof::{ClassAmounts, MoneyClass, Proof, balances_by_class};
 use crate::facts::terms::Funding;
-use crate::facts::window::Window;
+use crate::facts::window::{FundAmounts, FundShare, FundShares, Window};
 use crate::netting;
-use crate::units::{Money, PartnerId, Timestamp, WindowNumber};
+use crate::units::{Money, Overflow, PartnerId, Timestamp, WindowNumber};
 
 impl Book {
     /// The positions of all participants.
@@ -55,6 +55,28 @@ impl Book {
         opening.insert(MoneyClass::Settle, earlier + window.legs_moved + proof.legs);
         opening.retain(|_, balance| *balance != 0);
         opening
+    }
+
+    /// What each fund gained or lost in a window that closes with a proof, in whole minor units; and what of that is left for the
+    /// window behind it, which it has to put aside.
+    ///
+    /// Rule: fund-shares
+    pub(crate) fn fund_shares(&self, window: &Window, proof: &Proof) -> Result<(FundShares, FundAmounts), Overflow> {
+        let minor = i128::from(self.house.coalition.minor_unit());
+        let (mut shares, mut aside) = (FundShares::new(), FundAmounts::new());
+        for fund in BankPurpose::FUNDS {
+            let changes = fund.classes().iter().filter_map(|class| proof.changes.get(class));
+            let change = changes.sum::<i128>() - window.aside.get(&fund).copied().unwrap_or_default();
+            let left = change.rem_euclid(minor);
+            if left != 0 {
+                aside.insert(fund, -left);
+            }
+            if change != left {
+                let change = Money(i64::try_from(change - left).map_err(|_| Overflow)?);
+                shares.insert(fund, FundShare { change, moved: Money::ZERO });
+            }
+        }
+        Ok((shares, aside))
     }
 
     /// When the points that an issuer issued in a window were paid for, if they are.

@@ -206,6 +206,8 @@ kinds! {
     BookBankFee = "book_bank_fee", Yes;
     /// Money was moved between the house's own accounts.
     BookOwnTransfer = "book_own_transfer", Yes;
+    /// What funds gained or lost in a window was moved between the house's own accounts.
+    MoveFunds = "move_funds", No;
 }
 
 impl EntryKind {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use borsh::{BorshDeserialize, BorshSerialize};
 use serde::Deserialize;
 
-use crate::chart::MoneyAccount;
+use crate::chart::{BankPurpose, MoneyAccount};
 use crate::facts::order::{OrderMode, OrderParty};
 use crate::facts::origin::BusinessDate;
 use crate::facts::window::StateChange;
@@ -92,6 +92,17 @@ pub enum OutOf {
     Leg(WindowNumber),
     /// Money ordered out of an account.
     Account(MoneyAccount),
+    /// Moved between own accounts of the house.
+    Own(OwnTransfer),
+}
+
+/// Money that was moved from one own account of the house to another. Each of them has a line of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct OwnTransfer {
+    pub from: BankPurpose,
+    pub to: BankPurpose,
+    /// Whether the line that was told first is of the account that it came to.
+    pub arrived: bool,
 }
 
 /// Money that goes out, or went, by the entry that recorded it first.
@@ -236,6 +247,14 @@ pub struct OutStateFacts {
 pub struct ReleasedFacts {
     pub window: WindowNumber,
     pub pay_outs: Vec<(PartnerId, Money)>,
+}
+
+/// What a window brought and cost funds was moved between their accounts at the bank and the one for settlements.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct FundsMovedFacts {
+    pub window: WindowNumber,
+    /// Into the account of a fund (+), or out of it (-).
+    pub moved: Vec<(BankPurpose, Money)>,
 }
 
 /// A payment between two participants was none.

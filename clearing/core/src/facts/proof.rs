@@ -38,6 +38,18 @@ pub enum MoneyClass {
     Shared,
 }
 
+impl BankPurpose {
+    /// The classes of what lies there, of a fund. Of what is for settlements there are none: it is what the funds leave.
+    pub(crate) fn classes(self) -> &'static [MoneyClass] {
+        match self {
+            Self::Settlement => &[],
+            Self::Reserve => &[MoneyClass::Reserve, MoneyClass::Bank(Self::Reserve)],
+            Self::Collateral => &[MoneyClass::Collateral, MoneyClass::Bank(Self::Collateral)],
+            Self::Pool => &[MoneyClass::Pool, MoneyClass::Unfunded, MoneyClass::Bank(Self::Pool)],
+        }
+    }
+}
+
 impl MoneyClass {
     pub(crate) const ALL: [Self; 15] = [
         Self::Pool,

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 
 use borsh::{BorshDeserialize, BorshSerialize};
 
+use crate::chart::BankPurpose;
 use crate::facts::calendar::SettlementDays;
 use crate::facts::order::{Order, OrderMode};
 use crate::facts::proof::{ClassAmounts, Proof};
@@ -40,6 +41,9 @@ pub struct Window {
     pub opening: ClassAmounts,
     /// By how much the legs of earlier windows have moved since.
     pub legs_moved: i128,
+    /// What funds and their accounts at the bank have moved by since, and is neither gained nor lost in this window; zeros left
+    /// out.
+    pub aside: FundAmounts,
     /// Once it is closed.
     pub settlement: Option<Settlement>,
 }
@@ -61,6 +65,7 @@ impl Window {
             participants: BTreeMap::new(),
             opening: ClassAmounts::new(),
             legs_moved: 0,
+            aside: FundAmounts::new(),
             settlement: None,
         }
     }
@@ -80,11 +85,13 @@ impl Window {
     pub fn without_payments(&self) -> Self {
         let open = self.state == WindowState::Open;
         let unpaid = |leg: &Leg| Leg::of(leg.amount);
+        let unmoved = |share: &FundShare| FundShare { moved: Money::ZERO, ..*share };
         let settlement = self.settlement.as_ref().map(|settlement| Settlement {
             state: SettlementState::Proposed,
             legs: settlement.legs.iter().map(|(partner, leg)| (*partner, unpaid(leg))).collect(),
             mode: None,
             orders: Vec::new(),
+            funds: settlement.funds.iter().map(|(fund, share)| (*fund, unmoved(share))).collect(),
             ..settlement.clone()
         });
         let carried = |of: &ParticipantWindow| if open { 0 } else { of.carried_windows };
@@ -95,12 +102,28 @@ impl Window {
         Self {
             state: if open { WindowState::Open } else { WindowState::Closed },
             legs_moved: if open { 0 } else { self.legs_moved },
+            aside: if open { FundAmounts::new() } else { self.aside.clone() },
             participants,
             settlement,
             ..self.clone()
         }
     }
 }
+
+/// Amounts of funds; those left out are zero.
+pub type FundAmounts = BTreeMap<BankPurpose, i128>;
+
+/// What a fund gained (+) or lost (-) in a window.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct FundShare {
+    /// In whole minor units.
+    pub change: Money,
+    /// What of it was moved to (+) or from (-) its account at the bank, against the one for settlements.
+    pub moved: Money,
+}
+
+/// What the funds gained and lost in a window; those left out did neither.
+pub type FundShares = BTreeMap<BankPurpose, FundShare>;
 
 /// What has become of a window.
 ///
@@ -154,6 +177,8 @@ pub struct Settlement {
     /// What pairwise orders over the legs add up to, whatever the mode.
     pub pairwise: Money,
     pub proof: Proof,
+    /// What its window brought and cost the funds.
+    pub funds: FundShares,
 }
 
 /// What has become of a settlement.

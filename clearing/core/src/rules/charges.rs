@@ -8,11 +8,12 @@ use crate::chart::{BankPurpose, MoneyAccount, Purpose};
 use crate::facts::Fact;
 use crate::facts::answer::HouseReply;
 use crate::facts::entry::{EntryDraft, EntryKind};
-use crate::facts::money::{BankKey, LineFacts};
+use crate::facts::money::{BankKey, LineFacts, OutFacts, OutOf, OutState, Outgoing, OwnTransfer};
 use crate::facts::origin::Code;
 use crate::operation::{Admitted, Ask, Decision, Footprint, Operation, Subject, decided};
 use crate::rejection::Rejection;
 use crate::rules::arrived::{check_amount, check_line};
+use crate::rules::care::read_word_if_there;
 use crate::units::{Money, PartnerId};
 
 /// Charges a partner, in the window that is open.
@@ -25,6 +26,7 @@ pub struct Charge {
     pub partner: PartnerId,
     pub amount: Money,
     /// What it is for.
+    #[serde(rename = "reason_code", default, deserialize_with = "read_word_if_there")]
     pub reason: Option<Code>,
 }
 
@@ -64,6 +66,7 @@ pub struct Adjust {
     #[serde(rename = "payee_id")]
     pub payee: PartnerId,
     pub amount: Money,
+    #[serde(rename = "reason_code")]
     pub reason: Code,
 }
 
@@ -137,7 +140,8 @@ impl Operation for BookBankFee {
     }
 }
 
-/// Money was moved from one of the house's own accounts to another; the line is that of the account it left.
+/// Money was moved from one of the house's own accounts to another. Each has a line of it: the one that is told first books it, and
+/// the other one is the same.
 ///
 /// Rule: own-transfer
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Deserialize)]
@@ -147,6 +151,9 @@ pub struct BookOwnTransfer {
     pub to: BankPurpose,
     pub amount: Money,
     pub line: BankKey,
+    /// Whether the line is of the account that it came to.
+    #[serde(default)]
+    pub arrived: bool,
 }
 
 impl Operation for BookOwnTransfer {
@@ -163,19 +170,29 @@ impl Operation for BookOwnTransfer {
     }
 
     fn footprint(&self, _: &Ask<'_>, needs: &mut Footprint<'_>) {
-        needs.bank_lines.insert(self.line.clone());
+        needs.money(None, Some(&self.line));
+        needs.open_window = true;
     }
 
     fn decide(&self, book: &Book, ask: &Ask<'_>, _: &Admitted) -> Result<Decision, Rejection> {
-        let left = self.amount.negated()?;
-        if let Some(known) = book.known_line(Some(&self.line), left)? {
+        let Self { from, to, amount, ref line, arrived } = *self;
+        let told = if arrived { amount } else { amount.negated()? };
+        if let Some(known) = book.known_line(Some(line), told)? {
             return Ok(Decision::of_house(Vec::new(), HouseReply::Known(known)));
         }
-        book.check_whole("amount", self.amount)?;
+        book.check_whole("amount", amount)?;
         let mut draft = book.draft(EntryKind::BookOwnTransfer, ask);
-        draft.post_money(MoneyAccount::Bank(self.from), Purpose::Settlement, i128::from(self.amount.0));
-        draft.post_money(MoneyAccount::Bank(self.to), Purpose::Settlement, -i128::from(self.amount.0));
-        decided(book, draft.with(line_of(&self.line, left)))
+        let other = OutOf::Own(OwnTransfer { from, to, arrived: !arrived });
+        let same = |out: &Outgoing| out.of == other && out.amount == amount && !out.seen;
+        if let Some((booked, _)) = book.outgoing_of(same).next() {
+            let line = LineFacts { key: line.clone(), amount: told, of: Some(booked) };
+            return decided(book, draft.linked_to(booked).with(Fact::Line(line)));
+        }
+        draft.post_money(MoneyAccount::Bank(from), Purpose::Settlement, i128::from(amount.0));
+        draft.post_money(MoneyAccount::Bank(to), Purpose::Settlement, -i128::from(amount.0));
+        let of = OutOf::Own(OwnTransfer { from, to, arrived });
+        let out = OutFacts { partner: None, amount, of, state: OutState::Paid };
+        decided(book, draft.with(Fact::Out(out)).with(line_of(line, told)))
     }
 }
 

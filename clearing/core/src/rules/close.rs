@@ -59,10 +59,11 @@ impl Operation for CloseWindow {
         let entry = book.finish(draft)?;
         let window = book.windows.get(&number).expect("the open window is in the book");
         let proof = book.proof(window, &preview.legs, &preview.carried);
+        let (funds, _) = book.fund_shares(window, &proof)?;
         assert!(proof.holds(), "the books of window {number} do not balance: {proof:?}");
         let mut carried = preview.carried;
         carried.retain(|_, left| !left.is_zero());
-        let settlement = Settlement::proposed(&preview.legs, preview.gross, proof);
+        let settlement = Settlement::proposed(&preview.legs, preview.gross, proof, funds);
         let closed = Closed { settlement, carried };
         Ok(Decision::of_house(vec![entry], HouseReply::Closed(Box::new(closed))))
     }

@@ -123,7 +123,9 @@ impl Operation for ReturnPayment {
                 (come_back(&steps, money, out), out.amount)
             }
             ReturnedPayment::Ordered(entry) => {
-                let out = book.outgoing.get(entry).ok_or_else(|| Rejection::not_found("money ordered out", entry))?;
+                let ordered = |out: &&Outgoing| matches!(out.of, OutOf::Account(_));
+                let out = book.outgoing.get(entry).filter(ordered);
+                let out = out.ok_or_else(|| Rejection::not_found("money ordered out", entry))?;
                 if out.state != OutState::Paid {
                     return Err(Rejection::LegNotPaid { payment: format!("the order of entry {entry}") });
                 }
@@ -223,6 +225,7 @@ fn come_back(steps: &Steps<'_>, money: EntryId, out: Outgoing) -> EntryDraft {
 pub struct UndoPayment {
     #[serde(rename = "payment_entry_id")]
     pub payment: EntryId,
+    #[serde(rename = "reason_code")]
     pub reason: Code,
 }
 

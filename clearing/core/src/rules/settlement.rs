@@ -4,7 +4,7 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use serde::Deserialize;
 
 use crate::book::Book;
-use crate::chart::{MoneyAccount, Purpose};
+use crate::chart::{BankPurpose, MoneyAccount, Purpose};
 use crate::facts::answer::HouseReply;
 use crate::facts::entry::EntryKind;
 use crate::facts::order::OrderMode;
@@ -172,6 +172,11 @@ impl Operation for AbortSettlement {
         for (partner, leg) in &settlement.legs {
             draft.post_money(MoneyAccount::Settle(window, *partner), Purpose::Settlement, -i128::from(leg.amount.0));
             draft.post_money(MoneyAccount::Position(*partner), Purpose::Settlement, i128::from(leg.amount.0));
+        }
+        for (fund, share) in &settlement.funds {
+            draft.post_money(MoneyAccount::Bank(*fund), Purpose::Settlement, i128::from(share.moved.0));
+            let settlements = MoneyAccount::Bank(BankPurpose::Settlement);
+            draft.post_money(settlements, Purpose::Settlement, -i128::from(share.moved.0));
         }
         decided(book, draft)
     }

@@ -1,5 +1,6 @@
 //! Decisions of several entries, each on the books as the one before leaves them; and what follows a payment by itself: what waited
-//! for it is paid for, and credits pay older legs and claims, or may leave the house.
+//! for it is paid for, what the funds gained or lost moves between own accounts, and credits pay older legs and claims, or may leave
+//! the house.
 
 use std::collections::BTreeSet;
 
@@ -93,12 +94,13 @@ impl<'a> Steps<'a> {
                 }
             }
             let Some(window) = self.windows.pop_first() else { return Ok((self.written, self.book)) };
+            self.move_funds(window)?;
             self.offset(window)?;
             self.let_out(window)?;
         }
     }
 
-    fn settlement(&self, window: WindowNumber) -> Option<&Settlement> {
+    pub(super) fn settlement(&self, window: WindowNumber) -> Option<&Settlement> {
         self.book.windows.get(&window)?.settlement.as_ref()
     }
 
@@ -205,8 +207,8 @@ impl Settlement {
         held.into_iter().map(|(partner, amount)| (partner, Money(amount))).collect()
     }
 
-    /// What of this settlement may still be let out: what came in, with what the funds give, less what went out or was let out.
-    /// What cancelled points paid of a leg never came in.
+    /// What of this settlement may still be let out: what came in, with what the funds give and their accounts at the bank held,
+    /// less what went out or was let out. What cancelled points paid of a leg never came in.
     ///
     /// Rule: funds-received
     pub(crate) fn room(&self) -> i128 {
@@ -217,6 +219,6 @@ impl Settlement {
         let cancelled = sum(|leg| leg.cancelled.0);
         let given = sum(|leg| leg.amount.0) + cancelled;
         let out: i128 = self.let_out().map(|order| i128::from(order.amount.0)).sum();
-        came - cancelled + given.max(0) - out
+        came - cancelled + (given.max(0) - self.missing_of_funds()).max(0) - out
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use clearing_core::chart::{MoneyAccount, PointsAccount, Purpose};
+use clearing_core::chart::{BankPurpose, MoneyAccount, PointsAccount, Purpose};
 use clearing_core::command::{Command, Request};
 use clearing_core::facts::Fact;
 use clearing_core::facts::answer::{Answer, RecordedState, Reply};
@@ -10,8 +10,8 @@ use clearing_core::facts::entry::{Entry, EntryKind};
 use clearing_core::facts::lot::Lot;
 use clearing_core::facts::member::Member;
 use clearing_core::facts::terms::{FeeBearer, Funding};
-use clearing_core::facts::window::Gross;
-use clearing_core::facts::window::Leg;
+use clearing_core::facts::proof::MoneyClass;
+use clearing_core::facts::window::{Gross, Leg, SettlementState};
 use clearing_core::netting::Obligations;
 use clearing_core::rules::redemption::RedeemPoints;
 use clearing_core::rules::statement::{self, Bridge, Effect, Section, StatementLine};
@@ -321,6 +321,46 @@ pub fn check_claims(play: &Play) {
             | MoneyAccount::Bank(_) => true,
         };
         assert!(never_below, "{account} holds {}", sum.0);
+    }
+}
+
+/// What a fund and its account at the bank came to when the open window began is what the windows before brought and cost it and was
+/// not moved between own accounts yet, and what the operator moved by hand.
+pub fn check_own_accounts(play: &Play) {
+    for fund in BankPurpose::FUNDS {
+        let own = MoneyAccount::Bank(fund);
+        let mut left = 0;
+        let mut begun = None;
+        for window in play.book.windows.values() {
+            let Some(settlement) = &window.settlement else {
+                begun = Some(window);
+                continue;
+            };
+            if settlement.state == SettlementState::Aborted {
+                continue;
+            }
+            let share = settlement.funds.get(&fund).copied().unwrap_or_default();
+            let cancelled: i64 = settlement.legs.values().map(|leg| leg.cancelled.0).sum();
+            let cancelled = if fund == BankPurpose::Pool { cancelled } else { 0 };
+            left += i128::from(share.change.0 - share.moved.0 - cancelled);
+            if settlement.state == SettlementState::Settled {
+                assert!(share.moved.0 >= share.change.0 - cancelled, "what {fund} gained stays out of its account");
+            }
+        }
+        let open = begun.expect("a window is open");
+        let classes: &[MoneyClass] = match fund {
+            BankPurpose::Reserve => &[MoneyClass::Reserve],
+            BankPurpose::Collateral => &[MoneyClass::Collateral],
+            BankPurpose::Pool => &[MoneyClass::Pool, MoneyClass::Unfunded],
+            BankPurpose::Settlement => &[],
+        };
+        let of = |class: &MoneyClass| open.opening.get(class).copied().unwrap_or_default();
+        let at_begin: i128 = classes.iter().map(of).sum::<i128>() + of(&MoneyClass::Bank(fund));
+        let aside = open.aside.get(&fund).copied().unwrap_or_default();
+        let by_hand = play.journal.iter().filter(|(_, entry)| entry.kind == EntryKind::BookOwnTransfer);
+        let by_hand = by_hand.flat_map(|(_, entry)| &entry.money).filter(|posting| posting.account == own);
+        let by_hand: i128 = by_hand.map(|posting| i128::from(posting.amount.0)).sum();
+        assert_eq!(at_begin + aside, left + by_hand, "{fund}");
     }
 }
 

@@ -15,7 +15,7 @@ mod slice;
 use std::collections::BTreeMap;
 
 use checks::{
-    check_claims, check_headroom, check_not_revived, check_passed_over, check_payable, check_points,
+    check_claims, check_headroom, check_not_revived, check_own_accounts, check_passed_over, check_payable, check_points,
     check_redeem_limits, check_redemption, check_released, check_return, check_statements, check_told_again, contents,
     headrooms, lots_to_take, may_change_places,
 };
@@ -143,6 +143,7 @@ proptest! {
             }
             check_released(&asked.play, written);
             check_claims(&asked.play);
+            check_own_accounts(&asked.play);
             check_payable(&asked.play);
             check_points(&asked.play);
             check_passed_over(&asked.play, written);
@@ -538,6 +539,7 @@ fn random_play_reaches_every_kind_of_entry_every_state_and_the_reasons_that_matt
         "adjust",
         "book_bank_fee",
         "book_own_transfer",
+        "move_funds",
         "BANK_REFERENCE_CONFLICT",
         "LEG_NOT_PAID",
         "RESERVE_INSUFFICIENT",

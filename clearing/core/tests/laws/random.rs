@@ -1080,7 +1080,10 @@ fn of_money(play: &Play, count: u32, number: u32, partner: &str, amount: i64, of
             let to = BankPurpose::ALL[(bits as usize + 1) % 4];
             match bits % 3 {
                 1 => Command::BookBankFee(BookBankFee { account, amount, interest: bits % 2 == 0, line }),
-                _ => Command::BookOwnTransfer(BookOwnTransfer { from: account, to, amount, line }),
+                _ => {
+                    let arrived = bits % 5 == 0;
+                    Command::BookOwnTransfer(BookOwnTransfer { from: account, to, amount, line, arrived })
+                }
             }
         }
         _ => {
