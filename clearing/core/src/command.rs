@@ -16,8 +16,8 @@ use crate::facts::proposal::{ByFacts, ProposalState};
 use crate::operation::{Admitted, Ask, Decision, Footprint, Gate, Operation, Subject};
 use crate::rejection::Rejection;
 use crate::rules::abandon::AbandonRequest;
-use crate::rules::bank_account::{SetBankAccount, StopBankAccountChange};
 use crate::rules::arrived::{ApplyMoney, ReceiveMoney};
+use crate::rules::bank_account::{SetBankAccount, StopBankAccountChange};
 use crate::rules::calendar::SetCalendar;
 use crate::rules::care::{ExtendExpiry, FreezeMember, ReinstatePoints, UnfreezeMember, WriteOffDebt};
 use crate::rules::charges::{Adjust, BookBankFee, BookOwnTransfer, Charge};
@@ -34,8 +34,8 @@ use crate::rules::hold::{AuthorizeRedemption, CaptureHold, VoidHold};
 use crate::rules::issue::IssuePoints;
 use crate::rules::legal::SetLegalRecord;
 use crate::rules::limits::SetLimits;
-use crate::rules::partner::{CreatePartner, RenamePartner, SetGroup, SetPartnerState};
 use crate::rules::ordered::{ConfirmOrdered, ReturnMoney};
+use crate::rules::partner::{CreatePartner, RenamePartner, SetGroup, SetPartnerState};
 use crate::rules::payment::ConfirmPayment;
 use crate::rules::person::{RecoverPerson, SetPerson, SetTwoPersonList};
 use crate::rules::proposal::{RefuseProposal, WithdrawProposal, not_open};
@@ -44,6 +44,7 @@ use crate::rules::redemption::{RedeemPoints, ReturnRedemption};
 use crate::rules::release::ReleaseOrders;
 use crate::rules::returned::{ReturnPayment, UndoPayment};
 use crate::rules::reversal::ReverseIssue;
+use crate::rules::security::{LowerCap, SetCover};
 use crate::rules::settlement::{AbortSettlement, ConfirmSettlement, ExportOrders};
 use crate::rules::terms::SetTerms;
 use crate::rules::transfer::TransferPoints;
@@ -408,6 +409,11 @@ pub fn work_of(member: MemberId) -> Command {
     RunDueWork { member }.into()
 }
 
+/// What lowers a partner's cap to what covers it, once a guarantee has ended.
+pub fn lower_cap_of(partner: PartnerId) -> Command {
+    LowerCap { partner }.into()
+}
+
 /// What asks for it.
 pub fn forgetting() -> Command {
     ForgetRequests.into()
@@ -475,10 +481,12 @@ operations! {
     Charge,
     Adjust,
     BookBankFee,
-    BookOwnTransfer;
+    BookOwnTransfer,
+    SetCover;
     RunDueWork,
     ForgetRequests,
     Enroll,
     Renew,
     RecoverPerson,
+    LowerCap,
 }

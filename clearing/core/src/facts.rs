@@ -25,6 +25,7 @@ pub mod proof;
 pub mod proposal;
 pub mod receipt;
 pub mod returned;
+pub mod security;
 pub mod terms;
 pub mod window;
 
@@ -42,7 +43,8 @@ use crate::facts::legal::LegalFacts;
 use crate::facts::limits::{Consent, Limits};
 use crate::facts::lot::{LotId, LotPlace};
 use crate::facts::money::{
-    AssignedFacts, FundsMovedFacts, LegFacts, LineFacts, MoneyMove, OutFacts, OutStateFacts, ReceivedFacts, ReleasedFacts, UnpaidFacts,
+    AssignedFacts, FundsMovedFacts, LegFacts, LineFacts, MoneyMove, OutFacts, OutStateFacts, ReceivedFacts,
+    ReleasedFacts, UnpaidFacts,
 };
 use crate::facts::order::{OrderMode, OrderParty};
 use crate::facts::origin::BusinessDate;
@@ -50,6 +52,7 @@ use crate::facts::origin::Code;
 use crate::facts::partner::{GroupFacts, PartnerState};
 use crate::facts::person::{AloneFacts, PersonFacts};
 use crate::facts::proposal::{ByFacts, ProposalFacts, ProposedFacts};
+use crate::facts::security::SecurityFacts;
 use crate::facts::terms::{FeeBearer, Terms};
 use crate::facts::window::{SettlementState, StateChange};
 use crate::units::{EntryId, Hash, Money, PartnerId, Points, Rate, RequestId, Timestamp, WindowNumber};
@@ -138,6 +141,8 @@ pub enum Fact {
     UndonePayment(EntryId),
     Unpaid(UnpaidFacts),
     FundsMoved(FundsMovedFacts),
+    /// What covers a partner's debts besides its collateral.
+    Security(SecurityFacts),
 }
 
 /// The facts of an entry, none of a kind twice.
@@ -203,6 +208,7 @@ impl Facts {
         undone_payment: UndonePayment -> EntryId,
         unpaid: Unpaid -> UnpaidFacts,
         funds_moved: FundsMoved -> FundsMovedFacts,
+        security: Security -> SecurityFacts,
     }
 
     /// The credential that was issued.

@@ -383,6 +383,17 @@ rejections! {
         ),
     };
 
+    /// The coalition lets no net debit cap stand above what covers it: collateral, guarantees in force and the line without
+    /// security.
+    CoverInsufficient = "COVER_INSUFFICIENT", State, RECORDED, TRANSIENT {
+        partner: String = "partner_id" ["grocer"],
+        cap: Option<String> = "net_debit_cap" ["5000.00"],
+        cover: String = "cover_amount" ["4000.00"]
+    } => |f| match cap {
+        Some(cap) => write!(f, "the net debit cap of {partner} would be {cap}, and only {cover} covers it: lower the cap, or raise the cover first"),
+        None => write!(f, "{partner} would have no net debit cap, and {cover} covers it: give it a cap up to that"),
+    };
+
     /// Breakage shares do not add up to 1.
     BreakageNotOne = "BREAKAGE_NOT_ONE", State, RECORDED, LASTING { sum: String = "sum" ["0.9"] } => |f| write!(f, "the breakage shares sum to {sum}, not to 1");
 

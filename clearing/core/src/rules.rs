@@ -4,8 +4,8 @@
 
 pub mod abandon;
 pub mod action;
-pub mod bank_account;
 pub mod arrived;
+pub mod bank_account;
 pub mod calendar;
 pub mod care;
 pub mod charges;
@@ -43,6 +43,7 @@ pub mod redemption;
 pub mod release;
 pub mod returned;
 pub mod reversal;
+pub mod security;
 pub mod settlement;
 pub mod statement;
 mod steps;

@@ -74,6 +74,10 @@ pub fn check_before(book: &Book, id: EntryId, entry: &Entry) -> Vec<Violation> {
         let before = Some((stopped.version, stopped.from));
         told(&format!("the bank account of {} that waited", stopped.partner), &before, &known);
     }
+    if let Some(new) = facts.security() {
+        let known = book.house.partners.get(&new.partner).map(|partner| partner.security.clone());
+        told(&format!("the cover of {}", new.partner), &Some(new.before.clone()), &known);
+    }
     if let Some(fund) = facts.fund() {
         let known = book.money_balances.get(&fund.account).copied().unwrap_or_default();
         told(&fund.account.to_string(), &fund.before, &known);

@@ -22,6 +22,7 @@ use crate::facts::person::Person;
 use crate::facts::proof::ClassAmounts;
 use crate::facts::proposal::{Proposal, ProposedFacts};
 use crate::facts::returned::{Returned, ReturnedAmount};
+use crate::facts::security::{Guarantee, Security};
 use crate::facts::terms::{Breakage, Terms};
 use crate::facts::window::{FundShare, FundingGroup, Gross, Leg, ParticipantWindow, Settlement, Window};
 use crate::units::{Currency, Hash, Money, PartnerId, Points, WindowNumber};
@@ -253,7 +254,9 @@ impl Shown for Coalition {
             notice_days,
             proposal_days,
             account_change_days,
-    carry_windows_max, pay_outs_wait,
+            carry_windows_max,
+            pay_outs_wait,
+            caps_need_cover,
         } = self;
         let own = vec![
             ("id", id.clone()),
@@ -273,6 +276,7 @@ impl Shown for Coalition {
             ("days until a bank account is changed or a recovered approver is one", account_change_days.to_string()),
             ("closes that carry a small leg", or_none(*carry_windows_max)),
             ("pay-outs wait", pay_outs_wait.to_string()),
+            ("caps need cover", caps_need_cover.to_string()),
         ];
         own.into_iter().chain(default_terms.fields(unit)).chain(default_limits.fields(unit)).collect()
     }
@@ -314,13 +318,19 @@ impl Shown for Proposal {
 impl Shown for Partner {
     fn fields(&self, unit: &Unit) -> Vec<(&'static str, String)> {
         // Its terms are compared by themselves.
-        let Self { id, display_name, state, suspended_in, terms: _, limits, group } = self;
+        let Self { id, display_name, state, suspended_in, terms: _, limits, group, security } = self;
+        let Security { unsecured, guarantees } = security;
+        let guarantee = |Guarantee { reference, amount, ends }: &Guarantee| {
+            format!("{reference}: {} until {ends}", unit.money(*amount))
+        };
         let own = vec![
             ("id", id.to_string()),
             ("display name", display_name.clone()),
             ("state", state.as_str().to_owned()),
             ("suspended in window", or_none(*suspended_in)),
             ("group", or_none(*group)),
+            ("line without security", unit.money(*unsecured)),
+            ("guarantees", list(guarantees.iter().map(guarantee))),
         ];
         own.into_iter().chain(limits.fields(unit)).collect()
     }
@@ -597,7 +607,10 @@ impl Shown for Window {
             ("participants", list(participants.iter().map(participant))),
             ("balances at its beginning", classes(opening)),
             ("change of earlier legs", unit.amount(*legs_moved).to_string()),
-            ("put aside of funds", list(aside.iter().map(|(fund, amount)| format!("{fund}: {}", unit.amount(*amount))))),
+            (
+                "put aside of funds",
+                list(aside.iter().map(|(fund, amount)| format!("{fund}: {}", unit.amount(*amount)))),
+            ),
         ];
         let Some(settlement) = settlement else {
             fields.push(("settlement", "none".to_owned()));

@@ -347,6 +347,7 @@ impl Book {
                 Fact::State(new) => self.apply_state(new),
                 Fact::Renamed(new) => self.apply_name(new),
                 Fact::Limits(new) => self.apply_limits(new),
+                Fact::Security(new) => self.apply_security(new),
                 Fact::Consent(consent) => self.apply_consent(consent),
                 Fact::Calendar(new) => self.apply_calendar(new, entry.time),
                 Fact::Confirmed(confirmed) => self.apply_to_settlement(confirmed.window, Settlement::confirm),

@@ -17,10 +17,11 @@ use crate::facts::money::{LegHow, UnpaidFacts};
 use crate::facts::order::{Order, OrderMode, OrderParty};
 use crate::facts::partner::Partner;
 use crate::facts::proof::Proof;
+use crate::facts::security::{Security, SecurityFacts};
+use crate::facts::window::{FundShares, Leg, ParticipantWindow, Settlement, SettlementState, Window, WindowState};
 use crate::facts::{
     CalendarFacts, ConsentFacts, FoundedFacts, LimitsFacts, PartnerFacts, RenameFacts, StateFacts, TermsFacts,
 };
-use crate::facts::window::{FundShares, Leg, ParticipantWindow, Settlement, SettlementState, Window, WindowState};
 use crate::netting;
 use crate::netting::{choose, renew};
 use crate::units::{EntryId, InviteId, Money, Overflow, PartnerId, Timestamp, WindowNumber};
@@ -42,7 +43,16 @@ impl Book {
     pub(super) fn apply_partner(&mut self, created: &PartnerFacts) {
         let PartnerFacts { partner: id, display_name, state, limits } = created.clone();
         let suspended_in = state.is_suspended().then_some(self.open_window);
-        let partner = Partner { id, display_name, state, suspended_in, terms: Vec::new(), limits, group: None };
+        let partner = Partner {
+            id,
+            display_name,
+            state,
+            suspended_in,
+            terms: Vec::new(),
+            limits,
+            group: None,
+            security: Security::default(),
+        };
         self.house_mut().partners.insert(id, partner);
         self.changes.partners.insert(id);
     }
@@ -67,6 +77,13 @@ impl Book {
     pub(super) fn apply_name(&mut self, new: &RenameFacts) {
         if let Some(partner) = self.house_mut().partners.get_mut(&new.partner) {
             partner.display_name.clone_from(&new.display_name);
+            self.changes.partners.insert(new.partner);
+        }
+    }
+
+    pub(super) fn apply_security(&mut self, new: &SecurityFacts) {
+        if let Some(partner) = self.house_mut().partners.get_mut(&new.partner) {
+            partner.security.clone_from(&new.security);
             self.changes.partners.insert(new.partner);
         }
     }
@@ -264,12 +281,7 @@ impl Book {
 
 impl Settlement {
     /// The settlement that a close makes.
-    pub(crate) fn proposed(
-        legs: &BTreeMap<PartnerId, Money>,
-        gross: Money,
-        proof: Proof,
-        funds: FundShares,
-    ) -> Self {
+    pub(crate) fn proposed(legs: &BTreeMap<PartnerId, Money>, gross: Money, proof: Proof, funds: FundShares) -> Self {
         let leg = |(partner, amount): (&PartnerId, &Money)| (*partner, Leg::of(*amount));
         Self {
             state: SettlementState::Proposed,

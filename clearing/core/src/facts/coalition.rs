@@ -106,6 +106,8 @@ pub struct Coalition {
     pub carry_windows_max: Option<u16>,
     /// Whether pay-outs wait until the money for them is there.
     pub pay_outs_wait: bool,
+    /// Whether a net debit cap is no higher than what covers it.
+    pub caps_need_cover: bool,
 }
 
 /// Closes that carry a small leg, unless somebody says otherwise.

@@ -208,6 +208,8 @@ kinds! {
     BookOwnTransfer = "book_own_transfer", Yes;
     /// What funds gained or lost in a window was moved between the house's own accounts.
     MoveFunds = "move_funds", No;
+    /// What covers a partner's debts was set.
+    SetCover = "set_cover", Yes;
 }
 
 impl EntryKind {

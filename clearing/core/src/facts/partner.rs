@@ -8,6 +8,7 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use serde::Deserialize;
 
 use crate::facts::limits::Limits;
+use crate::facts::security::Security;
 use crate::facts::terms::Terms;
 use crate::units::{Malformed, PartnerId, Timestamp, WindowNumber, as_text, check_id};
 
@@ -60,6 +61,8 @@ pub struct Partner {
     pub limits: Limits,
     /// The brand that it trades for together with others; none if it stands alone.
     pub group: Option<GroupId>,
+    /// What covers its debts besides its collateral.
+    pub security: Security,
 }
 
 impl Partner {

@@ -14,6 +14,7 @@ use crate::facts::order::{OrderMode, OrderParty};
 use crate::facts::origin::BusinessDate;
 use crate::facts::person::Person;
 use crate::facts::proposal::ProposalState;
+use crate::facts::security::{Guarantee, Security};
 use crate::facts::terms::Terms;
 use crate::facts::window::{SettlementState, WindowState};
 use crate::facts::{Fact, FoundedFacts};
@@ -75,6 +76,7 @@ impl Entry {
         partners.extend(facts.state().map(|new| new.partner));
         partners.extend(facts.renamed().map(|new| new.partner));
         partners.extend(facts.limits().map(|new| new.partner));
+        partners.extend(facts.security().map(|new| new.partner));
         partners.extend(facts.legal().map(|new| new.partner));
         partners.extend(facts.group().map(|new| new.partner));
         partners.extend(facts.bank_account().map(|new| new.partner));
@@ -128,6 +130,10 @@ impl Entry {
                 Fact::Limits(new) => {
                     let before = limit_fields(&new.before, coalition);
                     changes.extend(compared(before, limit_fields(&new.limits, coalition)));
+                }
+                Fact::Security(new) => {
+                    let before = security_fields(&new.before, coalition);
+                    changes.extend(compared(before, security_fields(&new.security, coalition)));
                 }
                 Fact::Consent(new) => changes.extend(compared(
                     consent_fields(new.before.granted, new.before.budget),
@@ -338,6 +344,7 @@ impl Entry {
                 | Fact::Assigned(_)
                 | Fact::Out(_)
                 | Fact::Unpaid(_)
+                | Fact::FundsMoved(_)
                 | Fact::By(_)
                 | Fact::Redemption(_)
                 | Fact::Hold(_)
@@ -497,6 +504,18 @@ fn calendar_fields(calendar: &Calendar) -> Vec<Field> {
     ]
 }
 
+fn security_fields(security: &Security, coalition: &Coalition) -> Vec<Field> {
+    let Security { unsecured, guarantees } = security;
+    let guarantee = |Guarantee { reference, amount, ends }: &Guarantee| {
+        format!("{reference} {} until {ends}", coalition.money_text(*amount))
+    };
+    let named: Vec<String> = guarantees.iter().map(guarantee).collect();
+    vec![
+        field("unsecured_amount", Some(coalition.money_text(*unsecured)).filter(|_| !unsecured.is_zero())),
+        field("guarantees", Some(named.join(", ")).filter(|named| !named.is_empty())),
+    ]
+}
+
 fn legal_fields(legal: &LegalRecord) -> Vec<Field> {
     let LegalRecord { name, tax_ids, address: Address { street, post_code, town, country } } = legal;
     let given = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
@@ -547,6 +566,8 @@ fn founded_fields(founded: &FoundedFacts) -> Vec<Field> {
         field("proposal_days", Some(coalition.proposal_days.to_string())),
         field("account_change_days", Some(coalition.account_change_days.to_string())),
         field("carry_windows_max", coalition.carry_windows_max.map(|closes| closes.to_string())),
+        field("pay_outs_wait", Some(coalition.pay_outs_wait.to_string())),
+        field("caps_need_cover", Some(coalition.caps_need_cover.to_string())),
     ];
     // New partners' terms begin with these.
     let no_version = |(name, _): &Field| !matches!(*name, "version" | "effective_time");

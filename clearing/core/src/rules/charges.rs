@@ -66,7 +66,7 @@ pub struct Adjust {
     #[serde(rename = "payee_id")]
     pub payee: PartnerId,
     pub amount: Money,
-    #[serde(rename = "reason_code")]
+    #[serde(rename = "reason_code", deserialize_with = "Code::read_word")]
     pub reason: Code,
 }
 

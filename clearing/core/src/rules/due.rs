@@ -162,7 +162,7 @@ impl Book {
         member.record.next_release = release;
     }
 
-    fn own_draft(&self, kind: EntryKind, time: Timestamp) -> EntryDraft {
+    pub(super) fn own_draft(&self, kind: EntryKind, time: Timestamp) -> EntryDraft {
         EntryDraft::new(kind, self.open_window, time, self.house.coalition.currency, PartnerId::operator())
     }
 

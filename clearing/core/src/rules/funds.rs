@@ -98,6 +98,10 @@ impl Operation for WithdrawFunds {
             let account = fund.to_string();
             return Err(Rejection::FundInsufficient { account, asked: text(amount), available: text(available) });
         }
+        if let Fund::Collateral(partner) = fund {
+            let known = book.house.partner(partner)?;
+            book.check_cover(partner, &known.limits, &known.security, amount, ask.now)?;
+        }
         let mut draft = book.fund_draft(EntryKind::Withdraw, ask, fund, available);
         if let Fund::Advance(partner) = fund {
             book.check_advance(partner, amount)?;

@@ -51,6 +51,7 @@ impl Operation for SetLimits {
 
     fn decide(&self, book: &Book, ask: &Ask<'_>, _: &Admitted) -> Result<Decision, Rejection> {
         let known = book.house.partner(self.partner)?;
+        book.check_cover(known.id, &self.limits, &known.security, Money::ZERO, ask.now)?;
         let limits = LimitsFacts { partner: known.id, limits: self.limits, before: known.limits };
         let used = book.used_of(known.id, &self.limits, ask.now);
         let entry = book.finish(book.draft(EntryKind::SetLimits, ask).with(Fact::Limits(limits)))?;

@@ -7,12 +7,13 @@ use crate::book::Book;
 use crate::facts::entry::{Entry, EntryKind};
 use crate::facts::limits::Limits;
 use crate::facts::partner::{GroupFacts, GroupId, PartnerState};
+use crate::facts::security::Security;
 use crate::facts::terms::TermsDraft;
 use crate::facts::{Fact, PartnerFacts, RenameFacts, StateFacts, TermsFacts};
 use crate::operation::{Admitted, Ask, Decision, Footprint, Gate, Operation, Subject, decided};
 use crate::rejection::Rejection;
 use crate::rules::terms::check_terms;
-use crate::units::{PartnerId, check_text};
+use crate::units::{Money, PartnerId, check_text};
 
 /// The longest name of a partner for people, in characters.
 const DISPLAY_NAME_MAX: usize = 100;
@@ -83,6 +84,7 @@ impl Operation for CreatePartner {
         let named = !self.display_name.is_empty();
         let display_name = if named { self.display_name.clone() } else { id.to_string() };
         let limits = if self.no_default_limits { self.limits } else { self.limits.or(coalition.default_limits) };
+        book.check_cover(id, &limits, &Security::default(), Money::ZERO, ask.now)?;
         let created = PartnerFacts { partner: id, display_name, state: self.state, limits };
         let draft = book.draft(EntryKind::CreatePartner, ask).with(Fact::PartnerCreated(created));
         let draft = draft.with(Fact::Terms(TermsFacts { partner: id, terms, before: None }));

@@ -225,7 +225,7 @@ fn come_back(steps: &Steps<'_>, money: EntryId, out: Outgoing) -> EntryDraft {
 pub struct UndoPayment {
     #[serde(rename = "payment_entry_id")]
     pub payment: EntryId,
-    #[serde(rename = "reason_code")]
+    #[serde(rename = "reason_code", deserialize_with = "Code::read_word")]
     pub reason: Code,
 }
 

@@ -18,6 +18,7 @@ use clearing_core::facts::member::MemberRef;
 use clearing_core::facts::origin::{Code, Origin};
 use clearing_core::facts::partner::{Partner, PartnerState};
 use clearing_core::facts::person::People;
+use clearing_core::facts::security::Security;
 use clearing_core::facts::terms::{Breakage, ExpiryPolicy, FeeBearer, Funding, Terms, TermsDraft};
 use clearing_core::facts::window::Window;
 use clearing_core::rejection::Rejection;
@@ -92,6 +93,7 @@ pub fn coalition() -> Coalition {
         account_change_days: 3,
         carry_windows_max: None,
         pay_outs_wait: false,
+        caps_need_cover: false,
     }
 }
 
@@ -104,6 +106,7 @@ pub fn house(coalition: Coalition, partners: &[(&str, Terms)]) -> House {
             state: PartnerState::Active,
             suspended_in: None,
             group: None,
+            security: Security::default(),
             terms: vec![terms],
             limits: Limits::default(),
         };

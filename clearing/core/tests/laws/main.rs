@@ -15,9 +15,9 @@ mod slice;
 use std::collections::BTreeMap;
 
 use checks::{
-    check_claims, check_headroom, check_not_revived, check_own_accounts, check_passed_over, check_payable, check_points,
-    check_redeem_limits, check_redemption, check_released, check_return, check_statements, check_told_again, contents,
-    headrooms, lots_to_take, may_change_places,
+    check_claims, check_headroom, check_not_revived, check_own_accounts, check_passed_over, check_payable,
+    check_points, check_redeem_limits, check_redemption, check_released, check_return, check_statements,
+    check_told_again, contents, headrooms, lots_to_take, may_change_places,
 };
 use clearing_core::audit;
 use clearing_core::book::sums::{SUM_MAX, SUM_REFUSED};
