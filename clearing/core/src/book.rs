@@ -25,6 +25,7 @@ use crate::book::changes::Changes;
 use crate::chart::{MoneyAccount, PointsAccount};
 use crate::facts::answer::Recorded;
 use crate::facts::bank_account::AccountVersion;
+use crate::facts::charges::ChargeState;
 use crate::facts::coalition::House;
 use crate::facts::credential::{Credential, Invite, Serial};
 use crate::facts::entry::{Entry, EntryDraft, Unbalanced};
@@ -34,6 +35,7 @@ use crate::facts::limits::{Consent, Guard};
 use crate::facts::lot::{Lot, LotId, consumption_order};
 use crate::facts::member::Member;
 use crate::facts::money::{BankKey, BankLine, Claim, Incoming, Outgoing};
+use crate::facts::origin::Code;
 use crate::facts::proposal::Proposal;
 use crate::facts::receipt::ReceiptLine;
 use crate::facts::returned::{Returned, ReturnedAmount};
@@ -92,6 +94,8 @@ pub struct Book {
     pub claims: BTreeMap<PartnerId, Claim>,
     /// Payments that were booked and are none.
     pub undone: BTreeSet<EntryId>,
+    /// What partners are charged by themselves, by partner and reason.
+    pub charges: BTreeMap<(PartnerId, Code), ChargeState>,
     /// Answers that were recorded before this may be forgotten.
     pub forgotten: Timestamp,
     /// Lots with available points, in consumption order per member but for those that end with inactivity.
@@ -142,6 +146,7 @@ impl Book {
             bank_lines: BTreeMap::new(),
             claims: BTreeMap::new(),
             undone: BTreeSet::new(),
+            charges: BTreeMap::new(),
             forgotten: Timestamp(0),
             order: BTreeSet::new(),
             pending: BTreeSet::new(),

@@ -20,6 +20,7 @@ use crate::rules::arrived::{ApplyMoney, ReceiveMoney};
 use crate::rules::bank_account::{SetBankAccount, StopBankAccountChange};
 use crate::rules::calendar::SetCalendar;
 use crate::rules::care::{ExtendExpiry, FreezeMember, ReinstatePoints, UnfreezeMember, WriteOffDebt};
+use crate::rules::charge_schedule::{RunCharges, SetCharges};
 use crate::rules::charges::{Adjust, BookBankFee, BookOwnTransfer, Charge};
 use crate::rules::claims::RepayClaim;
 use crate::rules::close::CloseWindow;
@@ -409,6 +410,11 @@ pub fn work_of(member: MemberId) -> Command {
     RunDueWork { member }.into()
 }
 
+/// What charges a partner for the periods that have begun.
+pub fn charges_of(partner: PartnerId) -> Command {
+    RunCharges { partner }.into()
+}
+
 /// What lowers a partner's cap to what covers it, once a guarantee has ended.
 pub fn lower_cap_of(partner: PartnerId) -> Command {
     LowerCap { partner }.into()
@@ -482,11 +488,13 @@ operations! {
     Adjust,
     BookBankFee,
     BookOwnTransfer,
-    SetCover;
+    SetCover,
+    SetCharges;
     RunDueWork,
     ForgetRequests,
     Enroll,
     Renew,
     RecoverPerson,
     LowerCap,
+    RunCharges,
 }

@@ -7,6 +7,7 @@ pub mod answer;
 pub mod bank_account;
 pub mod calendar;
 pub mod chain;
+pub mod charges;
 pub(crate) mod check_digits;
 pub mod coalition;
 pub mod credential;
@@ -37,6 +38,7 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use crate::chart::MoneyAccount;
 use crate::facts::bank_account::{AccountStopFacts, BankAccountFacts};
 use crate::facts::calendar::{Calendar, SettlementDays};
+use crate::facts::charges::{ChargedFacts, ChargesFacts};
 use crate::facts::coalition::Coalition;
 use crate::facts::credential::{ForeignFacts, InvitedFacts, IssuedFacts, RevokedFacts, WithdrawnFacts};
 use crate::facts::legal::LegalFacts;
@@ -143,6 +145,10 @@ pub enum Fact {
     FundsMoved(FundsMovedFacts),
     /// What covers a partner's debts besides its collateral.
     Security(SecurityFacts),
+    /// What a partner is charged by itself.
+    Charges(ChargesFacts),
+    /// The period that a charge is for.
+    Charged(ChargedFacts),
 }
 
 /// The facts of an entry, none of a kind twice.
@@ -209,6 +215,8 @@ impl Facts {
         unpaid: Unpaid -> UnpaidFacts,
         funds_moved: FundsMoved -> FundsMovedFacts,
         security: Security -> SecurityFacts,
+        charges: Charges -> ChargesFacts,
+        charged: Charged -> ChargedFacts,
     }
 
     /// The credential that was issued.

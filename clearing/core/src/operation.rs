@@ -353,6 +353,8 @@ pub struct Footprint<'a> {
     pub payments: BTreeSet<EntryId>,
     /// Pay-outs of legs.
     pub paid_out: BTreeSet<(WindowNumber, PartnerId)>,
+    /// Partners of whom all charges by schedule are needed.
+    pub charges: BTreeSet<PartnerId>,
     /// Gross obligations of an issuer in a window.
     pub gross: BTreeSet<(WindowNumber, PartnerId)>,
 }
@@ -394,6 +396,7 @@ impl<'a> Footprint<'a> {
             bank_lines: BTreeSet::new(),
             payments: BTreeSet::new(),
             paid_out: BTreeSet::new(),
+            charges: BTreeSet::new(),
             gross: BTreeSet::new(),
         }
     }

@@ -8,6 +8,7 @@ pub mod arrived;
 pub mod bank_account;
 pub mod calendar;
 pub mod care;
+pub mod charge_schedule;
 pub mod charges;
 pub(crate) mod checks;
 pub mod claims;

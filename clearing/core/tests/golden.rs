@@ -20,6 +20,7 @@ use clearing_core::facts::calendar::{Calendar, CutOffPattern, HolidayRule, OnHol
 use clearing_core::facts::chain::{
     BatchHeader, Outcome, RequestRecord, attachment_commitment, chain_hash, link_commitment, requests_hash,
 };
+use clearing_core::facts::charges::{ChargedFacts, ChargesFacts, Every, ScheduledCharge};
 use clearing_core::facts::coalition::Coalition;
 use clearing_core::facts::credential::{
     Device, ForeignFacts, Holder, InvitedFacts, IssuedFacts, NewInvite, RevokedFacts, Scope, Scopes, Serial,
@@ -39,6 +40,7 @@ use clearing_core::facts::partner::{GroupFacts, PartnerState};
 use clearing_core::facts::person::{AloneFacts, Person, PersonFacts, PersonId, Role, Roles};
 use clearing_core::facts::proposal::{ByFacts, ProposalFacts, ProposalState, ProposedFacts, ShownFacts};
 use clearing_core::facts::receipt::Receipt;
+use clearing_core::facts::security::{Guarantee, Security, SecurityFacts};
 use clearing_core::facts::terms::{FeeBearer, Funding, Terms};
 use clearing_core::facts::window::{SettlementState, StateChange};
 use clearing_core::facts::{
@@ -570,18 +572,44 @@ fn money_entries() -> Vec<(&'static str, Entry)> {
         draft.post_money(to, Purpose::Settlement, 700);
         (kind.as_str(), facts.into_iter().fold(draft, EntryDraft::with).balance().unwrap())
     };
+    let guarantee =
+        Guarantee { reference: "BG-17".to_owned(), amount: Money(50_000), ends: time("2027-01-01T00:00:00Z") };
+    let security = Security { unsecured: Money(1_000), guarantees: vec![guarantee] };
+    let security = SecurityFacts { partner: grocer, security, before: Security::default() };
+    let day = |text: &str| text.parse().unwrap();
+    let charge = ScheduledCharge {
+        reason: Code::word("licence").unwrap(),
+        amount: Money(2_500),
+        every: Every::Quarter,
+        first: day("2026-01-31"),
+        last: Some(day("2027-12-31")),
+    };
+    let charges = ChargesFacts {
+        partner: grocer,
+        charges: vec![(charge.clone(), Some(day("2026-04-30")))],
+        before: vec![ScheduledCharge { every: Every::Month, last: None, ..charge }],
+    };
+    let charged = ChargedFacts { partner: grocer, period: day("2026-04-30"), next: Some(day("2026-07-31")) };
+    let of_partners = [
+        (EntryKind::SetCover, Fact::Security(security)),
+        (EntryKind::SetCharges, Fact::Charges(charges)),
+        (EntryKind::Charge, Fact::Charged(charged)),
+    ];
+    let of_partners = of_partners.map(|(kind, fact)| {
+        let draft = draft(kind, "operator", "2026-04-02T00:00:00Z");
+        (kind.as_str(), draft.with(fact).balance().unwrap())
+    });
     let rest = [
         EntryKind::Offset,
         EntryKind::Release,
         EntryKind::ReturnPayment,
         EntryKind::RepayClaim,
         EntryKind::Cancel,
-        EntryKind::Charge,
         EntryKind::Adjust,
         EntryKind::BookBankFee,
     ];
     let plain = rest.into_iter().map(|kind| (kind.as_str(), of_kind(kind)));
-    told.into_iter().map(entry).chain(plain).collect()
+    told.into_iter().map(entry).chain(of_partners).chain(plain).collect()
 }
 
 fn forgetting() -> Entry {

@@ -78,6 +78,9 @@ pub fn check_before(book: &Book, id: EntryId, entry: &Entry) -> Vec<Violation> {
         let known = book.house.partners.get(&new.partner).map(|partner| partner.security.clone());
         told(&format!("the cover of {}", new.partner), &Some(new.before.clone()), &known);
     }
+    if let Some(new) = facts.charges() {
+        told(&format!("what {} is charged", new.partner), &new.before, &book.charges_of(new.partner));
+    }
     if let Some(fund) = facts.fund() {
         let known = book.money_balances.get(&fund.account).copied().unwrap_or_default();
         told(&fund.account.to_string(), &fund.before, &known);

@@ -9,6 +9,7 @@ use crate::book::Book;
 use crate::chart::{MoneyAccount, PointsAccount};
 use crate::facts::bank_account::AccountVersion;
 use crate::facts::calendar::{CalendarVersion, Calendars};
+use crate::facts::charges::ChargeState;
 use crate::facts::coalition::{Coalition, House};
 use crate::facts::credential::{Credential, Holder, Invite, Revocation, Serial};
 use crate::facts::hold::Hold;
@@ -17,6 +18,7 @@ use crate::facts::limits::{Consent, Guard};
 use crate::facts::lot::{Lot, LotId};
 use crate::facts::member::{Holding, Member, Record};
 use crate::facts::money::{BankKey, BankLine, Claim, Incoming, Outgoing};
+use crate::facts::origin::Code;
 use crate::facts::partner::Partner;
 use crate::facts::person::{Person, PersonId};
 use crate::facts::proposal::Proposal;
@@ -108,6 +110,10 @@ pub fn compare_house(stored: &Book, rebuilt: &Book) -> Vec<Violation> {
         format!("version {version} of the bank account of {partner}")
     };
     differ(&unit, account, &stored.bank_accounts, &rebuilt.bank_accounts, None, &mut found);
+    let charge = |(partner, reason): &(PartnerId, Code), _: &ChargeState| {
+        format!("what {partner} is charged for {}", reason.as_str())
+    };
+    differ(&unit, charge, &stored.charges, &rebuilt.charges, None, &mut found);
     let one = |book: &Book| BTreeMap::from([((), book.open_window)]);
     let open = |(): &(), _: &WindowNumber| "the open window".to_owned();
     differ(&unit, open, &one(stored), &one(rebuilt), None, &mut found);

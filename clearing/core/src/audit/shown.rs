@@ -8,6 +8,7 @@ use rust_decimal::Decimal;
 use crate::chart::BankPurpose;
 use crate::facts::bank_account::{AccountEnd, AccountNumber, AccountVersion, BankAccount, NationalAccount};
 use crate::facts::calendar::{Calendar, CalendarVersion, CutOffPattern, SettlementDays};
+use crate::facts::charges::{ChargeState, ScheduledCharge};
 use crate::facts::coalition::{Coalition, House};
 use crate::facts::credential::{Credential, Device, Invite, Revocation};
 use crate::facts::hold::Hold;
@@ -371,6 +372,21 @@ impl Shown for AccountVersion {
             ("by", by.to_string()),
             ("in force from", from.to_string()),
             ("ended", or_none(ended)),
+        ]
+    }
+}
+
+impl Shown for ChargeState {
+    fn fields(&self, unit: &Unit) -> Vec<(&'static str, String)> {
+        let Self { charge: ScheduledCharge { reason, amount, every, first, last }, charged, next } = self;
+        vec![
+            ("reason", reason.as_str().to_owned()),
+            ("amount", unit.money(*amount)),
+            ("every", every.as_str().to_owned()),
+            ("first", first.to_string()),
+            ("last", or_none(*last)),
+            ("charged for", or_none(*charged)),
+            ("next", or_none(*next)),
         ]
     }
 }

@@ -348,6 +348,8 @@ impl Book {
                 Fact::Renamed(new) => self.apply_name(new),
                 Fact::Limits(new) => self.apply_limits(new),
                 Fact::Security(new) => self.apply_security(new),
+                Fact::Charges(new) => self.apply_charges(new),
+                Fact::Charged(charged) => self.apply_charged(charged, entry.facts.reason()),
                 Fact::Consent(consent) => self.apply_consent(consent),
                 Fact::Calendar(new) => self.apply_calendar(new, entry.time),
                 Fact::Confirmed(confirmed) => self.apply_to_settlement(confirmed.window, Settlement::confirm),

@@ -74,6 +74,8 @@ pub struct Changes {
     pub bank_lines: BTreeSet<BankKey>,
     /// Partners of whom more or less is claimed.
     pub claims: BTreeSet<PartnerId>,
+    /// Charges by schedule that were set or came due, by partner and reason.
+    pub charges: BTreeSet<(PartnerId, Code)>,
     /// Payments that are none.
     pub undone: BTreeSet<EntryId>,
     /// Up to when answers may be forgotten.

@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 use crate::book::Book;
 use crate::chart::MoneyAccount;
 use crate::facts::FundedPart;
+use crate::facts::charges::{ChargeState, ChargedFacts, ChargesFacts};
 use crate::facts::entry::Entry;
 use crate::facts::money::{
     AssignedFacts, BankLine, Claim, Incoming, LineFacts, MoneyMove, OutFacts, OutOf, OutStateFacts, Outgoing,
     ReceivedFacts,
 };
+use crate::facts::origin::Code;
 use crate::facts::window::FundingGroup;
 use crate::units::{EntryId, Money, Overflow, PartnerId, Timestamp};
 
@@ -67,6 +69,30 @@ impl Book {
         if let Some(outgoing) = self.outgoing.get_mut(&new.money) {
             outgoing.state = new.after;
             self.changes.outgoing.insert(new.money);
+        }
+    }
+
+    /// What is charged no more is kept with the last period that was charged: so none is charged twice.
+    pub(super) fn apply_charges(&mut self, new: &ChargesFacts) {
+        for ((partner, reason), known) in &mut self.charges {
+            if *partner == new.partner {
+                known.next = None;
+                self.changes.charges.insert((*partner, reason.clone()));
+            }
+        }
+        for (charge, next) in &new.charges {
+            let key = (new.partner, charge.reason.clone());
+            let charged = self.charges.get(&key).and_then(|known| known.charged);
+            self.charges.insert(key.clone(), ChargeState { charge: charge.clone(), charged, next: *next });
+            self.changes.charges.insert(key);
+        }
+    }
+
+    pub(super) fn apply_charged(&mut self, charged: &ChargedFacts, reason: Option<&Code>) {
+        let Some(key) = reason.map(|reason| (charged.partner, reason.clone())) else { return };
+        if let Some(known) = self.charges.get_mut(&key) {
+            (known.charged, known.next) = (Some(charged.period), charged.next);
+            self.changes.charges.insert(key);
         }
     }
 

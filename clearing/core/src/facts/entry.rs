@@ -210,6 +210,8 @@ kinds! {
     MoveFunds = "move_funds", No;
     /// What covers a partner's debts was set.
     SetCover = "set_cover", Yes;
+    /// What a partner is charged by itself was set.
+    SetCharges = "set_charges", Yes;
 }
 
 impl EntryKind {

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use crate::chart::{MoneyAccount, PointsAccount};
 use crate::facts::bank_account::{AccountNumber, AccountState, BankAccount, NationalAccount};
 use crate::facts::calendar::{Calendar, CutOffPattern};
+use crate::facts::charges::ScheduledCharge;
 use crate::facts::coalition::{Coalition, House};
 use crate::facts::credential::Holder;
 use crate::facts::entry::{Entry, EntryKind, IsDecision};
@@ -77,6 +78,7 @@ impl Entry {
         partners.extend(facts.renamed().map(|new| new.partner));
         partners.extend(facts.limits().map(|new| new.partner));
         partners.extend(facts.security().map(|new| new.partner));
+        partners.extend(facts.charges().map(|new| new.partner));
         partners.extend(facts.legal().map(|new| new.partner));
         partners.extend(facts.group().map(|new| new.partner));
         partners.extend(facts.bank_account().map(|new| new.partner));
@@ -134,6 +136,16 @@ impl Entry {
                 Fact::Security(new) => {
                     let before = security_fields(&new.before, coalition);
                     changes.extend(compared(before, security_fields(&new.security, coalition)));
+                }
+                Fact::Charges(new) => {
+                    let before: Vec<String> = new.before.iter().map(|charge| charge_text(charge, coalition)).collect();
+                    let after = new.charges.iter().map(|(charge, _)| charge_text(charge, coalition));
+                    let text = |charges: Vec<String>| Some(charges.join(", ")).filter(|text| !text.is_empty());
+                    let (before, after) = (text(before), text(after.collect()));
+                    changes.extend(compared(vec![field("charges", before)], vec![field("charges", after)]));
+                }
+                Fact::Charged(charged) => {
+                    changes.push(FieldChange::new("period", None, Some(charged.period.to_string())));
                 }
                 Fact::Consent(new) => changes.extend(compared(
                     consent_fields(new.before.granted, new.before.budget),
@@ -502,6 +514,12 @@ fn calendar_fields(calendar: &Calendar) -> Vec<Field> {
         field("holidays", dates(holidays)),
         field("working_days", dates(working_days)),
     ]
+}
+
+fn charge_text(charge: &ScheduledCharge, coalition: &Coalition) -> String {
+    let ScheduledCharge { reason, amount, every, first, last } = charge;
+    let last = last.map(|last| format!(" to {last}")).unwrap_or_default();
+    format!("{} {} every {} from {first}{last}", reason.as_str(), coalition.money_text(*amount), every.as_str())
 }
 
 fn security_fields(security: &Security, coalition: &Coalition) -> Vec<Field> {

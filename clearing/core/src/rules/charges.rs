@@ -204,7 +204,7 @@ fn between(needs: &mut Footprint<'_>, payer: PartnerId, payee: PartnerId) {
     needs.balances.extend([payer, payee].map(MoneyAccount::Position));
 }
 
-fn move_money(draft: &mut EntryDraft, purpose: Purpose, payer: PartnerId, payee: PartnerId, amount: Money) {
+pub(super) fn move_money(draft: &mut EntryDraft, purpose: Purpose, payer: PartnerId, payee: PartnerId, amount: Money) {
     draft.post_money(MoneyAccount::Position(payer), purpose, -i128::from(amount.0));
     draft.post_money(MoneyAccount::Position(payee), purpose, i128::from(amount.0));
 }

@@ -315,10 +315,25 @@ impl Play {
         }
     }
 
+    /// Runs the house's own work for partners that is due by now: charges by schedule, and caps whose guarantees have ended.
+    pub fn run_due_of_partners(&mut self) {
+        loop {
+            let charged = self.book.charges_due(self.now).next().map(clearing_core::command::charges_of);
+            let lowered = || self.book.caps_to_lower(self.now).next().map(clearing_core::command::lower_cap_of);
+            let Some(command) = charged.or_else(lowered) else { return };
+            let mut request = self.request(PartnerId::operator(), command);
+            request.request_id = None;
+            let written = self.journal.len();
+            self.execute(&request).result.unwrap();
+            assert!(self.journal.len() > written, "{request:?} is due, and nothing was done");
+        }
+    }
+
     /// Lets time pass up to a moment and runs what is due by then.
     pub fn wait_until(&mut self, time: Timestamp) {
         self.now = time;
         self.run_due();
+        self.run_due_of_partners();
     }
 
     /// The kinds of the entries written from one place in the journal on.

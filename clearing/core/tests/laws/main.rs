@@ -216,6 +216,7 @@ proptest! {
             // Due work has its own right to be written before a rejection; here it is out of the way.
             let Some(request) = asked.request(op) else { continue };
             asked.play.run_due();
+            asked.play.run_due_of_partners();
             let before = contents(&asked.play);
             let answer = asked.execute(&request);
             if answer.result.is_err() || answer.replayed {
@@ -540,6 +541,8 @@ fn random_play_reaches_every_kind_of_entry_every_state_and_the_reasons_that_matt
         "book_bank_fee",
         "book_own_transfer",
         "move_funds",
+        "set_cover",
+        "set_charges",
         "BANK_REFERENCE_CONFLICT",
         "LEG_NOT_PAID",
         "RESERVE_INSUFFICIENT",

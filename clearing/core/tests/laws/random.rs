@@ -3,10 +3,11 @@
 use clearing_core::chart::{BankPurpose, Fund, UnappliedOf};
 use std::collections::BTreeSet;
 
-use clearing_core::command::{ApproveProposal, Command, Request};
+use clearing_core::command::{ApproveProposal, Command, Request, charges_of, lower_cap_of};
 use clearing_core::facts::answer::Answer;
 use clearing_core::facts::bank_account::{AccountNumber, BankAccount};
 use clearing_core::facts::calendar::Calendar;
+use clearing_core::facts::charges::{Every, ScheduledCharge};
 use clearing_core::facts::coalition::{House, Recovery};
 use clearing_core::facts::credential::{Badge, Device, Holder, NewInvite, Scope, Scopes, Serial};
 use clearing_core::facts::entry::EntryKind;
@@ -21,12 +22,14 @@ use clearing_core::facts::partner::PartnerState;
 use clearing_core::facts::person::{PersonId, Role, Roles};
 use clearing_core::facts::proposal::ProposalState;
 use clearing_core::facts::receipt::ReceiptLine;
+use clearing_core::facts::security::{Guarantee, Security};
 use clearing_core::facts::terms::{Breakage, ExpiryPolicy, FeeBearer, Funding, Price, Terms, TermsDraft};
 use clearing_core::facts::window::WindowState;
 use clearing_core::rules::abandon::AbandonRequest;
 use clearing_core::rules::arrived::{ApplyMoney, ReceiveMoney, UsedFor, UsedFrom};
 use clearing_core::rules::bank_account::{SetBankAccount, StopBankAccountChange};
 use clearing_core::rules::care::{ExtendExpiry, FreezeMember, ReinstatePoints, UnfreezeMember, WriteOffDebt};
+use clearing_core::rules::charge_schedule::SetCharges;
 use clearing_core::rules::charges::{Adjust, BookBankFee, BookOwnTransfer, Charge};
 use clearing_core::rules::claims::RepayClaim;
 use clearing_core::rules::close::CloseWindow;
@@ -50,6 +53,7 @@ use clearing_core::rules::redemption::{RedeemPoints, ReturnRedemption};
 use clearing_core::rules::release::ReleaseOrders;
 use clearing_core::rules::returned::{ReturnPayment, ReturnedPayment, UndoPayment};
 use clearing_core::rules::reversal::{ReversalTarget, ReverseIssue};
+use clearing_core::rules::security::SetCover;
 use clearing_core::rules::settlement::{AbortSettlement, ConfirmSettlement, ExportOrders};
 use clearing_core::rules::terms::SetTerms;
 use clearing_core::units::{EntryId, InviteId, Money, PartnerId, Points, Rate, Timestamp, WindowNumber};
@@ -476,6 +480,7 @@ pub(crate) fn coalitions() -> impl Strategy<Value = House> {
             coalition.settlement_threshold = Money(threshold);
             coalition.carry_windows_max = u16::try_from(threshold % 4).ok().filter(|closes| *closes < 3);
             coalition.pay_outs_wait = threshold % 3 == 1;
+            coalition.caps_need_cover = threshold % 5 == 4;
             coalition.recovery = if own { Recovery::Own } else { Recovery::Any };
             coalition.default_terms.reimbursement = Money(60);
             let mut terms = any_terms.map(|any| any.terms(scale));
@@ -1089,9 +1094,24 @@ fn of_money(play: &Play, count: u32, number: u32, partner: &str, amount: i64, of
         _ => {
             let reason = Code::new("law").unwrap();
             let other = if name == "A" { id("B") } else { id("A") };
-            match bits % 2 {
+            match bits % 6 {
+                4 => charges_of(partner),
+                5 => lower_cap_of(partner),
                 0 => Command::Charge(Charge { partner, amount, reason: Some(reason) }),
-                _ => Command::Adjust(Adjust { payer: partner, payee: other, amount, reason }),
+                1 => Command::Adjust(Adjust { payer: partner, payee: other, amount, reason }),
+                2 => {
+                    let first = "2026-01-31".parse().unwrap();
+                    let every = Every::ALL[bits as usize / 6 % 3];
+                    let charge = ScheduledCharge { reason, amount, every, first, last: None };
+                    let charges = if bits % 18 == 2 { Vec::new() } else { vec![charge] };
+                    Command::SetCharges(SetCharges { partner, charges })
+                }
+                _ => {
+                    let ends = play.now.plus_days(i64::from(bits % 9));
+                    let guarantee = Guarantee { reference: format!("G{bits}"), amount, ends };
+                    let security = Security { unsecured: Money(i64::from(bits)), guarantees: vec![guarantee] };
+                    Command::SetCover(SetCover { partner, security })
+                }
             }
         }
     })

@@ -76,10 +76,11 @@ enum Kind {
     Payment,
     PaidOut,
     Gross,
+    Charges,
 }
 
 impl Kind {
-    const ALL: [Self; 33] = [
+    const ALL: [Self; 34] = [
         Self::Member,
         Self::Identifier,
         Self::Depth,
@@ -113,6 +114,7 @@ impl Kind {
         Self::Payment,
         Self::PaidOut,
         Self::Gross,
+        Self::Charges,
     ];
 
     /// Takes all of this kind out of a footprint.
@@ -155,6 +157,7 @@ impl Kind {
             Self::Payment => needs.payments.clear(),
             Self::PaidOut => needs.paid_out.clear(),
             Self::Gross => needs.gross.clear(),
+            Self::Charges => needs.charges.clear(),
         }
     }
 }
@@ -386,6 +389,8 @@ impl<'a> Cut<'a> {
         for partner in &needs.legal {
             self.book.legal.extend(self.whole.legal.get(partner).map(|legal| (*partner, legal.clone())));
         }
+        let charges = self.whole.charges.iter().filter(|((partner, _), _)| needs.charges.contains(partner));
+        self.book.charges.extend(charges.map(|(key, charge)| (key.clone(), charge.clone())));
         for partner in &needs.bank_accounts {
             let in_force = self.whole.bank_account_at(*partner, self.now);
             let last = self.whole.bank_accounts_of(*partner).next_back();
@@ -827,6 +832,9 @@ fn compare(names: &[&str], (whole, all): (&Book, &mut Changes), (slice, changes)
     }
     for key in &all.bank_lines {
         differ(names, "a line of the bank", &whole.bank_lines.get(key), &slice.bank_lines.get(key))?;
+    }
+    for key in &all.charges {
+        differ(names, "a charge by schedule", &whole.charges.get(key), &slice.charges.get(key))?;
     }
     for partner in &all.claims {
         differ(names, "a claim", &whole.claims.get(partner), &slice.claims.get(partner))?;
