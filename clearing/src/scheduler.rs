@@ -27,7 +27,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clearing_core::command::{Command, Request, close_of, forgetting, work_of};
+use clearing_core::book::Book;
+use clearing_core::command::{Command, Request, charges_of, close_of, forgetting, lower_cap_of, work_of};
+use clearing_core::facts::answer::Answer;
 use clearing_core::facts::origin::Origin;
 use clearing_core::rejection::Rejection;
 use clearing_core::schedule::{CalendarProblem, Schedule as CutOffs};
@@ -50,6 +52,8 @@ const LOOK: Duration = Duration::from_secs(1);
 const PAUSE_MAX: Duration = Duration::from_secs(30);
 /// Between two looks at the limits of partners, and at windows that nobody has confirmed.
 const LIMITS_LOOK: Duration = Duration::from_secs(10);
+/// Partners of whom charges are looked up, and asked for, at once.
+const CHARGES_AT_ONCE: u32 = 256;
 /// Members looked up, and asked for, at once.
 const MEMBERS_AT_ONCE: u32 = 256;
 /// Between two looks at requests that are too old to be kept, when there were none left.
@@ -76,6 +80,8 @@ pub enum DueWorkKind {
     Close { window: WindowNumber },
     /// What was due of one member: activations, lapses, expiries, and what followed from them.
     Member,
+    /// A partner was charged for periods that have begun.
+    Charge { partner: PartnerId },
 }
 
 /// Due work did not run to its end. What has run, has; the rest is found again by the next look.
@@ -330,12 +336,31 @@ impl Inner {
                 return;
             }
         };
+        self.lower_caps(&book).await;
         let uses = alarms::uses(&book, self.clock.now());
         let mut told = self.told.lock().expect("nobody panics with the lock");
         let (crossed, after) = alarms::crossings(&told, &uses);
         *told = after;
         for crossing in &crossed {
             alarms::tell(crossing, &book.house.coalition);
+        }
+    }
+
+    /// Lowers caps that stand above what covers them since a guarantee has ended. Where that fails, the next look will do.
+    async fn lower_caps(&self, book: &Book) {
+        let partners: Vec<PartnerId> = book.caps_to_lower(self.clock.now()).collect();
+        for partner in partners {
+            match self.writer.ask(own_work(lower_cap_of(partner))).await {
+                Ok(Written { answer: Answer { result: Err(rejection), .. }, .. }) => {
+                    warn!(%partner, %rejection, "a cap above what covers it was not lowered");
+                }
+                Ok(_) => {
+                    info!(%partner, "a guarantee has ended, and the net debit cap is lowered to what is left of the cover")
+                }
+                Err(error) => {
+                    warn!(%partner, error = &error as &dyn std::error::Error, "a cap waits for another look");
+                }
+            }
         }
     }
 
@@ -390,8 +415,13 @@ impl Inner {
     async fn expire_until(&self, until: Timestamp, pace: Pace, ran: &mut Vec<DueWork>) -> Result<(), ScheduleError> {
         // What was asked for and came to nothing: it must not be found again and again.
         let mut fruitless = BTreeSet::new();
+        let mut uncharged = BTreeSet::new();
         while !self.stop.is_cancelled() {
             let found = self.find_due(until, pace, &fruitless).await?;
+            let next = found.first().map_or(until, |first| first.due);
+            if self.charge_until(next, pace, &mut uncharged, ran).await? {
+                continue;
+            }
             let Some(first) = found.first() else { break };
             if pace == Pace::Moving {
                 self.clock.advance_to(first.due);
@@ -407,6 +437,49 @@ impl Inner {
             }
         }
         Ok(self.store.mark_released().await?)
+    }
+
+    /// Charges partners for what is due by `until`: all that is due at the same moment, unless the order is of no importance. True if
+    /// something was; who cannot be charged is noted in `uncharged`, so that it is not found again and again.
+    async fn charge_until(
+        &self,
+        until: Timestamp,
+        pace: Pace,
+        uncharged: &mut BTreeSet<PartnerId>,
+        ran: &mut Vec<DueWork>,
+    ) -> Result<bool, ScheduleError> {
+        let mut due = self.store.charges_due(until, CHARGES_AT_ONCE).await?;
+        due.retain(|(partner, _)| !uncharged.contains(partner));
+        let Some((_, first)) = due.first().copied() else { return Ok(false) };
+        if pace != Pace::Abreast {
+            due.retain(|(_, due)| *due == first);
+        }
+        if pace == Pace::Moving {
+            self.clock.advance_to(first);
+        }
+        let request = |(partner, _): &(PartnerId, Timestamp)| own_work(charges_of(*partner));
+        let answers = if pace == Pace::Behind {
+            let mut answers = Vec::with_capacity(due.len());
+            for partner in &due {
+                answers.push(self.writer.run_due(request(partner), first).await);
+            }
+            answers
+        } else {
+            self.writer.ask_all(due.iter().map(request).collect()).await
+        };
+        for ((partner, due), answer) in due.into_iter().zip(answers) {
+            let written = answer?;
+            if let Err(rejection) = &written.answer.result {
+                warn!(%partner, %rejection, "a partner was not charged");
+            }
+            if written.entries.is_empty() {
+                uncharged.insert(partner);
+                continue;
+            }
+            let entries = written.entries.iter().map(|entry| entry.id).collect();
+            ran.push(DueWork { kind: DueWorkKind::Charge { partner }, due, entries });
+        }
+        Ok(true)
     }
 
     /// The members to ask for next, the earliest due first: all due at the same moment, unless the order is of no

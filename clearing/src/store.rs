@@ -9,6 +9,8 @@
 //! |---|---|
 //! | `parties`, `terms`, `limits`, `consents`, `coalition`, `calendar` | the house: partners, their terms and limits, what funders consent to, the coalition, the calendar |
 //! | `legal` | partners as legal parties: their records, their bank accounts |
+//! | `money` | money at the bank: what arrived, what goes out, lines of statements, claims |
+//! | `charges` | charges by schedule, and guarantees |
 //! | `credentials` | invites, the credentials that came of them, and what was revoked |
 //! | `members`, `identifiers`, `lots`, `lot_row`, `waiting`, `holds`, `returns`, `receipts` | members, the identifiers that name them, what they own in their row and beside it, which lots wait for a payment, what they spent on |
 //! | `requests`, `journal`, `packed`, `attachments` | the recorded answers; entries, batches and where the journal ends; the bytes of an entry as a row has them; what entries commit to |
@@ -46,6 +48,7 @@ mod books;
 mod calendar;
 mod cause;
 mod cells;
+mod charges;
 mod checkpoint;
 mod coalition;
 mod connect;
@@ -70,6 +73,7 @@ mod lot_row;
 mod lots;
 mod members;
 mod migrate;
+mod money;
 mod notices;
 mod occupancy;
 mod packed;
@@ -132,6 +136,7 @@ pub use self::journal::{BatchRow, Counts, JournalHead};
 pub use self::ledger::{MemberRange, MembersLedger};
 pub use self::members::MemberDue;
 pub use self::migrate::{Migrations, migrator};
+pub use self::money::{OpenMoney, OpenMoneyOf, OpenMoneyRow};
 pub use self::notices::NoticePage;
 pub use self::occupancy::{Occupancy, OccupyError};
 pub use self::packed::pack as pack_entry;
@@ -177,6 +182,8 @@ pub static STATEMENTS: &[&[&Sql]] = &[
     journal::STATEMENTS,
     leases::STATEMENTS,
     legal::STATEMENTS,
+    money::STATEMENTS,
+    charges::STATEMENTS,
     limits::STATEMENTS,
     lots::STATEMENTS,
     members::STATEMENTS,

@@ -82,6 +82,8 @@ struct Settings {
     proposal_days: u16,
     account_change_days: u16,
     carry_windows_max: Option<u16>,
+    pay_outs_wait: bool,
+    caps_need_cover: bool,
 }
 
 fn settings_of(coalition: &Coalition) -> Settings {
@@ -104,6 +106,8 @@ fn settings_of(coalition: &Coalition) -> Settings {
         proposal_days: coalition.proposal_days,
         account_change_days: coalition.account_change_days,
         carry_windows_max: coalition.carry_windows_max,
+        pay_outs_wait: coalition.pay_outs_wait,
+        caps_need_cover: coalition.caps_need_cover,
     }
 }
 
@@ -131,5 +135,7 @@ fn coalition_of(id: &str, settings: &str) -> Result<Coalition, StoreError> {
         proposal_days: settings.proposal_days,
         account_change_days: settings.account_change_days,
         carry_windows_max: settings.carry_windows_max,
+        pay_outs_wait: settings.pay_outs_wait,
+        caps_need_cover: settings.caps_need_cover,
     })
 }

@@ -34,7 +34,8 @@ const GROUP: &[Column] = &[
     FUNDING.terms_version,
     FUNDING.points,
     FUNDING.settles_in,
-    FUNDING.funded_at,
+    FUNDING.decided_at,
+    FUNDING.funded,
 ];
 
 type FundingRows = BTreeMap<(WindowNumber, PartnerId, u32), FundingGroup>;
@@ -43,12 +44,12 @@ const ISSUE: &[Column] = &[FUNDING.window_number, FUNDING.issuer];
 
 static FUNDED: Sql = Sql::both(
     "store.funded",
-    "SELECT {funding f} FROM {rows k} CROSS JOIN funding AS f WHERE {match k f} AND f.funded_at IS NOT NULL",
+    "SELECT {funding f} FROM {rows k} CROSS JOIN funding AS f WHERE {match k f} AND f.decided_at IS NOT NULL",
 )
 .takes(&[rows("k", ISSUE)])
 .gives(GROUP);
 
-/// Of points issued in windows by issuers, what was paid for.
+/// Of points issued in windows by issuers, what was paid for or cancelled.
 pub(super) async fn funded(
     link: &mut Link<'_>,
     wanted: &BTreeSet<(WindowNumber, PartnerId)>,
@@ -68,14 +69,14 @@ const SETTLED: &[Column] = &[FUNDING.settles_in];
 
 static WAITING_ISSUES: Sql = Sql::sqlite(
     "store.waiting_issues",
-    "SELECT {funding f} FROM {rows k} CROSS JOIN funding AS f WHERE {match k f} AND f.funded_at IS NULL",
+    "SELECT {funding f} FROM {rows k} CROSS JOIN funding AS f WHERE {match k f} AND f.decided_at IS NULL",
 )
 .takes(&[rows("k", ISSUE)])
 .gives(GROUP);
 
 static LOCK_FUNDING: Sql = Sql::postgres(
     "store.lock_funding",
-    "SELECT {funding f} FROM funding AS f WHERE f.funded_at IS NULL
+    "SELECT {funding f} FROM funding AS f WHERE f.decided_at IS NULL
     AND (f.settles_in IN ({select s}) OR (f.window_number, f.issuer) IN ({select k}))
     ORDER BY f.window_number, f.issuer, f.terms_version FOR UPDATE",
 )
@@ -83,7 +84,7 @@ static LOCK_FUNDING: Sql = Sql::postgres(
 .gives(GROUP);
 
 /// What waits for the settlements of these windows, and what of these windows of issue and issuers still waits; locked in
-/// ascending order until the transaction ends. What was paid for in the meantime is not among it.
+/// ascending order until the transaction ends. What was paid for or cancelled in the meantime is not among it.
 pub(super) async fn lock(
     link: &mut Link<'_>,
     settled: &BTreeSet<WindowNumber>,
@@ -113,7 +114,7 @@ pub(super) async fn lock(
 }
 
 static FUNDING_WAITING: Sql =
-    Sql::both("store.funding_waiting", "SELECT {funding} FROM funding WHERE funded_at IS NULL AND settles_in = $1")
+    Sql::both("store.funding_waiting", "SELECT {funding} FROM funding WHERE decided_at IS NULL AND settles_in = $1")
         .gives(GROUP);
 
 /// All points that wait for the settlement of a window. The caller has the gate alone, or a snapshot.
@@ -131,10 +132,13 @@ pub(super) async fn all_funding(link: &mut Link<'_>) -> Result<FundingRows, Stor
 }
 
 fn funding_group(row: &Row<'_>) -> Result<((WindowNumber, PartnerId, u32), FundingGroup), StoreError> {
+    let decided = row.int_or_null(FUNDING.decided_at)?.map(Timestamp);
+    let paid = row.bool(FUNDING.funded)?;
     let group = FundingGroup {
         points: row.points(FUNDING.points)?,
         settles_in: row.small(FUNDING.settles_in)?,
-        funded: row.int_or_null(FUNDING.funded_at)?.map(Timestamp),
+        funded: decided.filter(|_| paid),
+        cancelled: decided.filter(|_| !paid),
     };
     let key = (row.small(FUNDING.window_number)?, row.partner(FUNDING.issuer)?, row.small(FUNDING.terms_version)?);
     Ok((key, group))
@@ -146,6 +150,7 @@ const MOVED: &[Column] = &[
     FUNDING.terms_version,
     FUNDING.points,
     FUNDING.settles_in,
+    FUNDING.funded,
     FUNDING.released,
 ];
 
@@ -171,7 +176,7 @@ pub(super) async fn save_moved(link: &mut Link<'_>, changes: &Changes) -> Result
         let window = i64::from(*window);
         moved.int(FUNDING.window_number, window).text(FUNDING.issuer, issuer.as_str());
         moved.int(FUNDING.terms_version, i64::from(*terms)).int(FUNDING.points, points.0);
-        moved.int(FUNDING.settles_in, window).bool(FUNDING.released, false);
+        moved.int(FUNDING.settles_in, window).bool(FUNDING.funded, false).bool(FUNDING.released, false);
     }
     let became = |row: &Row<'_>| {
         let (window, issuer) = (row.small(FUNDING.window_number)?, row.partner(FUNDING.issuer)?);
@@ -182,7 +187,8 @@ pub(super) async fn save_moved(link: &mut Link<'_>, changes: &Changes) -> Result
 
 static SAVE_FUNDING: Sql = Sql::both(
     "store.save_funding",
-    "UPDATE funding SET settles_in = $4, funded_at = $5 WHERE window_number = $1 AND issuer = $2 AND terms_version = $3",
+    "UPDATE funding SET settles_in = $4, decided_at = $5, funded = $6
+    WHERE window_number = $1 AND issuer = $2 AND terms_version = $3",
 );
 
 /// Writes which points that wait for a payment were paid for, or wait for another settlement. O(partners).
@@ -191,28 +197,29 @@ pub(super) async fn save_states(link: &mut Link<'_>, book: &Book, changes: &Chan
         let group = book.funding.get(key);
         let group = group.ok_or_else(|| StoreError::permanent("points that wait for a payment are not in the book"))?;
         let call = link.call(&SAVE_FUNDING).int(i64::from(key.0)).text(key.1.as_str()).int(i64::from(key.2));
-        let call = call.int(i64::from(group.settles_in)).int_or_null(group.funded.map(|time| time.0));
+        let decided = group.funded.or(group.cancelled).map(|time| time.0);
+        let call = call.int(i64::from(group.settles_in)).int_or_null(decided).int(i64::from(group.funded.is_some()));
         link.execute_counted(call, 1).await?;
     }
     Ok(())
 }
 
 // A lot that waits for a payment and for its activation is due with the later of the two; one whose activation comes after
-// the payment stands in its member's row.
+// the payment stands in its member's row. What is cancelled is due at once.
 static MEMBERS_PAID_FOR: Sql = Sql::both(
     "store.members_paid_for",
     "SELECT {funding f}, {waiting_lots l} FROM funding AS f
     JOIN waiting_lots AS l ON l.release_window = f.window_number AND l.issuer = f.issuer AND l.terms_version = f.terms_version
-    WHERE f.funded_at IS NOT NULL AND f.released = 0 AND f.funded_at <= {until}
-    AND (l.activates_at IS NULL OR l.activates_at <= f.funded_at)
-    AND (f.funded_at, l.member_id) > ({due}, {member})
-    GROUP BY f.funded_at, l.member_id ORDER BY f.funded_at, l.member_id LIMIT {limit}",
+    WHERE f.decided_at IS NOT NULL AND f.released = 0 AND f.decided_at <= {until}
+    AND (l.activates_at IS NULL OR l.activates_at <= f.decided_at OR f.funded = 0)
+    AND (f.decided_at, l.member_id) > ({due}, {member})
+    GROUP BY f.decided_at, l.member_id ORDER BY f.decided_at, l.member_id LIMIT {limit}",
 )
 .takes(&[one("until"), one("due"), one("member"), one("limit")])
-.gives(&[FUNDING.funded_at, WAITING_LOTS.member_id]);
+.gives(&[FUNDING.decided_at, WAITING_LOTS.member_id]);
 
-/// At most `limit` members to whom points are to be released because they were paid for by `until`, the earliest first, from
-/// behind `after`.
+/// At most `limit` members whose points are to be released because they were paid for by `until`, or are cancelled, the earliest
+/// first, from behind `after`.
 pub(super) async fn members_paid_for(
     link: &mut Link<'_>,
     until: Timestamp,
@@ -221,13 +228,13 @@ pub(super) async fn members_paid_for(
 ) -> Result<Vec<MemberDue>, StoreError> {
     let call = link.call(&MEMBERS_PAID_FOR).int(until.0).int(after.due.0).uuid(after.member.0).int(i64::from(limit));
     let found = |row: &Row<'_>| {
-        Ok(MemberDue { due: row.time(FUNDING.funded_at)?, member: row.member(WAITING_LOTS.member_id)? })
+        Ok(MemberDue { due: row.time(FUNDING.decided_at)?, member: row.member(WAITING_LOTS.member_id)? })
     };
     link.rows(call, found).await
 }
 
 static RELEASING: Sql =
-    Sql::both("store.releasing", "SELECT 1 FROM funding WHERE funded_at IS NOT NULL AND released = 0 LIMIT 1");
+    Sql::both("store.releasing", "SELECT 1 FROM funding WHERE decided_at IS NOT NULL AND released = 0 LIMIT 1");
 
 /// Whether there are points that were paid for and may not be released to their members yet.
 pub(super) async fn is_releasing(link: &mut Link<'_>) -> Result<bool, StoreError> {
@@ -237,10 +244,10 @@ pub(super) async fn is_releasing(link: &mut Link<'_>) -> Result<bool, StoreError
 
 static MARK_RELEASED: Sql = Sql::both(
     "store.mark_released",
-    "UPDATE funding SET released = 1 WHERE funded_at IS NOT NULL AND released = 0 AND NOT EXISTS (
+    "UPDATE funding SET released = 1 WHERE decided_at IS NOT NULL AND released = 0 AND NOT EXISTS (
         SELECT 1 FROM waiting_lots AS l WHERE l.release_window = funding.window_number AND l.issuer = funding.issuer
         AND l.terms_version = funding.terms_version
-        AND (l.activates_at IS NULL OR l.activates_at <= funding.funded_at)
+        AND (l.activates_at IS NULL OR l.activates_at <= funding.decided_at OR funding.funded = 0)
     )",
 );
 

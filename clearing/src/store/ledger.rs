@@ -14,8 +14,8 @@ use super::parts::Parts;
 use super::waiting::Waiting;
 use super::windows::Windows;
 use super::{
-    Snapshot, StoreError, balances, consents, credentials, funding, holds, identifiers, journal, legal, limits, lots, members,
-    proposals, returns, waiting,
+    Snapshot, StoreError, balances, charges, consents, credentials, funding, holds, identifiers, journal, legal,
+    limits, lots, members, money, proposals, returns, waiting,
 };
 
 /// Batches whose numbers of requests are read at once.
@@ -86,6 +86,8 @@ impl Snapshot {
         credentials::load_all(&mut link, &mut book).await?;
         book.proposals = proposals::proposals(&mut link).await?;
         legal::load_all(&mut link, &mut book).await?;
+        money::load_all(&mut link, &mut book).await?;
+        charges::load_all(&mut link, &mut book).await?;
         Ok(book)
     }
 

@@ -58,6 +58,7 @@ pub(super) async fn save<'a>(
         rows.int_or_null(LIMITS.redeem_foreign_points_per_day, points(limits.redeem_foreign_points_per_day));
         rows.int_or_null(LIMITS.cooling_seconds, limits.cooling_seconds.map(i64::from));
         guards.text(GUARDS.partner, partner.id.as_str()).int(GUARDS.reserved, 0).int(GUARDS.unsettled, 0);
+        guards.int(GUARDS.ahead, 0);
         guards.int(GUARDS.counted_day, 0).int(GUARDS.issued_points, 0).int(GUARDS.accepted_points, 0);
     }
     link.write(&UPSERT_LIMITS, rows).await?;
@@ -108,7 +109,12 @@ fn guard(row: &Row<'_>) -> Result<(PartnerId, Guard), StoreError> {
         issued: row.points(GUARDS.issued_points)?,
         accepted: row.points(GUARDS.accepted_points)?,
     };
-    let guard = Guard { reserved: row.money(GUARDS.reserved)?, unsettled: row.money(GUARDS.unsettled)?, counted };
+    let guard = Guard {
+        reserved: row.money(GUARDS.reserved)?,
+        unsettled: row.money(GUARDS.unsettled)?,
+        ahead: row.money(GUARDS.ahead)?,
+        counted,
+    };
     Ok((row.partner(GUARDS.partner)?, guard))
 }
 
@@ -127,17 +133,19 @@ pub(super) fn counted(link: &Link<'_>, changes: &Changes) -> RowSet {
     rows
 }
 
-const MOVED: &[Column] = &[GUARDS.partner, GUARDS.reserved, GUARDS.unsettled];
+const MOVED: &[Column] = &[GUARDS.partner, GUARDS.reserved, GUARDS.unsettled, GUARDS.ahead];
 
-// What holds reserve and legs owe moves rarely. Whoever has the gate alone writes it at leisure; the others hold the rows'
+// What holds reserve, legs owe and was paid ahead moves rarely. Whoever has the gate alone writes it at leisure; the others hold the rows'
 // locks already if their partners have limits, and else write here what nobody waits for with a lock of its own.
 static MOVE_GUARDS: Sql = Sql::new(
     "store.move_guards",
-    "UPDATE guards SET reserved = guards.reserved + k.reserved, unsettled = guards.unsettled + k.unsettled
+    "UPDATE guards SET reserved = guards.reserved + k.reserved, unsettled = guards.unsettled + k.unsettled,
+        ahead = guards.ahead + k.ahead
     FROM {rows k} WHERE {match k guards}
     RETURNING {guards}",
     "WITH head AS MATERIALIZED (SELECT 1 FROM journal_head WHERE id = 1 FOR UPDATE)
-    UPDATE guards AS g SET reserved = g.reserved + k.reserved, unsettled = g.unsettled + k.unsettled
+    UPDATE guards AS g SET reserved = g.reserved + k.reserved, unsettled = g.unsettled + k.unsettled,
+        ahead = g.ahead + k.ahead
     FROM head CROSS JOIN {rows k} WHERE {match k g}
     RETURNING {guards g}",
 )
@@ -148,9 +156,10 @@ static MOVE_GUARDS: Sql = Sql::new(
 pub(super) async fn save_moved(link: &mut Link<'_>, changes: &Changes) -> Result<Vec<(Sum, i64)>, StoreError> {
     let mut moved = link.row_set(MOVED);
     for (partner, guard) in &changes.guards {
-        if !guard.reserved.is_zero() || !guard.unsettled.is_zero() {
+        if [guard.reserved, guard.unsettled, guard.ahead].iter().any(|moved| !moved.is_zero()) {
             moved.text(GUARDS.partner, partner.as_str());
             moved.int(GUARDS.reserved, guard.reserved.0).int(GUARDS.unsettled, guard.unsettled.0);
+            moved.int(GUARDS.ahead, guard.ahead.0);
         }
     }
     let became = |row: &Row<'_>| {

@@ -6,6 +6,7 @@ use clearing_core::book::Book;
 use clearing_core::book::changes::Changes;
 use clearing_core::facts::coalition::House;
 use clearing_core::facts::partner::{GroupId, Partner, PartnerState};
+use clearing_core::facts::security::Security;
 use clearing_core::facts::terms::Terms;
 use clearing_core::units::{PartnerId, Timestamp};
 
@@ -14,7 +15,7 @@ use super::coalition::CoalitionRow;
 use super::journal::no_coalition;
 use super::sql::{Link, Sql, rows};
 use super::tables::{LIMITS, PARTNERS};
-use super::{Snapshot, Store, StoreError, calendar, coalition, credentials, known, limits, people, terms};
+use super::{Snapshot, Store, StoreError, calendar, charges, coalition, credentials, known, limits, people, terms};
 use crate::identifier::{IdentifierKey, OtherBooks};
 
 pub(super) static STATEMENTS: &[&Sql] = &[&ALL_PARTNERS, &UPSERT_PARTNERS];
@@ -52,6 +53,11 @@ pub(super) async fn load_house(link: &mut Link<'_>) -> Result<HouseRow, StoreErr
         let partner = partners.get_mut(&partner);
         partner.ok_or_else(|| StoreError::permanent("there are terms of an unknown partner"))?.terms.push(terms);
     }
+    for (partner, guarantee) in charges::guarantees(link).await? {
+        let partner = partners.get_mut(&partner);
+        let partner = partner.ok_or_else(|| StoreError::permanent("there is a guarantee of an unknown partner"))?;
+        partner.security.guarantees.push(guarantee);
+    }
     let calendar = calendar::calendars(link).await?;
     let (revoked, people) = (credentials::revoked(link).await?, people::people(link).await?);
     let house = House { coalition, partners, calendar, revoked, people };
@@ -68,6 +74,7 @@ static ALL_PARTNERS: Sql = Sql::both(
     PARTNERS.state,
     PARTNERS.suspended_in,
     PARTNERS.group_id,
+    PARTNERS.unsecured,
     LIMITS.partner,
     LIMITS.net_debit_cap,
     LIMITS.outstanding_points,
@@ -93,6 +100,7 @@ fn partner(row: &Row<'_>) -> Result<(PartnerId, Partner), StoreError> {
         state: known("partner state", PartnerState::parse(row.text(PARTNERS.state)?))?,
         suspended_in: row.small_or_null(PARTNERS.suspended_in)?,
         group: group(row.text_or_null(PARTNERS.group_id)?)?,
+        security: Security { unsecured: row.money(PARTNERS.unsecured)?, guarantees: Vec::new() },
         terms: Vec::new(),
         limits: limits::limits(row)?,
     };
@@ -123,8 +131,10 @@ pub(super) async fn save_house(
         rows.text(PARTNERS.state, partner.state.as_str());
         rows.int_or_null(PARTNERS.suspended_in, partner.suspended_in.map(i64::from));
         rows.text_or_null(PARTNERS.group_id, partner.group.as_ref().map(GroupId::as_str));
+        rows.int(PARTNERS.unsecured, partner.security.unsecured.0);
     }
     link.write(&UPSERT_PARTNERS, rows).await?;
+    charges::save_guarantees(link, &changed).await?;
     limits::save(link, changed.into_iter()).await?;
     let version = |(id, version): &(PartnerId, u32)| -> Result<(&Partner, &Terms), StoreError> {
         let partner = partner(id)?;

@@ -42,8 +42,8 @@ use super::sql::{Link, Sql};
 use super::tables::{Column, GATE, JOURNAL_HEAD, Kind};
 use super::watched::Watched;
 use super::{
-    Backend, Known, Store, StoreError, attachments, coalition, consents, credentials, funding, gate, journal, legal, parties,
-    proposals, requests, slice, snapshot, windows,
+    Backend, Known, Store, StoreError, attachments, charges, coalition, consents, credentials, funding, gate, journal,
+    legal, money, parties, proposals, requests, slice, snapshot, windows,
 };
 use crate::clock;
 
@@ -346,6 +346,8 @@ impl WriterSession {
         }
         consents::save_given(&mut link, book, changes).await?;
         legal::save(&mut link, book, changes).await?;
+        money::save(&mut link, book, changes).await?;
+        charges::save(&mut link, book, changes).await?;
         credentials::save(&mut link, book, changes).await?;
         proposals::save(&mut link, book, changes).await?;
         let records = requests::records(book, changes)?;

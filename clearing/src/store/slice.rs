@@ -4,7 +4,9 @@
 //! | step | locked | why there |
 //! |---|---|---|
 //! | proposals | those that are decided, and the open ones of what is proposed, ascending | first of all, as few name one |
-//! | windows and what the rules read of their legs | those that are named, and the open one where legs move, ascending | early, as few name one; legs move under the lock of their window |
+//! | windows and what the rules read of their legs | those that are named, the open one where legs move, and all of which something may be due still where credits may pay older legs; ascending | early, as few name one; legs move under the lock of their window |
+//! | money at the bank, claims | what names it, and what is open of a partner's; ascending | few name it |
+//! | charges by schedule | those of a partner, ascending | a period is charged once |
 //! | identifiers | unknown ones that may be enrolled, ascending | two nodes must not enrol one identifier twice |
 //! | receipts of which points may pay a share only | ascending | all that was spent on one must be known, whoever spent it |
 //! | what returns and abandons refer to | | entries never change; they tell whose member it is |
@@ -23,6 +25,7 @@ use std::sync::Arc;
 
 use clearing_core::book::Book;
 use clearing_core::book::sums::Sum;
+use clearing_core::chart::MoneyAccount;
 use clearing_core::command::Request;
 use clearing_core::facts::answer::RecordedState;
 use clearing_core::facts::coalition::House;
@@ -43,8 +46,8 @@ use super::save::Stored;
 use super::sql::Link;
 use super::windows::{self, Windows};
 use super::{
-    Backend, StoreError, balances, consents, credentials, funding, gate, gross, holds, journal, legal, limits, lots, members,
-    proposals, receipts, requests, returns, terms,
+    Backend, StoreError, balances, charges, consents, credentials, funding, gate, gross, holds, journal, legal, limits,
+    lots, members, money, proposals, receipts, requests, returns, terms,
 };
 
 /// How many times as many lots are read where issuers without headroom may have to be passed over.
@@ -67,7 +70,10 @@ pub(super) async fn load(
     let needs = footprint(&house, requests, now);
     let asked = proposals::lock(link, book, &needs.proposals, &needs.proposed).await?;
     loaded.keep(book, asked);
-    load_windows(link, book, &needs, &mut loaded).await?;
+    let settling = load_windows(link, book, &needs, &mut loaded).await?;
+    let paid = money::load(link, book, &needs, true).await?;
+    loaded.keep(book, paid);
+    charges::load(link, book, &needs.charges, true).await?;
     load_identifiers(link, book, &needs, enrolled, &mut loaded).await?;
     receipts::lock_receipts(link, &needs.shared_receipts).await?;
     let lines = receipts::receipts(link, &needs.reversed_receipts).await?;
@@ -83,7 +89,7 @@ pub(super) async fn load(
     if abandoned_entries(book, &needs).any(|id| !targets.entries.contains(&id)) {
         return Err(StoreError::transient("a request to be abandoned was accepted in the meantime"));
     }
-    load_guards(link, book, &needs, &targets).await?;
+    load_guards(link, book, &needs, &targets, &settling).await?;
     legal::load(link, book, &needs, now).await?;
     credentials::load(link, book, &needs).await?;
     load_watched(link, book, watched).await?;
@@ -183,15 +189,18 @@ fn footprint<'a>(house: &'a House, requests: &[Request], now: Timestamp) -> Foot
     needs
 }
 
-/// Locks and reads the windows of which something is to be done, and the balances that the rules read then.
+/// Locks and reads the windows of which something is to be done, and the balances that the rules read then. Gives those of which
+/// something may be due still, if they are needed.
 async fn load_windows(
     link: &mut Link<'_>,
     book: &mut Book,
     needs: &Footprint<'_>,
     loaded: &mut Loaded,
-) -> Result<(), StoreError> {
+) -> Result<BTreeSet<WindowNumber>, StoreError> {
     let mut named = needs.windows.clone();
     named.extend(needs.open_window.then_some(book.open_window));
+    let settling = if needs.settling { windows::in_flight(link).await? } else { BTreeSet::new() };
+    named.extend(&settling);
     windows::lock(link, &named).await?;
     for number in named {
         for row in windows::windows(link, Windows::One(number)).await? {
@@ -200,10 +209,22 @@ async fn load_windows(
         }
     }
     let currency = book.house.coalition.currency;
-    let sums = needs.balances.iter().map(|account| Sum::Money(*account));
+    let legs = settling.iter().filter_map(|number| Some((*number, book.windows.get(number)?.settlement.as_ref()?)));
+    let legs = legs.flat_map(|(number, settlement)| {
+        settlement.legs.keys().map(move |partner| MoneyAccount::Settle(number, *partner))
+    });
+    let accounts: BTreeSet<MoneyAccount> = needs.balances.iter().copied().chain(legs).collect();
+    let sums = accounts.into_iter().map(Sum::Money);
     let found = balances::balances_of(link, currency.as_str(), sums).await?;
     book.money_balances.extend(found.money);
-    Ok(())
+    for (window, issuer) in &needs.gross {
+        for ((of, acceptor), gross) in gross::gross(link, *window).await? {
+            if of == *issuer {
+                book.gross.insert((*window, of, acceptor), gross);
+            }
+        }
+    }
+    Ok(settling)
 }
 
 async fn load_identifiers(
@@ -391,6 +412,7 @@ async fn load_guards(
     book: &mut Book,
     needs: &Footprint<'_>,
     targets: &Targets,
+    settling: &BTreeSet<WindowNumber>,
 ) -> Result<(), StoreError> {
     let partners = &book.house.partners;
     if partners.values().any(|partner| partner.limits.guards_points()) {
@@ -412,7 +434,8 @@ async fn load_guards(
     }
     book.consents = consents::lock_consents(link, &needs.consents).await?;
     let reversed = reversed_waiting(book, needs, targets);
-    let awaited = funding::lock(link, &needs.funding, &reversed).await?;
+    let settled: BTreeSet<WindowNumber> = needs.funding.union(settling).copied().collect();
+    let awaited = funding::lock(link, &settled, &reversed).await?;
     load_funded(link, book).await?;
     book.funding.extend(awaited);
     Ok(())
@@ -817,6 +840,9 @@ pub(super) async fn load_all(
     let needs = footprint(&house, requests, now);
     let mut named = needs.windows.clone();
     named.insert(book.open_window);
+    if needs.settling {
+        named.extend(windows::in_flight(link).await?);
+    }
     let balances = balances::balances_with(link, book.house.coalition.currency.as_str(), &named).await?;
     book.points_balances = balances.points;
     book.money_balances = balances.money;
@@ -832,12 +858,22 @@ pub(super) async fn load_all(
     for ((issuer, acceptor), gross) in gross::gross(link, window).await? {
         book.gross.insert((window, issuer, acceptor), gross);
     }
+    for (window, issuer) in &needs.gross {
+        for ((of, acceptor), gross) in gross::gross(link, *window).await? {
+            if of == *issuer {
+                book.gross.insert((*window, of, acceptor), gross);
+            }
+        }
+    }
     book.forgotten = gate::gate(link).await?.forgotten;
     legal::load(link, book, &needs, now).await?;
+    charges::load(link, book, &needs.charges, false).await?;
     credentials::load_alone(link, book, &needs).await?;
     let mut loaded = Loaded::default();
     let asked = proposals::lock(link, book, &needs.proposals, &needs.proposed).await?;
     loaded.keep(book, asked);
+    let paid = money::load(link, book, &needs, false).await?;
+    loaded.keep(book, paid);
     load_requests(link, book, requests, &needs, &mut loaded).await?;
     Ok(loaded.sequences)
 }

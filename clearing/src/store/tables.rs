@@ -469,6 +469,41 @@ tables! {
             suspended_in: Int4 null,
             /// the brand that it trades for together with others; null: it stands alone
             group_id: Text null,
+            /// money: what it may owe without any security
+            unsecured: Int ["unsecured >= 0"],
+        };
+        /// What others answer for of a partner's debts. A list takes the place of the one before.
+        guarantees GUARANTEES {
+            partner: Text key,
+            ordinal: Int4 key ["ordinal >= 0"],
+            /// by what the guarantor calls it
+            reference: Text,
+            /// money
+            amount: Int ["amount > 0"],
+            ends_at: Int,
+        };
+        /// What partners are charged by themselves, each reason once. One that is charged no more stays, with the last period that
+        /// was charged, so that none is charged twice.
+        charges CHARGES {
+            partner: Text key,
+            reason: Text key,
+            /// money
+            amount: Int ["amount > 0"],
+            every: Text ["every IN ('MONTH', 'QUARTER', 'YEAR')"],
+            /// the days on which the first period begins, and the last one may begin, as 20260201; null: for ever
+            first_day: Int,
+            last_day: Int null,
+            /// the day of the last period that was charged; null: none was
+            charged_day: Int null,
+            /// the day of the next one; null: it is over, or was taken off
+            next_day: Int null,
+            /// when that day begins by the coalition's calendar
+            due_at: Int null,
+        } must {
+            "(next_day IS NULL) = (due_at IS NULL)",
+        } indexes {
+            /// What falls due next.
+            charges_due: "due_at, partner" ["due_at IS NOT NULL"],
         };
         /// Immutable versions. A lot keeps the version it was issued under.
         terms TERMS {
@@ -530,6 +565,8 @@ tables! {
             reserved: Int,
             /// money: the sum of its legs that it has not paid
             unsettled: Int ["unsettled <= 0"],
+            /// money: what it has paid ahead, less what is claimed of it
+            ahead: Int,
             /// the last day on which it issued, or redeemed points of others, in days since 1970
             counted_day: Int4,
             /// points it issued on that day
@@ -851,10 +888,30 @@ tables! {
             window_number: Int key,
             partner: Text key,
             amount: Int ["amount <> 0"],
-            /// what of it is not paid yet, with the same sign; pairwise payments bring it to zero in parts
+            /// what of it is not paid yet, with the same sign
             due: Int,
+            /// 1: a payment of it came back, and it is not paid anew
+            returned: Bool,
+            /// what of it collateral, the reserve or the creditors paid for a defaulter
+            covered: Int ["covered >= 0"],
+            /// what of it pending points paid that were cancelled
+            cancelled: Int ["cancelled >= 0"],
+            /// what of it was taken off for defaults of others
+            shared: Int ["shared >= 0"],
         } must {
             "abs(due) <= abs(amount)",
+        };
+        /// What a window brought (+) and cost (-) a fund. While it is open: what of the fund's movements is neither.
+        fund_shares FUND_SHARES {
+            window_number: Int key,
+            /// reserve, collateral or pool
+            fund: Text key ["fund IN ('reserve', 'collateral', 'pool')"],
+            /// a whole number as text
+            aside: Text,
+            /// in whole minor units; null: neither, or the window is open
+            change: Int null,
+            /// what of it was moved between own accounts at the bank
+            moved: Int,
         };
         orders ORDERS {
             window_number: Int key,
@@ -864,11 +921,10 @@ tables! {
             payee: Text,
             amount: Int ["amount > 0"],
             paid: Bool,
+            /// 1: the house has let it out, of one that it pays where pay-outs wait
+            released: Bool,
         } must {
             "payer <> payee",
-        } indexes {
-            /// A payment names its payer and payee; there is one order between two participants.
-            orders_by_parties: unique "window_number, payer, payee",
         };
         /// Points that wait for their issuer's payment, by window of issue, issuer and terms: paid for at once, however
         /// many lots there are. Hot like balances while the window is open.
@@ -880,15 +936,97 @@ tables! {
             points: Int,
             /// the window whose settlement pays for them
             settles_in: Int,
-            /// null: they wait
-            funded_at: Int null,
-            /// whether no lot is left that was to be released when they were paid for
+            /// when it was decided what becomes of them; null: they wait
+            decided_at: Int null,
+            /// 1: they were paid for; 0: their issuer did not pay, and they are cancelled
+            funded: Bool,
+            /// whether no lot is left that was to be released or cancelled when that was decided
             released: Bool,
         } indexes {
             /// What still waits, by the window whose commands read it.
-            funding_waiting: "settles_in, issuer" ["funded_at IS NULL"],
-            /// What was paid for and is not yet released to the members: the job finds its lots by these.
-            funding_releasing: "funded_at" ["funded_at IS NOT NULL AND released = 0"],
+            funding_waiting: "settles_in, issuer" ["decided_at IS NULL"],
+            /// What was decided and has not come to the members yet: the job finds its lots by these.
+            funding_releasing: "decided_at" ["decided_at IS NOT NULL AND released = 0"],
+        };
+        /// Money that arrived at the bank, by the entry that recorded it, and where its parts are: they sum to the amount. What
+        /// paid legs is in money_in_legs.
+        money_in MONEY_IN {
+            batch_id: Uuid key,
+            ordinal: Int4 key,
+            /// empty: nobody knows whose it is
+            partner: Text,
+            received_at: Int,
+            amount: Int ["amount > 0"],
+            unapplied: Int ["unapplied >= 0"],
+            advance: Int ["advance >= 0"],
+            /// paid a claim or a penalty, or was ordered out
+            gone: Int ["gone >= 0"],
+            /// went back to the bank of who paid it
+            returned: Int ["returned >= 0"],
+            /// whether a line of a statement is known of it
+            seen: Bool,
+        } indexes {
+            /// What may still be used, or waits for its line.
+            money_in_open: "partner, batch_id, ordinal" ["unapplied > 0 OR advance > 0 OR seen = 0"],
+        };
+        /// What of money that arrived paid legs.
+        money_in_legs MONEY_IN_LEGS {
+            batch_id: Uuid key,
+            ordinal: Int4 key,
+            window_number: Int key,
+            amount: Int ["amount > 0"],
+        };
+        /// Money that goes out, or went, by the entry that recorded it first.
+        money_out MONEY_OUT {
+            batch_id: Uuid key,
+            ordinal: Int4 key,
+            /// empty: to nobody knows whom, or to the house itself
+            partner: Text,
+            amount: Int ["amount > 0"],
+            /// of the leg that it pays; null: it is none
+            window_number: Int null,
+            /// the account that it was ordered out of; own:FROM:TO:N between own accounts, with N = 1 if the line that was told
+            /// first is of the account that it came to; empty of a leg
+            account: Text,
+            state: Text ["state IN ('ORDERED', 'PAID', 'CAME_BACK', 'UNDONE')"],
+            /// whether a line of a statement is known of it
+            seen: Bool,
+        } indexes {
+            /// What is on its way, or waits for its line.
+            money_out_open: "partner, batch_id, ordinal" ["state = 'ORDERED' OR seen = 0"],
+            /// The pay-outs of a leg.
+            money_out_by_leg: "window_number, partner" ["window_number IS NOT NULL"],
+        };
+        /// The lines of the bank's statements that were booked, and what each tells of.
+        bank_lines BANK_LINES (append_only) {
+            /// as the bank writes it; empty if the house has one only
+            own_account: Text key,
+            /// the day on which the bank booked it, as 20260201; 0: nobody said
+            booking_day: Int key,
+            reference: Text key,
+            /// what came in (+) or went out (-)
+            amount: Int,
+            batch_id: Uuid,
+            ordinal: Int4,
+        };
+        /// What is claimed of partners, besides what sharers bore (claim_shares).
+        claims CLAIMS {
+            partner: Text key,
+            /// payments that came back
+            bounced: Int,
+            /// what the reserve paid
+            reserve: Int,
+        };
+        /// What sharers bore of the defaults of others.
+        claim_shares CLAIM_SHARES {
+            partner: Text key,
+            sharer: Text key,
+            amount: Int,
+        };
+        /// Payments that were booked by mistake and undone.
+        undone_payments UNDONE_PAYMENTS (append_only) {
+            batch_id: Uuid key,
+            ordinal: Int4 key,
         };
     }
     /// Who may connect: invites, the credentials that the house issued, and what was revoked.

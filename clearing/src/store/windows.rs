@@ -4,16 +4,19 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use clearing_core::book::Book;
 use clearing_core::book::changes::Changes;
+use clearing_core::chart::BankPurpose;
 use clearing_core::facts::calendar::SettlementDays;
 use clearing_core::facts::order::{Order, OrderMode, OrderParty};
 use clearing_core::facts::origin::BusinessDate;
 use clearing_core::facts::proof::{ClassAmounts, MoneyClass, Proof};
-use clearing_core::facts::window::{Leg, ParticipantWindow, Settlement, SettlementState, Window, WindowState};
+use clearing_core::facts::window::{
+    FundAmounts, FundShare, FundShares, Leg, ParticipantWindow, Settlement, SettlementState, Window, WindowState,
+};
 use clearing_core::units::{Money, PartnerId, Timestamp, WindowNumber};
 
 use super::cells::Row;
 use super::sql::{Link, Sql, rows};
-use super::tables::{Column, Kind, LEGS, ORDERS, PARTICIPANTS, PROOFS, WINDOWS};
+use super::tables::{Column, FUND_SHARES, Kind, LEGS, ORDERS, PARTICIPANTS, PROOFS, WINDOWS};
 use super::{Backend, Snapshot, Store, StoreError, gate, known};
 
 pub(super) static STATEMENTS: &[&Sql] = &[
@@ -21,14 +24,17 @@ pub(super) static STATEMENTS: &[&Sql] = &[
     &WINDOWS_BETWEEN,
     &PARTICIPANTS_BETWEEN,
     &PROOFS_BETWEEN,
+    &FUND_SHARES_BETWEEN,
     &LEGS_BETWEEN,
     &LEGS_IN_FLIGHT,
+    &IN_FLIGHT,
     &UNCONFIRMED,
     &UNCONFIRMED_FIRST,
     &ORDERS_BETWEEN,
     &UPSERT_WINDOW,
     &UPSERT_PARTICIPANTS,
     &UPSERT_PROOFS,
+    &UPSERT_FUND_SHARES,
     &UPSERT_LEGS,
     &DELETE_ORDERS,
     &INSERT_ORDERS,
@@ -89,6 +95,10 @@ static PARTICIPANTS_BETWEEN: Sql =
 static PROOFS_BETWEEN: Sql =
     Sql::both("store.proofs", "SELECT {proofs} FROM proofs WHERE window_number BETWEEN $1 AND $2").gives(PROOFS.all);
 
+static FUND_SHARES_BETWEEN: Sql =
+    Sql::both("store.fund_shares", "SELECT {fund_shares} FROM fund_shares WHERE window_number BETWEEN $1 AND $2")
+        .gives(FUND_SHARES.all);
+
 static LEGS_BETWEEN: Sql =
     Sql::both("store.legs", "SELECT {legs} FROM legs WHERE window_number BETWEEN $1 AND $2").gives(LEGS.all);
 
@@ -123,6 +133,16 @@ pub(super) async fn windows(link: &mut Link<'_>, which: Windows) -> Result<Vec<W
         row.window.opening.insert(class, opening);
         if let (Some(settlement), Some(change)) = (&mut row.window.settlement, change) {
             settlement.proof.changes.insert(class, change);
+        }
+    }
+    let call = link.call(&FUND_SHARES_BETWEEN).int(first).int(last);
+    for (number, fund, aside, share) in link.rows(call, fund_share).await? {
+        let Some(row) = found.get_mut(&number) else { continue };
+        if aside != 0 {
+            row.window.aside.insert(fund, aside);
+        }
+        if let (Some(settlement), Some(share)) = (&mut row.window.settlement, share) {
+            settlement.funds.insert(fund, share);
         }
     }
     // What is zero is left out, in the books and here.
@@ -171,6 +191,7 @@ fn window(row: &Row<'_>) -> Result<WindowRow, StoreError> {
                 carried_change: whole(row.text(WINDOWS.carried_change)?)?,
                 changes: ClassAmounts::new(),
             },
+            funds: FundShares::new(),
         }),
     };
     let window = Window {
@@ -182,6 +203,7 @@ fn window(row: &Row<'_>) -> Result<WindowRow, StoreError> {
         participants: BTreeMap::new(),
         opening: ClassAmounts::new(),
         legs_moved: whole(row.text(WINDOWS.legs_moved)?)?,
+        aside: FundAmounts::new(),
         settlement,
     };
     let (first_sequence, end_sequence) = (row.int(WINDOWS.first_sequence)?, row.int_or_null(WINDOWS.end_sequence)?);
@@ -218,8 +240,24 @@ fn whole(text: &str) -> Result<i128, StoreError> {
 }
 
 fn leg(row: &Row<'_>) -> Result<(WindowNumber, PartnerId, Leg), StoreError> {
-    let leg = Leg { amount: row.money(LEGS.amount)?, due: row.money(LEGS.due)? };
+    let leg = Leg {
+        amount: row.money(LEGS.amount)?,
+        due: row.money(LEGS.due)?,
+        returned: row.bool(LEGS.returned)?,
+        covered: row.money(LEGS.covered)?,
+        cancelled: row.money(LEGS.cancelled)?,
+        shared: row.money(LEGS.shared)?,
+    };
     Ok((row.small(LEGS.window_number)?, row.partner(LEGS.partner)?, leg))
+}
+
+/// A share that neither gained nor lost anything, and of which nothing was moved, is none.
+fn fund_share(row: &Row<'_>) -> Result<(WindowNumber, BankPurpose, i128, Option<FundShare>), StoreError> {
+    let fund = row.text(FUND_SHARES.fund)?.parse::<BankPurpose>();
+    let fund = fund.map_err(|error| StoreError::damaged("what a window brought a fund", error))?;
+    let moved = row.money(FUND_SHARES.moved)?;
+    let share = row.int_or_null(FUND_SHARES.change)?.map(|change| FundShare { change: Money(change), moved });
+    Ok((row.small(FUND_SHARES.window_number)?, fund, whole(row.text(FUND_SHARES.aside)?)?, share))
 }
 
 fn order(row: &Row<'_>) -> Result<(WindowNumber, i64, Order), StoreError> {
@@ -229,6 +267,7 @@ fn order(row: &Row<'_>) -> Result<(WindowNumber, i64, Order), StoreError> {
         payee: party(row.text(ORDERS.payee)?)?,
         amount: row.money(ORDERS.amount)?,
         paid: row.bool(ORDERS.paid)?,
+        released: row.bool(ORDERS.released)?,
     };
     Ok((row.small(ORDERS.window_number)?, row.int(ORDERS.ordinal)?, order))
 }
@@ -276,6 +315,13 @@ static UPSERT_PROOFS: Sql = Sql::both(
 )
 .takes(&[rows("k", PROOFS.all)]);
 
+static UPSERT_FUND_SHARES: Sql = Sql::both(
+    "store.upsert_fund_shares",
+    "{insert k}
+    ON CONFLICT ({key k}) DO UPDATE SET aside = excluded.aside, change = excluded.change, moved = excluded.moved",
+)
+.takes(&[rows("k", FUND_SHARES.all)]);
+
 static UPSERT_PARTICIPANTS: Sql = Sql::both(
     "store.upsert_participants",
     "{insert k}
@@ -286,7 +332,8 @@ static UPSERT_PARTICIPANTS: Sql = Sql::both(
 static UPSERT_LEGS: Sql = Sql::both(
     "store.upsert_legs",
     "{insert k}
-    ON CONFLICT ({key k}) DO UPDATE SET due = excluded.due",
+    ON CONFLICT ({key k}) DO UPDATE SET due = excluded.due, returned = excluded.returned, covered = excluded.covered,
+        cancelled = excluded.cancelled, shared = excluded.shared",
 )
 .takes(&[rows("k", LEGS.all)]);
 
@@ -339,17 +386,33 @@ async fn save_window(
         proofs.text(PROOFS.opening, &text(&window.opening)).text_or_null(PROOFS.change, changes.map(text).as_deref());
     }
     link.write(&UPSERT_PROOFS, proofs).await?;
+    save_fund_shares(link, window).await?;
     match settlement {
         Some(settlement) => save_settlement(link, number, settlement).await,
         None => Ok(()),
     }
 }
 
+/// A row for each fund, so that what is put aside no more is overwritten.
+async fn save_fund_shares(link: &mut Link<'_>, window: &Window) -> Result<(), StoreError> {
+    let mut shares = link.row_set(FUND_SHARES.all);
+    for fund in BankPurpose::FUNDS {
+        let aside = window.aside.get(&fund).copied().unwrap_or_default();
+        let share = window.settlement.as_ref().and_then(|settlement| settlement.funds.get(&fund));
+        shares.int(FUND_SHARES.window_number, i64::from(window.number)).text(FUND_SHARES.fund, fund.as_str());
+        shares.text(FUND_SHARES.aside, &aside.to_string());
+        shares.int_or_null(FUND_SHARES.change, share.map(|share| share.change.0));
+        shares.int(FUND_SHARES.moved, share.map_or(0, |share| share.moved.0));
+    }
+    link.write(&UPSERT_FUND_SHARES, shares).await
+}
+
 async fn save_settlement(link: &mut Link<'_>, number: i64, settlement: &Settlement) -> Result<(), StoreError> {
     let mut legs = link.row_set(LEGS.all);
     for (partner, leg) in &settlement.legs {
         legs.int(LEGS.window_number, number).text(LEGS.partner, partner.as_str());
-        legs.int(LEGS.amount, leg.amount.0).int(LEGS.due, leg.due.0);
+        legs.int(LEGS.amount, leg.amount.0).int(LEGS.due, leg.due.0).bool(LEGS.returned, leg.returned);
+        legs.int(LEGS.covered, leg.covered.0).int(LEGS.cancelled, leg.cancelled.0).int(LEGS.shared, leg.shared.0);
     }
     link.write(&UPSERT_LEGS, legs).await?;
     // Orders change altogether while another mode may still be chosen.
@@ -360,6 +423,7 @@ async fn save_settlement(link: &mut Link<'_>, number: i64, settlement: &Settleme
         orders.int(ORDERS.window_number, number).int(ORDERS.ordinal, ordinal);
         orders.text(ORDERS.payer, &order.payer.to_string()).text(ORDERS.payee, &order.payee.to_string());
         orders.int(ORDERS.amount, order.amount.0).bool(ORDERS.paid, order.paid);
+        orders.bool(ORDERS.released, order.released);
     }
     link.write(&INSERT_ORDERS, orders).await
 }
@@ -375,6 +439,21 @@ static LEGS_IN_FLIGHT: Sql = Sql::new(
     AND partner = $1 ORDER BY window_number",
 )
 .gives(LEGS.all);
+
+// As above: from the few windows that are not done with.
+static IN_FLIGHT: Sql = Sql::new(
+    "store.windows_in_flight",
+    "SELECT {windows w} FROM windows AS w INDEXED BY windows_in_flight
+    WHERE w.settlement_state IN ('PROPOSED', 'CONFIRMED', 'EXPORTED', 'PARTLY_PAID')",
+    "SELECT {windows w} FROM windows AS w WHERE w.settlement_state IN ('PROPOSED', 'CONFIRMED', 'EXPORTED', 'PARTLY_PAID')",
+)
+.gives(NUMBER);
+
+/// The windows of whose settlements something may be due still. Only whoever has the gate alone adds one to them.
+pub(super) async fn in_flight(link: &mut Link<'_>) -> Result<BTreeSet<WindowNumber>, StoreError> {
+    let call = link.call(&IN_FLIGHT);
+    Ok(link.rows(call, |row| row.small(WINDOWS.window_number)).await?.into_iter().collect())
+}
 
 const LEG_COUNT: Column = Column::made("leg_count", Kind::Int);
 
