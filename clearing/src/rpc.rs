@@ -9,6 +9,7 @@ mod action;
 pub(crate) mod admin;
 pub(crate) mod approval;
 pub mod auth;
+pub(crate) mod bank;
 pub(crate) mod bank_account;
 pub mod bounds;
 pub(crate) mod care;

@@ -26,6 +26,7 @@ use arc_swap::ArcSwapOption;
 use clearing_proto::v1::admin_service_server::AdminServiceServer;
 use clearing_proto::v1::approval_service_server::ApprovalServiceServer;
 use clearing_proto::v1::bank_account_service_server::BankAccountServiceServer;
+use clearing_proto::v1::bank_service_server::BankServiceServer;
 use clearing_proto::v1::care_service_server::CareServiceServer;
 use clearing_proto::v1::credential_service_server::CredentialServiceServer;
 use clearing_proto::v1::enrolment_service_server::EnrolmentServiceServer;
@@ -324,6 +325,7 @@ pub async fn start(options: ServerOptions) -> Result<RunningServer, StartError> 
         approval: small!(ApprovalServiceServer, approval),
         care: small!(CareServiceServer, care),
         settlement: small!(SettlementServiceServer, settlement),
+        bank: small!(BankServiceServer, bank),
         credential: small!(CredentialServiceServer, credential).max_decoding_message_size(INVITES_BYTES_MAX),
         bank_account: small!(BankAccountServiceServer, bank_account),
         report: small!(ReportServiceServer, report),
@@ -611,6 +613,7 @@ own! {
     approval: ApprovalServiceServer<rpc::approval::Service>,
     care: CareServiceServer<rpc::care::Service>,
     settlement: SettlementServiceServer<rpc::settlement::Service>,
+    bank: BankServiceServer<rpc::bank::Service>,
     credential: CredentialServiceServer<rpc::credential::Service>,
     bank_account: BankAccountServiceServer<rpc::bank_account::Service>,
     report: ReportServiceServer<rpc::report::Service>,

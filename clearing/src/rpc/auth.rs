@@ -198,8 +198,10 @@ pub enum Scope {
     Partner,
     /// The points of members: decay, goodwill.
     Care,
-    /// Windows, settlements, funds, the calendar.
+    /// Windows, settlements, funds, the calendar, money at the bank.
     Settlement,
+    /// What of the money at the bank waits for somebody.
+    OpenMoney,
     /// Decay, which takes points of members.
     Decay,
     /// Invites and credentials: own ones, or all for the operator.
@@ -249,6 +251,7 @@ pub const GRANTS: [(Grantee, &[Scope]); 6] = [
             Scope::Care,
             Scope::Decay,
             Scope::Settlement,
+            Scope::OpenMoney,
             Scope::Credential,
             Scope::Revocation,
             Scope::BankAccount,
@@ -266,6 +269,7 @@ pub const GRANTS: [(Grantee, &[Scope]); 6] = [
             Scope::Members,
             Scope::Position,
             Scope::Revocation,
+            Scope::OpenMoney,
             Scope::Approval,
             Scope::Withdrawal,
             Scope::Report,
@@ -286,7 +290,7 @@ pub const GRANTS: [(Grantee, &[Scope]); 6] = [
 ];
 
 /// The scope that the operations of each service need. A method of no service here is refused to everybody.
-pub const SERVICES: [(&str, Scope); 26] = [
+pub const SERVICES: [(&str, Scope); 27] = [
     ("coalition.clearing.v1.IssueService", Scope::Points),
     ("coalition.clearing.v1.RedemptionService", Scope::Points),
     ("coalition.clearing.v1.HoldService", Scope::Points),
@@ -302,6 +306,7 @@ pub const SERVICES: [(&str, Scope); 26] = [
     ("coalition.clearing.v1.PartnerService", Scope::Partner),
     ("coalition.clearing.v1.CareService", Scope::Care),
     ("coalition.clearing.v1.SettlementService", Scope::Settlement),
+    ("coalition.clearing.v1.BankService", Scope::Settlement),
     ("coalition.clearing.v1.CredentialService", Scope::Credential),
     ("coalition.clearing.v1.BankAccountService", Scope::BankAccount),
     ("coalition.clearing.v1.PeopleService", Scope::People),
@@ -316,8 +321,11 @@ pub const SERVICES: [(&str, Scope); 26] = [
 ];
 
 /// The operations that need another scope than their service.
-pub const EXCEPTIONS: [(&str, Scope); 19] = [
+pub const EXCEPTIONS: [(&str, Scope); 21] = [
     ("/coalition.clearing.v1.SettlementService/PreviewSettlement", Scope::Report),
+    // Clerks and approvers, of the operator's people alone: what waits for somebody names whose money it is.
+    ("/coalition.clearing.v1.BankService/ListOpenMoney", Scope::OpenMoney),
+    ("/coalition.clearing.v1.PartnerService/ListCharges", Scope::Report),
     ("/coalition.clearing.v1.PartnerService/ListPartners", Scope::Report),
     ("/coalition.clearing.v1.PartnerService/GetPartner", Scope::Report),
     ("/coalition.clearing.v1.BankAccountService/StopBankAccountChange", Scope::Revocation),

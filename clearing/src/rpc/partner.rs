@@ -1,5 +1,6 @@
 //! PartnerService: how the operator admits brands and sets their terms.
 
+pub(super) mod cover;
 mod legal;
 pub(super) mod limits;
 mod terms;
@@ -10,11 +11,14 @@ use clearing_core::facts::bank_account::AccountState;
 use clearing_core::facts::coalition::Coalition;
 use clearing_core::facts::limits::Consent;
 use clearing_core::facts::partner::{GroupId, Partner, PartnerState};
+use clearing_core::facts::security::Security;
 use clearing_core::facts::{Facts, PartnerFacts};
+use clearing_core::rules::charge_schedule::SetCharges;
 use clearing_core::rules::consent::SetFundingConsent;
 use clearing_core::rules::legal::SetLegalRecord;
 use clearing_core::rules::limits::SetLimits;
 use clearing_core::rules::partner::{CreatePartner, RenamePartner, SetGroup, SetPartnerState};
+use clearing_core::rules::security::SetCover;
 use clearing_core::rules::terms::SetTerms;
 use clearing_core::units::{PartnerId, Points, Timestamp};
 use clearing_proto::v1;
@@ -28,6 +32,7 @@ use crate::rpc::settlement::{from_house, house_reply, recorded};
 use crate::rpc::written::{first_entry, or_proposed};
 use crate::rpc::{Context, auth, bounds, convert, errors, page_size};
 use crate::writer::WriteError;
+use cover::{from_charge, from_cover, read_charges, read_cover};
 use legal::{from_legal, read_legal};
 use limits::{from_consent, from_limit_uses, from_limits, partner_with_limits, read_limits};
 use terms::{from_terms, terms_draft};
@@ -55,7 +60,16 @@ impl PartnerService for Service {
         house_reply(&written, &self.0)?;
         let PartnerFacts { partner: id, display_name, state, limits } = recorded(&written, Facts::created)?.clone();
         let terms = vec![recorded(&written, Facts::terms)?.terms.clone()];
-        let created = Partner { id, display_name, state, suspended_in: None, terms, limits, group: None };
+        let created = Partner {
+            id,
+            display_name,
+            state,
+            suspended_in: None,
+            terms,
+            limits,
+            group: None,
+            security: Security::default(),
+        };
         let partner = from_partner(&created, first_entry(&written)?.entry.time, &written.house.coalition);
         Ok(Response::new(v1::CreatePartnerResponse {
             written: from_house(&written, &self.0.opaque),
@@ -121,6 +135,58 @@ impl PartnerService for Service {
             previous_display_name: renamed.before,
             display_name: renamed.display_name,
         }))
+    }
+
+    async fn set_cover(&self, request: Request<v1::SetCoverRequest>) -> Result<Response<v1::SetCoverResponse>, Status> {
+        let asker = auth::caller(&request)?.asker()?;
+        let v1::SetCoverRequest { request_id, partner_id, cover } = request.into_inner();
+        let partner: PartnerId = convert::id("partner_id", &partner_id)?;
+        let security = read_cover(cover, &self.0.house().coalition)?;
+        let command = Command::SetCover(SetCover { partner, security });
+        let written = self.0.ask_house(asker, convert::request_id(&request_id)?, command).await?;
+        or_proposed!(written, self.0, SetCoverResponse);
+        house_reply(&written, &self.0)?;
+        let set = recorded(&written, Facts::security)?;
+        Ok(Response::new(v1::SetCoverResponse {
+            written: from_house(&written, &self.0.opaque),
+            proposal_id: String::new(),
+            cover: Some(from_cover(&set.security, &written.house.coalition)),
+        }))
+    }
+
+    async fn set_charges(
+        &self,
+        request: Request<v1::SetChargesRequest>,
+    ) -> Result<Response<v1::SetChargesResponse>, Status> {
+        let asker = auth::caller(&request)?.asker()?;
+        let v1::SetChargesRequest { request_id, partner_id, charges } = request.into_inner();
+        let partner: PartnerId = convert::id("partner_id", &partner_id)?;
+        let charges = read_charges(charges, &self.0.house().coalition)?;
+        let command = Command::SetCharges(SetCharges { partner, charges });
+        let written = self.0.ask_house(asker, convert::request_id(&request_id)?, command).await?;
+        or_proposed!(written, self.0, SetChargesResponse);
+        house_reply(&written, &self.0)?;
+        let set = recorded(&written, Facts::charges)?.charges.iter();
+        let coalition = &written.house.coalition;
+        Ok(Response::new(v1::SetChargesResponse {
+            charges: set.map(|(charge, next)| from_charge(charge, *next, coalition)).collect(),
+            written: from_house(&written, &self.0.opaque),
+            proposal_id: String::new(),
+        }))
+    }
+
+    async fn list_charges(
+        &self,
+        request: Request<v1::ListChargesRequest>,
+    ) -> Result<Response<v1::ListChargesResponse>, Status> {
+        auth::caller(&request)?;
+        let partner: PartnerId = convert::id("partner_id", &request.into_inner().partner_id)?;
+        let house = self.0.house();
+        house.partner(partner).map_err(|rejection| errors::refused(&rejection))?;
+        let found = self.0.store.charges_of(partner).await.map_err(|error| errors::of_store(&error))?;
+        let charges = found.iter().filter(|known| known.next.is_some());
+        let charges = charges.map(|known| from_charge(&known.charge, known.next, &house.coalition)).collect();
+        Ok(Response::new(v1::ListChargesResponse { charges }))
     }
 
     async fn set_limits(

@@ -4,6 +4,7 @@ mod balances;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use clearing_core::chart::MoneyAccount;
 use clearing_core::facts::coalition::Coalition;
 use clearing_core::facts::entry::{EntryKind, JournalEntry};
 use clearing_core::facts::member::Member;
@@ -17,6 +18,7 @@ use tonic::{Request, Response, Status};
 
 use crate::rpc::convert::{self, code_or_none, from_money, receipt_or_none, window_or_open};
 use crate::rpc::notice::NoticesPage;
+use crate::rpc::partner::cover::{cover_of_partner, missing, two_largest, uncovered};
 use crate::rpc::position::from_obligation;
 use crate::rpc::receipt::booked_from;
 use crate::rpc::settlement::convert::from_share;
@@ -77,6 +79,35 @@ impl ReportService for Service {
             balanced: points_sum.is_zero() && money_sum == 0,
             as_of_journal_sequence: found.last_sequence,
             next_page_token: last.map_or_else(String::new, |last| list.token(&last)),
+        }))
+    }
+
+    async fn cover_report(
+        &self,
+        request: Request<v1::CoverReportRequest>,
+    ) -> Result<Response<v1::CoverReportResponse>, Status> {
+        let caller = auth::caller(&request)?;
+        let v1::CoverReportRequest { page_size: size, page_token } = request.into_inner();
+        let limit = page_size(size)?;
+        let list = self.0.opaque.list(&caller, "CoverReport", &[]);
+        let after = list.place(&page_token)?.unwrap_or_default();
+        let book = self.0.store.open_book().await.map_err(|error| errors::of_store(&error))?;
+        let now = self.0.clock.now();
+        let partners = || book.house.partners.values().filter(|partner| !partner.id.is_operator());
+        let reserve = book.money_balances.get(&MoneyAccount::Reserve).copied().unwrap_or_default();
+        let [largest, two] = two_largest(partners().map(|partner| uncovered(&book, partner, now)));
+        let behind = partners().filter(|partner| partner.id.as_str() > after.as_str());
+        let (rows, more) = bounds::page(behind.map(|partner| cover_of_partner(&book, partner, now)), limit);
+        let last = rows.last().filter(|_| more).map(|last| list.token(&last.partner_id));
+        let sum = |amount| convert::from_sum(amount, &book.house.coalition);
+        Ok(Response::new(v1::CoverReportResponse {
+            partners: rows,
+            reserve_amount: convert::from_money(reserve, &book.house.coalition),
+            largest_uncovered_amount: sum(largest),
+            two_largest_uncovered_amount: sum(two),
+            largest_missing_amount: sum(missing(largest, reserve)),
+            two_largest_missing_amount: sum(missing(two, reserve)),
+            next_page_token: last.unwrap_or_default(),
         }))
     }
 

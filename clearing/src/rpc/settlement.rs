@@ -11,17 +11,23 @@ use clearing_core::facts::answer::{Closed, HouseReply, Reply};
 use clearing_core::facts::calendar::{CalendarVersion, Calendars};
 use clearing_core::facts::window::{Leg, Settlement, Window};
 use clearing_core::rules::calendar::SetCalendar;
+use clearing_core::rules::charges::{Adjust, Charge};
+use clearing_core::rules::claims::RepayClaim;
 use clearing_core::rules::close::CloseWindow;
+use clearing_core::rules::cover::{CoverDefault, ShareLoss};
 use clearing_core::rules::funds::{Deposit, WithdrawFunds};
 use clearing_core::rules::payment::ConfirmPayment;
+use clearing_core::rules::release::ReleaseOrders;
 use clearing_core::rules::settlement::{AbortSettlement, ConfirmSettlement, ExportOrders};
 use clearing_core::units::{Money, PartnerId, Timestamp, WindowNumber};
 use clearing_proto::v1;
 use clearing_proto::v1::settlement_service_server::SettlementService;
 use tonic::{Request, Response, Status};
 
+use crate::rpc::bank::{known, read_line, seen};
 use crate::rpc::convert::{
-    View, from_money, moment_or_none, money, request_id as read_request_id, window as read_window, window_or_open,
+    View, from_money, id as read_id, moment_or_none, money, request_id as read_request_id, window as read_window,
+    window_or_open, word,
 };
 use crate::rpc::opaque::Opaque;
 use crate::rpc::written::{accepted, first_entry, from_written, or_proposed};
@@ -122,7 +128,7 @@ impl SettlementService for Service {
         request: Request<v1::ConfirmPaymentRequest>,
     ) -> Result<Response<v1::ConfirmPaymentResponse>, Status> {
         let asker = auth::caller(&request)?.asker()?;
-        let v1::ConfirmPaymentRequest { request_id, window, payment, amount, reference, value_date } =
+        let v1::ConfirmPaymentRequest { request_id, window, payment, amount, reference, value_date, line } =
             request.into_inner();
         let number = read_window(window)?;
         let payment = convert::payment(payment)?;
@@ -132,12 +138,19 @@ impl SettlementService for Service {
             "" => None,
             date => Some(date.parse().map_err(|problem| errors::invalid("value_date", problem))?),
         };
+        let line = line.map(|line| read_line("line", line)).transpose()?;
         let command =
-            Command::ConfirmPayment(ConfirmPayment { window: number, payment, amount, reference, value_date });
+            Command::ConfirmPayment(ConfirmPayment { window: number, payment, amount, reference, value_date, line });
         let written = self.0.ask_house(asker, read_request_id(&request_id)?, command).await?;
         or_proposed!(written, self.0, ConfirmPaymentResponse);
         let HouseReply::Legs(legs) = house_reply(&written, &self.0)? else {
-            return Err(errors::of_write(&WriteError::Internal));
+            // The line was booked before, or is what was booked by hand.
+            return Ok(Response::new(v1::ConfirmPaymentResponse {
+                known_entry_id: known(&written, &self.0)?,
+                seen_entry_id: seen(&written, &self.0.opaque),
+                written: from_house(&written, &self.0.opaque),
+                ..v1::ConfirmPaymentResponse::default()
+            }));
         };
         let states = recorded(&written, Facts::paid)?.states;
         let leg = |(partner, leg): &(PartnerId, Leg)| convert::from_leg(*partner, leg, &written.house.coalition);
@@ -147,7 +160,115 @@ impl SettlementService for Service {
             legs: legs.iter().map(leg).collect(),
             window_state: convert::from_window_state(states.after.of_window()).into(),
             settlement_state: convert::from_settlement_state(states.after).into(),
+            known_entry_id: String::new(),
+            seen_entry_id: String::new(),
         }))
+    }
+
+    async fn release_orders(
+        &self,
+        request: Request<v1::ReleaseOrdersRequest>,
+    ) -> Result<Response<v1::ReleaseOrdersResponse>, Status> {
+        let asker = auth::caller(&request)?.asker()?;
+        let v1::ReleaseOrdersRequest { request_id, window, amount } = request.into_inner();
+        let house = self.0.house();
+        let amount = amount.map(|amount| money("amount", &amount, &house.coalition)).transpose()?;
+        let command = Command::ReleaseOrders(ReleaseOrders { window: read_window(window)?, amount });
+        let written = self.0.ask_house(asker, read_request_id(&request_id)?, command).await?;
+        or_proposed!(written, self.0, ReleaseOrdersResponse);
+        house_reply(&written, &self.0)?;
+        let released = recorded(&written, Facts::released)?;
+        let pay_out = |(partner, amount): &(PartnerId, Money)| v1::ParticipantAmount {
+            partner_id: partner.to_string(),
+            amount: from_money(*amount, &written.house.coalition),
+        };
+        Ok(Response::new(v1::ReleaseOrdersResponse {
+            written: from_house(&written, &self.0.opaque),
+            proposal_id: String::new(),
+            pay_outs: released.pay_outs.iter().map(pay_out).collect(),
+        }))
+    }
+
+    async fn cover_default(
+        &self,
+        request: Request<v1::CoverDefaultRequest>,
+    ) -> Result<Response<v1::CoverDefaultResponse>, Status> {
+        let asker = auth::caller(&request)?.asker()?;
+        let v1::CoverDefaultRequest { request_id, window, partner_id } = request.into_inner();
+        let (window, partner) = (read_window(window)?, read_id("partner_id", &partner_id)?);
+        let command = Command::CoverDefault(CoverDefault { window, partner });
+        let written = self.0.ask_house(asker, read_request_id(&request_id)?, command).await?;
+        or_proposed!(written, self.0, CoverDefaultResponse);
+        house_reply(&written, &self.0)?;
+        let written = from_house(&written, &self.0.opaque);
+        Ok(Response::new(v1::CoverDefaultResponse { written, proposal_id: String::new() }))
+    }
+
+    async fn share_loss(
+        &self,
+        request: Request<v1::ShareLossRequest>,
+    ) -> Result<Response<v1::ShareLossResponse>, Status> {
+        let asker = auth::caller(&request)?.asker()?;
+        let v1::ShareLossRequest { request_id, window, partner_id } = request.into_inner();
+        let (window, partner) = (read_window(window)?, read_id("partner_id", &partner_id)?);
+        let command = Command::ShareLoss(ShareLoss { window, partner });
+        let written = self.0.ask_house(asker, read_request_id(&request_id)?, command).await?;
+        or_proposed!(written, self.0, ShareLossResponse);
+        house_reply(&written, &self.0)?;
+        let written = from_house(&written, &self.0.opaque);
+        Ok(Response::new(v1::ShareLossResponse { written, proposal_id: String::new() }))
+    }
+
+    async fn repay_claim(
+        &self,
+        request: Request<v1::RepayClaimRequest>,
+    ) -> Result<Response<v1::RepayClaimResponse>, Status> {
+        let asker = auth::caller(&request)?.asker()?;
+        let v1::RepayClaimRequest { request_id, partner_id, amount, penalty_amount, line } = request.into_inner();
+        let house = self.0.house();
+        let penalty = penalty_amount.map(|amount| money("penalty_amount", &amount, &house.coalition)).transpose()?;
+        let command = Command::RepayClaim(RepayClaim {
+            partner: read_id("partner_id", &partner_id)?,
+            amount: self.read_amount(amount.as_ref())?,
+            penalty: penalty.unwrap_or_default(),
+            line: line.map(|line| read_line("line", line)).transpose()?,
+        });
+        let written = self.0.ask_house(asker, read_request_id(&request_id)?, command).await?;
+        or_proposed!(written, self.0, RepayClaimResponse);
+        let known_entry_id = known(&written, &self.0)?;
+        let written = from_house(&written, &self.0.opaque);
+        Ok(Response::new(v1::RepayClaimResponse { written, proposal_id: String::new(), known_entry_id }))
+    }
+
+    async fn charge(&self, request: Request<v1::ChargeRequest>) -> Result<Response<v1::ChargeResponse>, Status> {
+        let asker = auth::caller(&request)?.asker()?;
+        let v1::ChargeRequest { request_id, partner_id, amount, reason_code } = request.into_inner();
+        let command = Command::Charge(Charge {
+            partner: read_id("partner_id", &partner_id)?,
+            amount: self.read_amount(amount.as_ref())?,
+            reason: (!reason_code.is_empty()).then(|| word("reason_code", &reason_code)).transpose()?,
+        });
+        let written = self.0.ask_house(asker, read_request_id(&request_id)?, command).await?;
+        or_proposed!(written, self.0, ChargeResponse);
+        house_reply(&written, &self.0)?;
+        let written = from_house(&written, &self.0.opaque);
+        Ok(Response::new(v1::ChargeResponse { written, proposal_id: String::new() }))
+    }
+
+    async fn adjust(&self, request: Request<v1::AdjustRequest>) -> Result<Response<v1::AdjustResponse>, Status> {
+        let asker = auth::caller(&request)?.asker()?;
+        let v1::AdjustRequest { request_id, payer_id, payee_id, amount, reason_code } = request.into_inner();
+        let command = Command::Adjust(Adjust {
+            payer: read_id("payer_id", &payer_id)?,
+            payee: read_id("payee_id", &payee_id)?,
+            amount: self.read_amount(amount.as_ref())?,
+            reason: word("reason_code", &reason_code)?,
+        });
+        let written = self.0.ask_house(asker, read_request_id(&request_id)?, command).await?;
+        or_proposed!(written, self.0, AdjustResponse);
+        house_reply(&written, &self.0)?;
+        let written = from_house(&written, &self.0.opaque);
+        Ok(Response::new(v1::AdjustResponse { written, proposal_id: String::new() }))
     }
 
     async fn abort_settlement(
@@ -229,8 +350,12 @@ impl Service {
     /// A fund, and how much is to move into it or out of it.
     fn read_movement(&self, account: &str, amount: Option<&v1::Money>) -> Result<(Fund, Money), Status> {
         let fund = account.parse().map_err(|problem| errors::invalid("account", problem))?;
+        Ok((fund, self.read_amount(amount)?))
+    }
+
+    fn read_amount(&self, amount: Option<&v1::Money>) -> Result<Money, Status> {
         let amount = amount.ok_or_else(|| errors::invalid("amount", "is missing"))?;
-        Ok((fund, money("amount", amount, &self.0.house().coalition)?))
+        money("amount", amount, &self.0.house().coalition)
     }
 
     /// What a fund held when so much had moved into it.

@@ -172,6 +172,20 @@ pub(super) async fn save_guarantees(link: &mut Link<'_>, partners: &[&Partner]) 
 }
 
 impl Store {
+    /// The charges of a partner, by reason, those that are over among them.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn charges_of(&self, partner: PartnerId) -> Result<Vec<ChargeState>, StoreError> {
+        let mut reader = self.reader().await?;
+        let mut link = reader.link();
+        let wanted = of_partners(&link, OF, [partner].iter());
+        let call = link.call(&CHARGES_OF).rows(wanted);
+        let mut found = link.rows(call, charge).await?;
+        found.sort_by(|(one, _), (other, _)| one.cmp(other));
+        Ok(found.into_iter().map(|(_, known)| known).collect())
+    }
+
     /// Partners of whom a charge is due by a time, the one that has been due for longest first; `limit` charges are looked at. With when
     /// the first of each is due.
     ///

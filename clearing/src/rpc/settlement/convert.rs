@@ -45,6 +45,8 @@ pub(in crate::rpc) fn from_leg_state(state: LegState) -> v1::LegState {
     match state {
         LegState::Due => v1::LegState::Due,
         LegState::Paid => v1::LegState::Paid,
+        LegState::Returned => v1::LegState::Returned,
+        LegState::Covered => v1::LegState::Covered,
     }
 }
 
@@ -54,6 +56,9 @@ pub(in crate::rpc) fn from_leg(partner: PartnerId, leg: &Leg, coalition: &Coalit
         amount: from_money(leg.amount, coalition),
         due: from_money(leg.due, coalition),
         state: from_leg_state(leg.state()).into(),
+        covered_amount: from_money(leg.covered, coalition),
+        cancelled_amount: from_money(leg.cancelled, coalition),
+        shared_amount: from_money(leg.shared, coalition),
     }
 }
 
@@ -147,6 +152,7 @@ pub(in crate::rpc) fn from_order(order: &Order, coalition: &Coalition) -> v1::Pa
         payee: order.payee.to_string(),
         amount: from_money(order.amount, coalition),
         paid: order.paid,
+        released: order.released,
     }
 }
 
@@ -323,6 +329,7 @@ mod tests {
     use crate::coalition_file::{CoalitionFile, Variant};
     use crate::rpc::bounds;
     use clearing_core::facts::coalition::PARTNERS_MAX;
+    use clearing_core::facts::window::FundShares;
 
     use prost::Message as _;
 
@@ -345,8 +352,8 @@ mod tests {
     fn orders_are_csv_with_a_header_and_amounts_in_minor_units() {
         let party = |name: &str| name.parse::<OrderParty>().unwrap();
         let orders = [
-            Order { payer: party("A"), payee: party("hub"), amount: Money(125_000), paid: false },
-            Order { payer: party("hub"), payee: party("operator"), amount: Money(100), paid: false },
+            Order::new(party("A"), party("hub"), Money(125_000)),
+            Order::new(party("hub"), party("operator"), Money(100)),
         ];
         let csv = "window,payer,payee,amount,currency\r\n7,A,hub,12.50,EUR\r\n7,hub,operator,0.01,EUR\r\n";
         assert_eq!(orders_csv(7, &orders, &coalition()), csv);
@@ -363,6 +370,7 @@ mod tests {
             payee: OrderParty::Partner(partner),
             amount: Money(i64::MAX),
             paid: true,
+            released: true,
         };
         // Pairwise orders are one fewer than the legs and the funds.
         let orders: Vec<Order> = partners().map(order).collect();
@@ -373,14 +381,16 @@ mod tests {
             csv: orders_csv(WindowNumber::MAX, &orders, &coalition()),
             settlement_state: v1::SettlementState::Aborted.into(),
         };
+        let leg = Leg { amount: most, due: most, returned: true, covered: most, cancelled: most, shared: most };
         let settlement = Settlement {
             state: SettlementState::Aborted,
-            legs: partners().map(|partner| (partner, Leg { amount: most, due: most })).collect(),
+            legs: partners().map(|partner| (partner, leg)).collect(),
             mode: None,
             orders: Vec::new(),
             gross: most,
             pairwise: most,
             proof: Proof::default(),
+            funds: FundShares::new(),
         };
         let carried = partners().map(|partner| (partner, most)).collect();
         let settlement = from_settlement(WindowNumber::MAX, &settlement, &carried, Basis::Closed, &coalition());
