@@ -125,6 +125,11 @@ pub struct CoalitionTable {
     /// How many closes carry a leg smaller than that; the next one makes it. Left out: any number, unlike in a coalition made by
     /// `clearing init`, as in the published scenarios.
     pub carry_windows_max: Option<u16>,
+    /// Whether pay-outs wait until the money for them is there. Left out: they do not, unlike in a coalition made by `clearing init`, as
+    /// in the published scenarios.
+    pub pay_outs_wait: Option<bool>,
+    /// Whether a net debit cap is no higher than what covers it. Left out: it may be.
+    pub caps_need_cover: Option<bool>,
     #[serde(default, deserialize_with = "optional_text")]
     pub recovery: Option<NamedRecovery>,
     /// Whether every partner consents to being named as a funder, without limit. Left out: it does.
@@ -248,6 +253,8 @@ impl CoalitionFile {
             proposal_days: days("proposal_days", table.proposal_days.unwrap_or(PROPOSAL_DAYS), 1)?,
             account_change_days: days("account_change_days", table.account_change_days.unwrap_or(0), 0)?,
             carry_windows_max: table.carry_windows_max,
+            pay_outs_wait: table.pay_outs_wait.unwrap_or(false),
+            caps_need_cover: table.caps_need_cover.unwrap_or(false),
         };
         let first = table.first_person.unwrap_or_else(|| FIRST_PERSON.parse().expect("a name"));
         let (partners, calendar) = (BTreeMap::new(), Calendars::default());

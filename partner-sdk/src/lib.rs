@@ -269,12 +269,15 @@ mod approvals;
 #[path = "gen/answers.rs"]
 #[rustfmt::skip]
 mod answers;
+mod bank;
 mod bank_account;
 mod builder;
 mod call;
 mod care;
 mod client;
+mod cover;
 mod credential;
+mod defaults;
 #[cfg(feature = "enrolment")]
 mod enrolment;
 mod error;
@@ -311,7 +314,15 @@ mod written;
 pub use rust_decimal::Decimal;
 
 pub use answers::{
-    AbandonOutcome, Abandoned, AccountChange, Authorized, Balance, BankAccountChangeStopped, BankAccountSet, BankAccountState, BankAccountVersion, Calendar, CalendarVersion, Captured, ComingExpiry, Credential, CredentialScope, CredentialState, CredentialsRevoked, CutOff, CutOffPattern, DayDifference, DayTotals, Deprecation, EarnPreview, Entry, EntryKind, ExpiryNotice, Hold, HoldState, InFlight, Invite, InviteState, InvitesCreated, InvitesWithdrawn, Issued, IssuedCertificate, Leg, LegState, LimitUse, Limits, LotChange, LotPart, MemberFigures, Obligation, ParticipantAmount, Position, Posting, PurchaseReturned, Purchased, Purpose, Quantity, Quote, ReconcileState, Reconciliation, Redeemed, Returned, Reversed, ServerInfo, Settlement, SettlementProof, SettlementState, Statement, StatementBridge, StatementLine, StatementSection, StatementTotal, Tally, Transferred, Voided, Window, WindowState, Written,
+    AbandonOutcome, Abandoned, AccountChange, Authorized, Balance, BankAccountChangeStopped, BankAccountSet,
+    BankAccountState, BankAccountVersion, Calendar, CalendarVersion, Captured, ComingExpiry, Credential,
+    CredentialScope, CredentialState, CredentialsRevoked, CutOff, CutOffPattern, DayDifference, DayTotals, Deprecation,
+    EarnPreview, Entry, EntryKind, ExpiryNotice, Hold, HoldState, InFlight, Invite, InviteState, InvitesCreated,
+    InvitesWithdrawn, Issued, IssuedCertificate, Leg, LegState, LimitUse, Limits, LotChange, LotPart, MemberFigures,
+    Obligation, ParticipantAmount, Position, Posting, PurchaseReturned, Purchased, Purpose, Quantity, Quote,
+    ReconcileState, Reconciliation, Redeemed, Returned, Reversed, ServerInfo, Settlement, SettlementProof,
+    SettlementState, Statement, StatementBridge, StatementLine, StatementSection, StatementTotal, Tally, Transferred,
+    Voided, Window, WindowState, Written,
 };
 pub use bank_account::{AccountNumber, BankAccount, SetBankAccount, StopBankAccountChange};
 pub use builder::ClientBuilder;

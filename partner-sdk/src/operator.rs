@@ -20,10 +20,11 @@ pub use crate::answers::{
     ListedMember, NettingReport, TrialBalance,
 };
 pub use crate::approvals::*;
+pub use crate::bank::*;
 pub use crate::care::*;
-pub use crate::legal::{
-    Address, GroupSet, LegalRecord, LegalRecordSet, SetGroup, SetLegalRecord, TaxId,
-};
+pub use crate::cover::*;
+pub use crate::defaults::*;
+pub use crate::legal::{Address, GroupSet, LegalRecord, LegalRecordSet, SetGroup, SetLegalRecord, TaxId};
 pub use crate::limits::PartnerLimits;
 pub use crate::partner::*;
 pub use crate::people::*;

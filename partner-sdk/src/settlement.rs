@@ -7,6 +7,7 @@ use clearing_proto::v1::settlement_service_client::SettlementServiceClient;
 use prost_types::Timestamp;
 
 use crate::answers::Settlement;
+use crate::bank::{BankLine, to_line};
 use crate::client::{OPEN_WINDOW, call};
 use crate::error::Error;
 use crate::money::Money;
@@ -78,7 +79,7 @@ impl Operator {
         self.client.write(abort, to_abort, call, FromWire::read).await
     }
 
-    /// Records a deposit into the reserve or a partner's collateral.
+    /// Records a deposit into the reserve or a partner's collateral, or what a partner pays ahead.
     ///
     /// # Errors
     /// See [`Outcome`].
@@ -87,7 +88,8 @@ impl Operator {
         self.client.write(deposit, to_deposit, call, FromWire::read).await
     }
 
-    /// Records a withdrawal from the reserve or a partner's collateral.
+    /// Orders money out of the reserve, a partner's collateral, or what a partner paid ahead. It is on its way until the bank has
+    /// paid it: `confirm_ordered`.
     ///
     /// # Errors
     /// See [`Outcome`].
@@ -186,6 +188,7 @@ pub struct ConfirmPayment {
     amount: Option<Money>,
     reference: String,
     value_date: String,
+    line: Option<BankLine>,
 }
 
 impl ConfirmPayment {
@@ -200,7 +203,21 @@ impl ConfirmPayment {
     }
 
     fn of(window: i64, payment: Payment) -> Self {
-        Self { request_id: None, window, payment, amount: None, reference: String::new(), value_date: String::new() }
+        Self {
+            request_id: None,
+            window,
+            payment,
+            amount: None,
+            reference: String::new(),
+            value_date: String::new(),
+            line: None,
+        }
+    }
+
+    /// The line of the bank's statement that tells of it, with the amount that it has. Default: it is booked by hand.
+    pub fn line(mut self, line: BankLine, amount: Money) -> Self {
+        self.line = Some(line);
+        self.amount(amount)
     }
 
     /// The amount that was paid. Default: all that is due.
@@ -252,12 +269,17 @@ impl Deposit {
         Self::account("reserve", amount)
     }
 
+    /// Ahead, by a partner: it counts to its headroom, and pays its next legs.
+    pub fn advance(partner_id: &str, amount: Money) -> Self {
+        Self::account(format!("advance:{partner_id}"), amount)
+    }
+
     /// Into a partner's collateral.
     pub fn collateral(partner_id: &str, amount: Money) -> Self {
         Self::account(format!("collateral:{partner_id}"), amount)
     }
 
-    /// Into this account: "reserve" or "collateral:PARTNER".
+    /// Into this account: "reserve", "collateral:PARTNER" or "advance:PARTNER".
     pub fn account(account: impl Into<String>, amount: Money) -> Self {
         Self { request_id: None, account: account.into(), amount }
     }
@@ -278,12 +300,17 @@ impl WithdrawFunds {
         Self::account("reserve", amount)
     }
 
+    /// What a partner has paid ahead.
+    pub fn advance(partner_id: &str, amount: Money) -> Self {
+        Self::account(format!("advance:{partner_id}"), amount)
+    }
+
     /// From a partner's collateral.
     pub fn collateral(partner_id: &str, amount: Money) -> Self {
         Self::account(format!("collateral:{partner_id}"), amount)
     }
 
-    /// From this account: "reserve" or "collateral:PARTNER".
+    /// From this account: "reserve", "collateral:PARTNER" or "advance:PARTNER".
     pub fn account(account: impl Into<String>, amount: Money) -> Self {
         Self { request_id: None, account: account.into(), amount }
     }
@@ -466,6 +493,7 @@ fn to_confirm_payment(confirm: &ConfirmPayment) -> v1::ConfirmPaymentRequest {
         amount: confirm.amount.as_ref().map(to_money),
         reference: confirm.reference.clone(),
         value_date: confirm.value_date.clone(),
+        line: confirm.line.as_ref().map(to_line),
     }
 }
 

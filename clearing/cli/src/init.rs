@@ -147,6 +147,13 @@ struct Rules {
     /// a year: 0 to 366.
     #[arg(long, value_name = "WINDOWS", default_value_t = CARRY_WINDOWS_MAX, value_parser = |text: &str| values::between::<u16>(text, 0, 366))]
     carry_windows_max: u16,
+    /// Pay-outs are listed for the bank at once, whether the money for them is there or not. Left out: they wait until all debits of
+    /// their settlement are paid, or are let out with `clearing settlement release`.
+    #[arg(long)]
+    pay_out_at_once: bool,
+    /// No net debit cap stands above what covers it: collateral, guarantees and a line without security (`clearing partner cover`).
+    #[arg(long)]
+    caps_need_cover: bool,
     /// Acceptors do not learn the issuers of the points they take.
     #[arg(long)]
     hide_issuers: bool,
@@ -387,6 +394,8 @@ fn house(arguments: &Arguments, now: Timestamp) -> Result<House, Failure> {
             breakage: Some(Breakage { reserve, operator, issuer }),
             settlement_threshold: Some(rules.settlement_threshold),
             carry_windows_max: Some(rules.carry_windows_max),
+            pay_outs_wait: Some(!rules.pay_out_at_once),
+            caps_need_cover: Some(rules.caps_need_cover),
             recovery: Some(recovery),
             open_consents: Some(rules.open_consents),
         },

@@ -1,36 +1,49 @@
 //! Operations, said through the SDK: by whoever has a client of a house.
 
 use clearing::rpc::opaque::Opaque;
+use clearing_core::chart::BankPurpose;
 use clearing_core::command::{ApproveProposal, Command};
 use clearing_core::facts::answer::{Abandoned, Reversed};
+use clearing_core::facts::bank_account::AccountNumber;
+use clearing_core::facts::charges::{Every, ScheduledCharge};
 use clearing_core::facts::credential as core;
 use clearing_core::facts::limits::Limits;
+use clearing_core::facts::money::BankKey;
 use clearing_core::facts::order::OrderMode;
 use clearing_core::facts::origin::Code;
 use clearing_core::facts::partner::PartnerState;
 use clearing_core::facts::person::Role;
 use clearing_core::facts::receipt::Receipt;
+use clearing_core::facts::security::Guarantee;
 use clearing_core::facts::terms::{ExpiryPolicy, FeeBearer, Funding, TermsDraft};
-use clearing_core::facts::bank_account::AccountNumber;
-use clearing_core::rules::bank_account::{SetBankAccount, StopBankAccountChange};
-use clearing_core::rules::legal::SetLegalRecord;
 use clearing_core::rules::abandon::AbandonRequest;
+use clearing_core::rules::arrived::{ApplyMoney, ReceiveMoney, UsedFor};
+use clearing_core::rules::bank_account::{SetBankAccount, StopBankAccountChange};
 use clearing_core::rules::calendar::SetCalendar;
 use clearing_core::rules::care::{ExtendExpiry, FreezeMember, ReinstatePoints, UnfreezeMember, WriteOffDebt};
+use clearing_core::rules::charge_schedule::SetCharges;
+use clearing_core::rules::charges::{Adjust, BookBankFee, BookOwnTransfer, Charge};
+use clearing_core::rules::claims::RepayClaim;
 use clearing_core::rules::consent::SetFundingConsent;
+use clearing_core::rules::cover::{CoverDefault, ShareLoss};
 use clearing_core::rules::credential::{CreateInvites, RevokeCredentials, WithdrawInvites};
 use clearing_core::rules::decay::RunDecay;
 use clearing_core::rules::funds::{Deposit, WithdrawFunds};
 use clearing_core::rules::hold::{AuthorizeRedemption, CaptureHold, VoidHold};
 use clearing_core::rules::issue::{Earn, IssuePoints};
+use clearing_core::rules::legal::SetLegalRecord;
 use clearing_core::rules::limits::SetLimits;
+use clearing_core::rules::ordered::{ConfirmOrdered, ReturnMoney};
 use clearing_core::rules::partner::{CreatePartner, RenamePartner, SetGroup, SetPartnerState};
 use clearing_core::rules::payment::{ConfirmPayment, Payment};
 use clearing_core::rules::person::{SetPerson, SetTwoPersonList};
 use clearing_core::rules::proposal::{RefuseProposal, WithdrawProposal};
 use clearing_core::rules::purchase::{PostPurchase, ReturnPurchase, Spend};
 use clearing_core::rules::redemption::{RedeemPoints, ReturnRedemption};
+use clearing_core::rules::release::ReleaseOrders;
+use clearing_core::rules::returned::{ReturnPayment, ReturnedPayment, UndoPayment};
 use clearing_core::rules::reversal::{ReversalTarget, ReverseIssue};
+use clearing_core::rules::security::SetCover;
 use clearing_core::rules::settlement::{AbortSettlement, ConfirmSettlement, ExportOrders};
 use clearing_core::rules::terms::SetTerms;
 use clearing_core::rules::transfer::TransferPoints;
@@ -387,7 +400,7 @@ pub async fn ask(
                 Done::of_house(&ids, &done.written)
             })
         }
-        Command::ConfirmPayment(ConfirmPayment { window, payment, amount, reference, value_date }) => {
+        Command::ConfirmPayment(ConfirmPayment { window, payment, amount, reference, value_date, line }) => {
             let window = i64::from(*window);
             let mut confirm = match payment {
                 Payment::Hub(partner) => op::ConfirmPayment::hub(window, partner.as_str()),
@@ -399,6 +412,10 @@ pub async fn ask(
                 confirm = confirm.amount(sdk_money(client, *amount).await?);
             }
             let confirm = with(confirm, *value_date, |confirm, date| confirm.value_date(date.to_string()));
+            let confirm = match (line, amount) {
+                (Some(line), Some(amount)) => confirm.line(sdk_line(line), sdk_money(client, *amount).await?),
+                (Some(_) | None, _) => confirm,
+            };
             send!(house operator.confirm_payment(confirm.reference(reference)))
         }
         Command::AbortSettlement(AbortSettlement { window }) => {
@@ -412,13 +429,138 @@ pub async fn ask(
             let amount = sdk_money(client, *amount).await?;
             send!(house operator.withdraw_funds(op::WithdrawFunds::account(fund.to_string(), amount)))
         }
+        Command::ReceiveMoney(ReceiveMoney { partner, amount, line, window }) => {
+            let partner = partner.map_or_else(String::new, |partner| partner.to_string());
+            let receive = op::ReceiveMoney::of(partner, sdk_money(client, *amount).await?, sdk_line(line));
+            send!(house operator.receive_money(with(receive, *window, |receive, window| receive.window(window.into()))))
+        }
+        Command::ApplyMoney(ApplyMoney { partner, amount, to, window, from: _ }) => {
+            let to = match to {
+                UsedFor::Leg => op::MoneyUse::Leg,
+                UsedFor::Claim => op::MoneyUse::Claim,
+                UsedFor::Advance => op::MoneyUse::Advance,
+                UsedFor::Unapplied => op::MoneyUse::Unapplied,
+            };
+            let apply = op::ApplyMoney::of(partner.as_str(), sdk_money(client, *amount).await?, to);
+            send!(house operator.apply_money(with(apply, *window, |apply, window| apply.window(window.into()))))
+        }
+        Command::UndoPayment(UndoPayment { payment, reason }) => {
+            send!(house operator.undo_payment(op::UndoPayment::of(ids.entry(*payment), reason.as_str())))
+        }
+        Command::ReturnMoney(ReturnMoney { account, amount }) => {
+            let amount = sdk_money(client, *amount).await?;
+            send!(house operator.return_money(op::ReturnMoney::account(account.to_string(), amount)))
+        }
+        Command::ConfirmOrdered(ConfirmOrdered { partner, amount, line }) => {
+            let partner = partner.map_or_else(String::new, |partner| partner.to_string());
+            let confirm = op::ConfirmOrdered::of(partner, sdk_money(client, *amount).await?);
+            let confirm = with(confirm, line.as_ref(), |confirm, line| confirm.line(sdk_line(line)));
+            send!(house operator.confirm_ordered(confirm))
+        }
+        Command::ReturnPayment(ReturnPayment { payment, line }) => {
+            let back = match payment {
+                ReturnedPayment::Arrived(key) => op::ReturnPayment::arrived(sdk_line(key)),
+                ReturnedPayment::PayOut(window, partner) => {
+                    op::ReturnPayment::pay_out(i64::from(*window), partner.as_str())
+                }
+                ReturnedPayment::Ordered(entry) => op::ReturnPayment::ordered(ids.entry(*entry)),
+            };
+            let back = with(back, line.as_ref(), |back, line| back.line(sdk_line(line)));
+            send!(house operator.return_payment(back))
+        }
+        Command::ReleaseOrders(ReleaseOrders { window, amount }) => {
+            let mut release = op::ReleaseOrders::of(i64::from(*window));
+            if let Some(amount) = amount {
+                release = release.amount(sdk_money(client, *amount).await?);
+            }
+            send!(house operator.release_orders(release))
+        }
+        Command::CoverDefault(CoverDefault { window, partner }) => {
+            send!(house operator.cover_default(op::CoverDefault::of(i64::from(*window), partner.as_str())))
+        }
+        Command::ShareLoss(ShareLoss { window, partner }) => {
+            send!(house operator.share_loss(op::ShareLoss::of(i64::from(*window), partner.as_str())))
+        }
+        Command::RepayClaim(RepayClaim { partner, amount, penalty, line }) => {
+            let mut repay = op::RepayClaim::of(partner.as_str(), sdk_money(client, *amount).await?);
+            if !penalty.is_zero() {
+                repay = repay.penalty(sdk_money(client, *penalty).await?);
+            }
+            send!(house operator.repay_claim(with(repay, line.as_ref(), |repay, line| repay.line(sdk_line(line)))))
+        }
+        Command::Charge(Charge { partner, amount, reason }) => {
+            let charge = op::Charge::of(partner.as_str(), sdk_money(client, *amount).await?);
+            let charge = with(charge, reason.as_ref(), |charge, reason| charge.reason(reason.as_str()));
+            send!(house operator.charge(charge))
+        }
+        Command::Adjust(Adjust { payer, payee, amount, reason }) => {
+            let amount = sdk_money(client, *amount).await?;
+            send!(house operator.adjust(op::Adjust::of(payer.as_str(), payee.as_str(), amount, reason.as_str())))
+        }
+        Command::BookBankFee(BookBankFee { account, amount, interest, line }) => {
+            let (account, amount) = (sdk_purpose(*account), sdk_money(client, *amount).await?);
+            let line = sdk_line(line);
+            let fee = if *interest {
+                op::BookBankFee::interest(account, amount, line)
+            } else {
+                op::BookBankFee::taken(account, amount, line)
+            };
+            send!(house operator.book_bank_fee(fee))
+        }
+        Command::BookOwnTransfer(BookOwnTransfer { from, to, amount, line, arrived }) => {
+            let (from, to) = (sdk_purpose(*from), sdk_purpose(*to));
+            let (amount, line) = (sdk_money(client, *amount).await?, sdk_line(line));
+            let transfer = if *arrived {
+                op::BookOwnTransfer::arrived(from, to, amount, line)
+            } else {
+                op::BookOwnTransfer::left(from, to, amount, line)
+            };
+            send!(house operator.book_own_transfer(transfer))
+        }
+        Command::SetCover(SetCover { partner, security }) => {
+            let mut set = op::SetCover::of(partner.as_str()).unsecured(sdk_money(client, security.unsecured).await?);
+            for Guarantee { reference, amount, ends } in &security.guarantees {
+                set = set.guarantee(reference, sdk_money(client, *amount).await?, system_time(*ends));
+            }
+            send!(house operator.set_cover(set))
+        }
+        Command::SetCharges(SetCharges { partner, charges }) => {
+            let mut all = Vec::new();
+            for ScheduledCharge { reason, amount, every, first, last } in charges {
+                let every = match every {
+                    Every::Month => op::ChargePeriod::Month,
+                    Every::Quarter => op::ChargePeriod::Quarter,
+                    Every::Year => op::ChargePeriod::Year,
+                };
+                let amount = sdk_money(client, *amount).await?;
+                let charge = op::NewCharge::of(reason.as_str(), amount, every, first.to_string());
+                all.push(with(charge, *last, |charge, last| charge.last(last.to_string())));
+            }
+            send!(house operator.set_charges(op::SetCharges::of(partner.as_str(), all)))
+        }
         Command::RunDueWork(_)
+        | Command::RunCharges(_)
+        | Command::LowerCap(_)
         | Command::ForgetRequests(_)
         | Command::Enroll(_)
         | Command::Renew(_)
         | Command::RecoverPerson(_) => {
             panic!("nobody asks for {command:?}")
         }
+    }
+}
+
+fn sdk_line(key: &BankKey) -> op::BankLine {
+    let line = op::BankLine::of(&key.reference).own_account(&key.account);
+    with(line, key.booked, |line, day| line.booked(day.to_string()))
+}
+
+fn sdk_purpose(purpose: BankPurpose) -> op::BankPurpose {
+    match purpose {
+        BankPurpose::Settlement => op::BankPurpose::Settlement,
+        BankPurpose::Reserve => op::BankPurpose::Reserve,
+        BankPurpose::Collateral => op::BankPurpose::Collateral,
+        BankPurpose::Pool => op::BankPurpose::Pool,
     }
 }
 

@@ -185,6 +185,8 @@ fn house() -> House {
         proposal_days: 7,
         account_change_days: 3,
         carry_windows_max: None,
+        pay_outs_wait: false,
+        caps_need_cover: false,
     };
     House {
         coalition,

@@ -12,7 +12,7 @@ use prost_types::field_descriptor_proto::{Label, Type};
 use prost_types::{DescriptorProto, EnumDescriptorProto, FieldDescriptorProto, FileDescriptorSet};
 
 /// The answers of which the SDK hands out what is in them: a page of a list, the one thing asked for, a batch's results.
-const UNWRAPPED: [&str; 25] = [
+const UNWRAPPED: [&str; 27] = [
     "BatchIssuePointsResponse",
     "StreamIssuePointsResponse",
     "GetHoldResponse",
@@ -36,12 +36,14 @@ const UNWRAPPED: [&str; 25] = [
     "RenewCertificateResponse",
     "GetPartnerResponse",
     "ListBankAccountsResponse",
+    "ListOpenMoneyResponse",
+    "ListChargesResponse",
     "EnrollResponse",
     "RenewEndedResponse",
 ];
 
 /// What is in them.
-const WITHIN: [&str; 14] = [
+const WITHIN: [&str; 16] = [
     "Hold",
     "Entry",
     "ExpiryNotice",
@@ -56,6 +58,8 @@ const WITHIN: [&str; 14] = [
     "BankAccountVersion",
     "IssuedCertificate",
     "Proposal",
+    "OpenMoney",
+    "ScheduledCharge",
 ];
 /// Previews are settlements; their answer has nothing else.
 const PREVIEW: &str = "PreviewSettlementResponse";
