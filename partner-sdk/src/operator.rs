@@ -16,6 +16,7 @@ use crate::wire::{FromWire, each, there};
 
 pub use crate::admin::AdminActions;
 pub use crate::answers::{
+    OpenMoney,
     AccountBalance, AdminAction, BilateralNet, ClockAdvanced, DueWork, DueWorkKind, FieldChange, LimitUse,
     ListedMember, NettingReport, TrialBalance,
 };

@@ -136,6 +136,12 @@ enum Command {
     /// The reserve, and what partners have deposited against their defaults.
     #[command(subcommand)]
     Fund(fund::Command),
+    /// Money at the house's own bank accounts: what arrived, what it pays, what comes back.
+    #[command(subcommand)]
+    Bank(bank::Command),
+    /// Moves money between the positions of two participants, in the open window, with a reason.
+    #[command(after_help = "Example:\n  clearing adjust GROCER CINEMA 12.50 --reason recount-4711")]
+    Adjust(default::Adjusted),
     /// When the house closes windows by itself.
     #[command(subcommand)]
     Calendar(calendar::Command),
@@ -253,6 +259,8 @@ async fn dispatch(context: Context, command: Command) -> Result<(), Failure> {
         Command::Window(command) => window::run(&context, command).await?,
         Command::Settlement(command) => settlement::run(&context, command).await?,
         Command::Fund(command) => fund::run(&context, command).await?,
+        Command::Bank(command) => bank::run(&context, command).await?,
+        Command::Adjust(arguments) => default::adjust(&context, arguments).await?,
         Command::Calendar(command) => calendar::run(&context, command).await?,
         Command::Report(command) => report::run(&context, command).await?,
         Command::Entry(command) => entry::run(&context, command).await?,
