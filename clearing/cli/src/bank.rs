@@ -5,8 +5,8 @@ use clearing_core::facts::origin::BusinessDate;
 use partner_sdk::Decimal;
 use partner_sdk::Written;
 use partner_sdk::operator::{
-    ApplyMoney, BankLine, BankPurpose, BookBankFee, BookOwnTransfer, ConfirmOrdered, MoneyDirection, MoneyUse, OpenMoney,
-    ReceiveMoney, ReturnMoney, ReturnPayment, UndoPayment,
+    ApplyMoney, BankLine, BankPurpose, BookBankFee, BookOwnTransfer, ConfirmOrdered, MoneyDirection, MoneyUse,
+    OpenMoney, ReceiveMoney, ReturnMoney, ReturnPayment, UndoPayment,
 };
 use serde_json::{Value, json};
 
@@ -43,7 +43,9 @@ pub enum Command {
     )]
     Apply(Apply),
     /// Undoes a use of money, or a payment that was booked by mistake.
-    #[command(after_help = "Example:\n  clearing bank unapply ENTRY --reason wrong-window\n\nA payment that the bank took back is `bank bounced`.")]
+    #[command(
+        after_help = "Example:\n  clearing bank unapply ENTRY --reason wrong-window\n\nA payment that the bank took back is `bank bounced`."
+    )]
     Unapply {
         /// The entry of the payment.
         entry: String,
@@ -76,10 +78,8 @@ pub enum Command {
         effect: Effect,
     },
     /// Records that a payment came back: one that had arrived, a pay-out of a leg, or money that was ordered out.
-    #[command(
-        after_help = "Examples:\n  clearing bank bounced --payment NTRF-4711 --payment-booked 2026-03-02\n  \
-                      clearing bank bounced --window 3 --partner CINEMA\n  clearing bank bounced --ordered ENTRY"
-    )]
+    #[command(after_help = "Examples:\n  clearing bank bounced --payment NTRF-4711 --payment-booked 2026-03-02\n  \
+                      clearing bank bounced --window 3 --partner CINEMA\n  clearing bank bounced --ordered ENTRY")]
     Bounced(Bounced),
     /// Records a fee that the bank took of one of the house's accounts, or interest that it gave.
     #[command(
@@ -288,7 +288,8 @@ pub async fn run(context: &Context, command: Command) -> Result<Answer, Failure>
         }
         Command::Return { partner, amount, effect } => {
             let amount = session.money(amount);
-            let text = format!("Ordered {amount} back to {partner}; tell `clearing bank paid` when the bank has paid it.");
+            let text =
+                format!("Ordered {amount} back to {partner}; tell `clearing bank paid` when the bank has paid it.");
             let account = format!("unapplied:{partner}");
             let give = ReturnMoney::account(account, amount).request_id(session.request_id(effect));
             Ok(told(&accepted(session.operator().return_money(give).await)?.written, "", text))
@@ -302,7 +303,8 @@ pub async fn run(context: &Context, command: Command) -> Result<Answer, Failure>
                 Some(line) => confirm.line(line),
                 None => confirm,
             };
-            let done = accepted(session.operator().confirm_ordered(confirm.request_id(session.request_id(effect))).await)?;
+            let done =
+                accepted(session.operator().confirm_ordered(confirm.request_id(session.request_id(effect))).await)?;
             Ok(told(&done.written, &done.known_entry_id, text))
         }
         Command::Bounced(bounced) => return_payment(&session, bounced).await,
@@ -425,14 +427,8 @@ async fn open(session: &Session, partner: &str) -> Result<Answer, Failure> {
             money.entry_id.clone(),
         ]
     });
-    let header = [
-        "waits for",
-        "partner",
-        &format!(">amount, {}", session.info.currency_code),
-        "account",
-        "recorded",
-        "entry",
-    ];
+    let header =
+        ["waits for", "partner", &format!(">amount, {}", session.info.currency_code), "account", "recorded", "entry"];
     let page = Page::new().table(&header, rows).text(session.zone.note());
     Ok(Answer::new(json, page.next("clearing bank apply PARTNER AMOUNT   (or: clearing bank return PARTNER AMOUNT)")))
 }

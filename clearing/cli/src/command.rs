@@ -13,8 +13,8 @@ use crate::context::{Context, Global};
 use crate::failure::{self, Failure};
 use crate::waiting::telling;
 use crate::{
-    approvals, audit, authority, calendar, check, credential, demo, entry, fund, init, log, member, migrate, partner,
-    person, report, sandbox, serve, settlement, statement, window,
+    approvals, audit, authority, bank, calendar, check, credential, default, demo, entry, fund, init, log, member,
+    migrate, partner, person, report, sandbox, serve, settlement, statement, window,
 };
 
 const AFTER_HELP: &str = "\

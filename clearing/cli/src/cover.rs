@@ -1,7 +1,5 @@
 //! What stands behind partners' net debit caps, and what partners are charged, on the command line.
 
-use std::time::SystemTime;
-
 use clap::{Args, Subcommand};
 use partner_sdk::Decimal;
 use partner_sdk::operator::{
@@ -98,7 +96,7 @@ fn guarantee(text: &str) -> Result<(String, Decimal, When), String> {
     let form = || format!("{text:?} is not REFERENCE=AMOUNT@END, such as BG-17=50000@2027-01-01");
     let (reference, rest) = text.split_once('=').ok_or_else(form)?;
     let (amount, end) = rest.split_once('@').ok_or_else(form)?;
-    Ok((reference.to_owned(), values::decimal(amount)?, end.parse().map_err(|_| form())?))
+    Ok((reference.to_owned(), values::decimal(amount)?, times::when(end)?))
 }
 
 fn new_charge(text: &str) -> Result<Read, String> {
@@ -149,8 +147,7 @@ async fn cover(session: &Session, arguments: CoverArguments) -> Result<Answer, F
     }
     let mut set = SetCover::of(partner.as_str());
     for (reference, amount, end) in guarantee {
-        let end: SystemTime = times::begin(session, &end)?;
-        set = set.guarantee(reference, session.money(amount), end);
+        set = set.guarantee(reference, session.money(amount), end.begin(&session.zone)?);
     }
     if let Some(unsecured) = unsecured {
         set = set.unsecured(session.money(unsecured));

@@ -8,13 +8,14 @@
 //! |---|---|
 //! | `command` | every command by name, with its help; reading the command line and running it |
 //! | `init`, `serve`, `migrate`, `check`, `audit` | a house of one's own: founding, running, looking after it |
-//! | `partner` | brands; their `terms`, `limits` and the `certificate` of each |
+//! | `partner` | brands; their `terms`, `limits` and `cover`, and the `certificate` of each |
 //! | `authority`, `passphrase` | the coalition's root and the authority that issues, and what opens their keys |
 //! | `server_certificate`, `renewal`, `partner_authority` | a new certificate for the house, and for the operator; brands that have a PKI of their own |
 //! | `invite`, `credential` | strings by which somebody gets a certificate; those that there are, and ending them |
 //! | `member` | members, for the operator |
 //! | `person`, `approvals` | the operator's people, and what two of them do together |
 //! | `window`, `calendar`, `settlement`, `fund` | periods, and the money that settles them; `icalendar` writes a calendar for other programs |
+//! | `bank`, `default` | what went through the bank's accounts; settlements that go wrong, and money moved by hand |
 //! | `report`, `statement`, `entry` | what the books say |
 //! | `paper` | reports and statements as one HTML file, for a browser and for paper |
 //! | `log`, `endings` | who did what; which certificates are about to end |
@@ -30,13 +31,16 @@ mod amounts;
 mod approvals;
 mod audit;
 mod authority;
+mod bank;
 mod calendar;
 mod certificate;
 mod check;
 mod command;
 mod context;
+mod cover;
 mod credential;
 mod database;
+mod default;
 mod demo;
 mod endings;
 mod entry;
@@ -57,8 +61,8 @@ mod output;
 mod paper;
 mod partner;
 mod partner_authority;
-mod passphrase;
 mod party;
+mod passphrase;
 mod person;
 mod renewal;
 mod report;

@@ -19,7 +19,7 @@ use crate::partner_authority;
 use crate::session::{Effect, Session, moment};
 use crate::terms::{self, TermsFlags};
 use crate::times::{self, When};
-use crate::{certificate, credential, party, values};
+use crate::{certificate, cover, credential, party, values};
 
 /// The partner commands.
 #[derive(Debug, Subcommand)]
@@ -122,6 +122,8 @@ pub enum Command {
     },
     #[command(flatten)]
     Party(party::Command),
+    #[command(flatten)]
+    Cover(cover::Command),
     /// Lists the partners, the operator among them.
     #[command(after_help = "Examples:\n  clearing partner list\n  clearing partner list --output json")]
     List,
@@ -213,6 +215,7 @@ pub async fn run(context: &Context, command: Command) -> Result<Answer, Failure>
         Command::Rename { partner, name, effect } => {
             rename(&Session::open(context).await?, &partner, &name, effect).await
         }
+        Command::Cover(command) => cover::run(&Session::open(context).await?, command).await,
         Command::Party(command) => party::run(&Session::open(context).await?, command).await,
         Command::List => list(context, &Session::open(context).await?).await,
     }

@@ -14,7 +14,7 @@ use crate::output::{Answer, Page};
 use crate::paper::settlement as paper;
 use crate::session::{Session, moment};
 use crate::times::Zone;
-use crate::{settlement, values};
+use crate::{cover, settlement, values};
 
 /// The reports.
 #[derive(Debug, Subcommand)]
@@ -41,6 +41,9 @@ pub enum Command {
         #[arg(long)]
         members: bool,
     },
+    /// What partners owe and what stands behind it; the reserve, and what would be missing if the two largest debtors failed.
+    #[command(after_help = "Examples:\n  clearing report cover\n  clearing report cover --output json")]
+    Cover,
     /// The journal with every posting, in its own order.
     #[command(
         after_help = "Examples:\n  clearing report journal --window 3\n  clearing report journal --from 1001 --limit 50 --output json"
@@ -79,6 +82,7 @@ pub async fn run(context: &Context, command: Command) -> Result<Answer, Failure>
         Command::Netting { window } => netting(&session().await?, window).await,
         Command::Html(arguments) => html::run(context, arguments).await,
         Command::TrialBalance { members } => trial_balance(&session().await?, members).await,
+        Command::Cover => cover_report(&session().await?).await,
         Command::Journal(arguments) => journal(&session().await?, arguments).await,
         Command::Notices { day } => notices(&session().await?, day.as_deref()).await,
     }
@@ -182,6 +186,29 @@ async fn trial_balance(session: &Session, members: bool) -> Result<Answer, Failu
     let message = format!("the books do not balance: points {}, money {}", balance.points_sum, balance.money_sum);
     let hint = "stop the house and run `clearing audit`, which finds the entry";
     Ok(answer.but(Failure::new(Exit::Unbalanced, message).hint(hint)))
+}
+
+async fn cover_report(session: &Session) -> Result<Answer, Failure> {
+    let report = session.operator().cover_report().await?;
+    let sums = [
+        ("reserve", &report.reserve_amount),
+        ("largest", &report.largest_uncovered_amount),
+        ("two_largest", &report.two_largest_uncovered_amount),
+        ("missing", &report.missing_amount),
+    ];
+    let mut json = json!({
+        "currency": session.info.currency_code,
+        "partners": report.partners.iter().map(cover::of_partner_json).collect::<Vec<_>>(),
+    });
+    for (name, money) in sums {
+        json[name] = json!(money.amount.to_string());
+    }
+    let [reserve, largest, two, missing] = sums.map(|(_, money)| paper::with_currency(money));
+    let page = cover::cover_page(&report.partners, session).text(format!(
+        "If the largest debtor failed, {largest} would not be covered; of the two largest {two}. The reserve holds {reserve}: \
+         {missing} is missing."
+    ));
+    Ok(Answer::new(json, page))
 }
 
 async fn notices(session: &Session, day: Option<&str>) -> Result<Answer, Failure> {

@@ -14,6 +14,7 @@ use clearing_core::facts::origin::BusinessDate;
 
 use crate::amounts::counted;
 use crate::context::Context;
+use crate::default;
 use crate::failure::{Exit, Failure, accepted};
 use crate::files::{may_write, write};
 use crate::irrevocable::{Irrevocable, Plan};
@@ -80,6 +81,24 @@ pub enum Command {
         after_help = "Examples:\n  clearing settlement abort 3\n  clearing settlement abort 3 --dry-run     which legs would go back"
     )]
     Abort(OfWindow),
+    /// Lets pay-outs leave before all debits are paid, as far as their money has come in: to all creditors by the same part.
+    #[command(
+        after_help = "Examples:\n  clearing settlement release 3\n  clearing settlement release 3 --amount 5000\n\n\
+                            A house that was founded with --pay-out-at-once lets them leave by themselves."
+    )]
+    Release(default::Release),
+    /// Pays a leg for a partner that defaults: what arrived of it, its advance, its collateral, the reserve; it is suspended.
+    #[command(
+        after_help = "Examples:\n  clearing settlement cover 3 FUEL --dry-run\n  clearing settlement cover 3 FUEL\n  \
+                      clearing settlement cover 3 FUEL --share     what the reserve leaves missing, the creditors bear"
+    )]
+    Cover(default::Cover),
+    /// Records that a partner paid of what is claimed of it.
+    #[command(
+        after_help = "Examples:\n  clearing settlement repay FUEL 1000 --reference NTRF-4714 --booked 2026-03-09\n  \
+                      clearing settlement repay FUEL 1000 --penalty 20 --reference NTRF-4714"
+    )]
+    Repay(default::Repay),
 }
 
 /// Arguments of `settlement confirm`.
@@ -188,6 +207,9 @@ pub async fn run(context: &Context, command: Command) -> Result<Answer, Failure>
         Command::Pay(pay) if pay.all => pay_all(context, pay).await,
         Command::Pay(pay) => pay_one(context, pay).await,
         Command::Abort(of) => abort(context, of).await,
+        Command::Release(release) => default::release(context, release).await,
+        Command::Cover(cover) => default::cover(context, cover).await,
+        Command::Repay(repay) => default::repay(context, repay).await,
     }
 }
 
@@ -616,6 +638,9 @@ fn leg_json(leg: &Leg) -> Value {
         "partner": leg.partner_id,
         "amount": leg.amount.amount.to_string(),
         "due": leg.due.amount.to_string(),
+        "covered": leg.covered_amount.amount.to_string(),
+        "cancelled": leg.cancelled_amount.amount.to_string(),
+        "shared": leg.shared_amount.amount.to_string(),
         "state": state,
     })
 }
@@ -626,12 +651,19 @@ fn order_json(order: &PaymentOrder) -> Value {
         "payee": order.payee,
         "amount": order.amount.amount.to_string(),
         "paid": order.paid,
+        "released": order.released,
     })
+}
+
+fn known(entry_id: &str) -> Option<&str> {
+    Some(entry_id).filter(|entry_id| !entry_id.is_empty())
 }
 
 fn payment_json(paid: &PaymentConfirmed) -> Value {
     json!({
         "entry_id": paid.written.entry_id(),
+        "known_entry_id": known(&paid.known_entry_id),
+        "seen_entry_id": known(&paid.seen_entry_id),
         "legs": paid.legs.iter().map(leg_json).collect::<Vec<_>>(),
         "replayed": paid.written.replayed,
     })

@@ -93,7 +93,11 @@ fn bars(amounts: &[Decimal]) -> Vec<Bar> {
 pub fn orders(title: impl Into<String>, orders: &[PaymentOrder], currency: &str) -> Table {
     let digits = minor_digits(currency);
     let row = |order: &PaymentOrder| {
-        let state = if order.paid { "paid" } else { "due" };
+        let state = match (order.paid, order.released) {
+            (true, _) => "paid",
+            (false, true) => "due",
+            (false, false) => "waits for money",
+        };
         vec![order.payer.clone(), order.payee.clone(), money(order.amount.amount, digits), state.to_owned()]
     };
     let total: Decimal = orders.iter().map(|order| order.amount.amount).sum();
