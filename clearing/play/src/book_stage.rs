@@ -6,9 +6,11 @@ use std::sync::Arc;
 use clearing_core::book::Book;
 use clearing_core::chart::PointsAccount;
 use clearing_core::command::{Command, Request};
+use clearing_core::facts::charges::begin_of;
 use clearing_core::facts::coalition::House;
 use clearing_core::facts::origin::Origin;
 use clearing_core::facts::window::Window;
+use clearing_core::rules::charge_schedule::RunCharges;
 use clearing_core::rules::due::RunDueWork;
 use clearing_core::units::{BatchId, EntryId, MemberId, Points, RequestId, Timestamp, WindowNumber};
 
@@ -32,8 +34,21 @@ impl BookStage {
         Self { book, now: start, batches: 0, members: 0 }
     }
 
-    /// The member for whom something is due next, and when.
-    fn next_due(&self) -> Option<(Timestamp, MemberId)> {
+    /// What is due next, and when: at one moment charges come before what is a member's.
+    fn next_due(&self) -> Option<(Timestamp, Command)> {
+        let zone = &self.book.house.coalition.time_zone;
+        let charges = self.book.charges.iter();
+        let charges = charges.filter_map(|((partner, _), charge)| Some((begin_of(charge.next?, zone), *partner)));
+        let member = self.next_due_of_member();
+        match charges.min() {
+            Some((time, partner)) if member.is_none_or(|(due, _)| time <= due) => {
+                Some((time, Command::RunCharges(RunCharges { partner })))
+            }
+            Some(_) | None => member.map(|(time, member)| (time, Command::RunDueWork(RunDueWork { member }))),
+        }
+    }
+
+    fn next_due_of_member(&self) -> Option<(Timestamp, MemberId)> {
         let zone = &self.book.house.coalition.time_zone;
         let own = self.book.members.values().map(|member| (member.next_due(zone), member.id));
         // Points that wait for a payment are due when it is there, and not before they are to be released.
@@ -83,14 +98,14 @@ impl Stage for BookStage {
         let mut written = Vec::new();
         loop {
             let due = self.next_due();
-            let Some((time, member)) = due.filter(|(time, _)| *time <= to) else { break };
+            let Some((time, command)) = due.filter(|(time, _)| *time <= to) else { break };
             self.now = self.now.max(time);
             let request = Request {
                 caller: clearing_core::units::PartnerId::operator(),
                 request_id: None::<RequestId>,
                 origin: Origin::default(),
-                command: Command::RunDueWork(RunDueWork { member }),
-                fresh_member: member,
+                command,
+                fresh_member: MemberId(0),
                 fresh_salt: [7; 16],
                 person: None,
                 attachment: None,

@@ -130,6 +130,10 @@ fn resolved(key: &str, value: Value, names: &mut Names, at: Timestamp, scale: u3
             });
             return inner.collect::<Result<Table, String>>().map(Value::from);
         }
+        Value::Array(list) if list.iter().all(Value::is_table) => {
+            let inner = list.into_iter().map(|value| resolved(key, value, names, at, scale));
+            return inner.collect::<Result<Vec<_>, String>>().map(Value::from);
+        }
         Value::String(text) => text,
         Value::Integer(_) | Value::Float(_) | Value::Boolean(_) | Value::Datetime(_) | Value::Array(_) if is_money => {
             return Err(format!("invalid type: {}, expected a decimal text", value.type_str()));
