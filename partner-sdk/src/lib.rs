@@ -311,7 +311,15 @@ mod written;
 pub use rust_decimal::Decimal;
 
 pub use answers::{
-    AbandonOutcome, Abandoned, AccountChange, Authorized, Balance, BankAccountChangeStopped, BankAccountSet, BankAccountState, BankAccountVersion, Calendar, CalendarVersion, Captured, ComingExpiry, Credential, CredentialScope, CredentialState, CredentialsRevoked, CutOff, CutOffPattern, DayDifference, DayTotals, Deprecation, EarnPreview, Entry, EntryKind, ExpiryNotice, Hold, HoldState, InFlight, Invite, InviteState, InvitesCreated, InvitesWithdrawn, Issued, IssuedCertificate, Leg, LegState, LimitUse, Limits, LotChange, LotPart, MemberFigures, Obligation, ParticipantAmount, Position, Posting, PurchaseReturned, Purchased, Purpose, Quantity, Quote, ReconcileState, Reconciliation, Redeemed, Returned, Reversed, ServerInfo, Settlement, SettlementProof, SettlementState, Statement, StatementBridge, StatementLine, StatementSection, StatementTotal, Tally, Transferred, Voided, Window, WindowState, Written,
+    AbandonOutcome, Abandoned, AccountChange, Authorized, Balance, BankAccountChangeStopped, BankAccountSet,
+    BankAccountState, BankAccountVersion, Calendar, CalendarVersion, Captured, ComingExpiry, Credential,
+    CredentialScope, CredentialState, CredentialsRevoked, CutOff, CutOffPattern, DayDifference, DayTotals, Deprecation,
+    EarnPreview, Entry, EntryKind, ExpiryNotice, Hold, HoldState, InFlight, Invite, InviteState, InvitesCreated,
+    InvitesWithdrawn, Issued, IssuedCertificate, Leg, LegState, LimitUse, Limits, LotChange, LotPart, MemberFigures,
+    Obligation, OnHoliday, ParticipantAmount, Position, Posting, PurchaseReturned, Purchased, Purpose, Quantity, Quote,
+    ReconcileState, Reconciliation, Redeemed, Returned, Reversed, ServerInfo, Settlement, SettlementProof,
+    SettlementState, Statement, StatementBridge, StatementLine, StatementSection, StatementTotal, Tally, Transferred,
+    Voided, Weekday, Window, WindowState, Written,
 };
 pub use bank_account::{AccountNumber, BankAccount, SetBankAccount, StopBankAccountChange};
 pub use builder::ClientBuilder;
@@ -326,7 +334,7 @@ pub use hold::{Authorize, Capture, Void};
 pub use invite::{InviteError, InviteString, NewInvite, Pin};
 pub use member::MemberRef;
 pub use money::Money;
-pub use operator::{OnHoliday, OrderMode, PaymentOrder, Weekday};
+pub use operator::{OrderMode, PaymentOrder};
 pub use origin::Origin;
 pub use outcome::{NotAccepted, Outcome, Rejection, Unknown};
 pub use pages::Pages;

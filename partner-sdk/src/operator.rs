@@ -21,9 +21,7 @@ pub use crate::answers::{
 };
 pub use crate::approvals::*;
 pub use crate::care::*;
-pub use crate::legal::{
-    Address, GroupSet, LegalRecord, LegalRecordSet, SetGroup, SetLegalRecord, TaxId,
-};
+pub use crate::legal::{Address, GroupSet, LegalRecord, LegalRecordSet, SetGroup, SetLegalRecord, TaxId};
 pub use crate::limits::PartnerLimits;
 pub use crate::partner::*;
 pub use crate::people::*;

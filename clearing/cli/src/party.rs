@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::failure::{Failure, accepted};
 use crate::limits;
 use crate::output::{Answer, Page};
-use crate::session::{Effect, Session, moment_or_none};
+use crate::session::{Effect, Session, moment, moment_or_none};
 use crate::times::Zone;
 
 /// The commands of partners as legal parties.
@@ -162,7 +162,7 @@ async fn show(session: &Session, partner: &str) -> Result<Answer, Failure> {
     };
     rows.push(vec!["bank account".to_owned(), account(&known.bank_account)]);
     if let Some(pending) = &known.pending_bank_account {
-        let from = session.zone.text_or_none(pending.effective_time);
+        let from = session.zone.text(pending.effective_time);
         rows.push(vec!["changes to".to_owned(), format!("{} on {from}", number_text(&pending.bank_account))]);
     }
     let page = Page::new().table(&["", &known.partner_id], rows).text(session.zone.note());
@@ -279,7 +279,7 @@ async fn account(session: &Session, arguments: AccountArguments) -> Result<Answe
         "replaced_version": set.replaced_version,
         "replayed": set.written.replayed,
     });
-    let (version, from) = (set.version.version, session.zone.text_or_none(set.version.effective_time));
+    let (version, from) = (set.version.version, session.zone.text(set.version.effective_time));
     let mut page = Page::new().text(format!(
         "Version {version} of the bank account of {partner} is in force from {from} on. Until then one person of either side stops it."
     ));
@@ -311,7 +311,7 @@ fn row(version: &BankAccountVersion, zone: &Zone) -> Vec<String> {
         number_text(&version.bank_account),
         version.bank_account.holder.clone(),
         version.asked_by.clone(),
-        zone.text_or_none(version.effective_time),
+        zone.text(version.effective_time),
     ]
 }
 
@@ -369,9 +369,9 @@ fn version_json(version: &BankAccountVersion) -> Value {
         "number": number,
         "holder": version.bank_account.holder,
         "bank_name": version.bank_account.bank_name,
-        "ask_time": moment_or_none(version.ask_time),
+        "ask_time": moment(version.ask_time),
         "asked_by": version.asked_by,
-        "effective_time": moment_or_none(version.effective_time),
+        "effective_time": moment(version.effective_time),
         "end_time": moment_or_none(version.end_time),
     })
 }

@@ -14,8 +14,8 @@ use super::parts::Parts;
 use super::waiting::Waiting;
 use super::windows::Windows;
 use super::{
-    Snapshot, StoreError, balances, consents, credentials, funding, holds, identifiers, journal, legal, limits, lots, members,
-    proposals, returns, waiting,
+    Snapshot, StoreError, balances, consents, credentials, funding, holds, identifiers, journal, legal, limits, lots,
+    members, proposals, returns, waiting,
 };
 
 /// Batches whose numbers of requests are read at once.

@@ -42,8 +42,8 @@ use super::sql::{Link, Sql};
 use super::tables::{Column, GATE, JOURNAL_HEAD, Kind};
 use super::watched::Watched;
 use super::{
-    Backend, Known, Store, StoreError, attachments, coalition, consents, credentials, funding, gate, journal, legal, parties,
-    proposals, requests, slice, snapshot, windows,
+    Backend, Known, Store, StoreError, attachments, coalition, consents, credentials, funding, gate, journal, legal,
+    parties, proposals, requests, slice, snapshot, windows,
 };
 use crate::clock;
 
@@ -341,7 +341,7 @@ impl WriterSession {
         let mut link = self.connection.link();
         windows::save(&mut link, book, changes, self.head.next_sequence).await?;
         if changes.under_the_gate() {
-            parties::save_house(&mut link, book, changes, header.time).await?;
+            parties::save_house(&mut link, book, changes).await?;
             gate::update(&mut link, book, changes, header.time).await?;
         }
         consents::save_given(&mut link, book, changes).await?;

@@ -43,8 +43,8 @@ use super::save::Stored;
 use super::sql::Link;
 use super::windows::{self, Windows};
 use super::{
-    Backend, StoreError, balances, consents, credentials, funding, gate, gross, holds, journal, legal, limits, lots, members,
-    proposals, receipts, requests, returns, terms,
+    Backend, StoreError, balances, consents, credentials, funding, gate, gross, holds, journal, legal, limits, lots,
+    members, proposals, receipts, requests, returns, terms,
 };
 
 /// How many times as many lots are read where issuers without headroom may have to be passed over.

@@ -59,7 +59,7 @@ const LINES: &[Line] = &[
     line("DecayMembersRequest.inactive_since_time", &["0"], &["1"], "TIME_OUT_OF_RANGE"),
     line("ExtendExpiryRequest.expire_time", &["9000000"], &["0"], "TIME_OUT_OF_RANGE"),
     line("AdvanceClockRequest.to_time", &["0"], &["-1"], "TIME_OUT_OF_RANGE"),
-    line("SetCalendarRequest.cron_expressions", &["0 *", "16 *"], &["17 *"], MALFORMED),
+    line("Calendar.cut_offs", &["0 *", "16 *"], &["17 *"], MALFORMED),
     line("SetFundingConsentRequest.partner_id", &["C"], &["A"], MALFORMED),
     line("*.account", &["reserve", "collateral:A"], &["collateral:", "pool", "position:A"], MALFORMED),
     line(

@@ -539,8 +539,9 @@ impl Samples {
                 v1::WithdrawFundsRequest { request_id, account, amount }.encode_to_vec()
             }
             "SetCalendar" => {
-                let cron_expressions = vec!["0 0 1 1 *".to_owned()];
-                v1::SetCalendarRequest { request_id, cron_expressions, time_zone: String::new() }.encode_to_vec()
+                let row = v1::CutOffPattern { cron_expression: "0 0 1 1 *".to_owned(), ..Default::default() };
+                let calendar = Some(v1::Calendar { cut_offs: vec![row], ..Default::default() });
+                v1::SetCalendarRequest { request_id, calendar, effective_time: None }.encode_to_vec()
             }
             _ => return Vec::new(),
         };

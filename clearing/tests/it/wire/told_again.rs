@@ -302,8 +302,8 @@ async fn change_all(house: &Wired, callers: &Callers) {
         let suspend = v1::SetPartnerStateRequest { request_id: request_id(), partner_id, state: suspended };
         desk.partners.set_partner_state(suspend).await.unwrap();
     }
-    let calendar =
-        v1::SetCalendarRequest { request_id: request_id(), cron_expressions: Vec::new(), time_zone: String::new() };
+    let calendar = Some(v1::Calendar::default());
+    let calendar = v1::SetCalendarRequest { request_id: request_id(), calendar, effective_time: None };
     desk.settlement.set_calendar(calendar).await.unwrap();
     let clock = v1::AdvanceClockRequest { to_time: Some(wire_time("2026-02-20T12:00:00Z")) };
     desk.sandbox.advance_clock(clock).await.unwrap();
