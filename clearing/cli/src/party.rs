@@ -12,6 +12,7 @@ use crate::limits;
 use crate::output::{Answer, Page};
 use crate::session::{Effect, Session, moment, moment_or_none};
 use crate::times::Zone;
+use crate::values;
 
 /// The commands of partners as legal parties.
 #[derive(Debug, Subcommand)]
@@ -81,16 +82,19 @@ pub struct LegalArguments {
     effect: Effect,
 }
 
+/// What names another account; what stops a change does not.
+const OF_ANOTHER: [&str; 6] = ["country", "bank_code", "account", "correspondent", "holder", "bank_name"];
+
 /// Arguments of `partner account`.
 #[derive(Debug, Args)]
 pub struct AccountArguments {
     /// Which partner; "operator" for the operator.
     partner: String,
     /// Its number, with or without spaces.
-    #[arg(long, conflicts_with_all = ["bik", "bank_code"])]
+    #[arg(long, conflicts_with_all = ["bik", "country", "bank_code", "account", "correspondent", "stop", "reason"])]
     iban: Option<String>,
     /// Russia: the BIK of its bank.
-    #[arg(long, requires = "account", conflicts_with = "bank_code")]
+    #[arg(long, requires = "account", conflicts_with_all = ["country", "bank_code", "stop", "reason"])]
     bik: Option<String>,
     /// The country of a bank code.
     #[arg(long, value_name = "CODE", requires = "bank_code")]
@@ -111,10 +115,10 @@ pub struct AccountArguments {
     #[arg(long)]
     bank_name: Option<String>,
     /// Stops the change of this version.
-    #[arg(long, value_name = "VERSION", conflicts_with_all = ["iban", "bik", "bank_code", "account", "holder"])]
+    #[arg(long, value_name = "VERSION", conflicts_with_all = OF_ANOTHER, value_parser = |text: &str| values::between::<i32>(text, 1, 10_000))]
     stop: Option<i32>,
     /// Why it is stopped: a word, such as not-ours.
-    #[arg(long, value_name = "CODE", requires = "stop")]
+    #[arg(long, value_name = "CODE", requires = "stop", conflicts_with_all = OF_ANOTHER)]
     reason: Option<String>,
     #[command(flatten)]
     effect: Effect,
