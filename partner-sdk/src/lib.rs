@@ -319,10 +319,10 @@ pub use answers::{
     CredentialScope, CredentialState, CredentialsRevoked, CutOff, CutOffPattern, DayDifference, DayTotals, Deprecation,
     EarnPreview, Entry, EntryKind, ExpiryNotice, Hold, HoldState, InFlight, Invite, InviteState, InvitesCreated,
     InvitesWithdrawn, Issued, IssuedCertificate, Leg, LegState, LimitUse, Limits, LotChange, LotPart, MemberFigures,
-    Obligation, ParticipantAmount, Position, Posting, PurchaseReturned, Purchased, Purpose, Quantity, Quote,
+    Obligation, OnHoliday, ParticipantAmount, Position, Posting, PurchaseReturned, Purchased, Purpose, Quantity, Quote,
     ReconcileState, Reconciliation, Redeemed, Returned, Reversed, ServerInfo, Settlement, SettlementProof,
     SettlementState, Statement, StatementBridge, StatementLine, StatementSection, StatementTotal, Tally, Transferred,
-    Voided, Window, WindowState, Written,
+    Voided, Weekday, Window, WindowState, Written,
 };
 pub use bank_account::{AccountNumber, BankAccount, SetBankAccount, StopBankAccountChange};
 pub use builder::ClientBuilder;
@@ -337,7 +337,7 @@ pub use hold::{Authorize, Capture, Void};
 pub use invite::{InviteError, InviteString, NewInvite, Pin};
 pub use member::MemberRef;
 pub use money::Money;
-pub use operator::{OnHoliday, OrderMode, PaymentOrder, Weekday};
+pub use operator::{OrderMode, PaymentOrder};
 pub use origin::Origin;
 pub use outcome::{NotAccepted, Outcome, Rejection, Unknown};
 pub use pages::Pages;

@@ -16,9 +16,8 @@ use crate::wire::{FromWire, each, there};
 
 pub use crate::admin::AdminActions;
 pub use crate::answers::{
-    OpenMoney,
     AccountBalance, AdminAction, BilateralNet, ClockAdvanced, DueWork, DueWorkKind, FieldChange, LimitUse,
-    ListedMember, NettingReport, TrialBalance,
+    ListedMember, NettingReport, OpenMoney, TrialBalance,
 };
 pub use crate::approvals::*;
 pub use crate::bank::*;

@@ -6,7 +6,7 @@ use clearing_proto::v1;
 use clearing_proto::v1::settlement_service_client::SettlementServiceClient;
 use prost_types::Timestamp;
 
-use crate::answers::Settlement;
+use crate::answers::{OnHoliday, Settlement, Weekday};
 use crate::bank::{BankLine, to_line};
 use crate::client::{OPEN_WINDOW, call};
 use crate::error::Error;
@@ -313,40 +313,6 @@ impl WithdrawFunds {
     /// From this account: "reserve", "collateral:PARTNER" or "advance:PARTNER".
     pub fn account(account: impl Into<String>, amount: Money) -> Self {
         Self { request_id: None, account: account.into(), amount }
-    }
-}
-
-open_enum! {
-    /// What becomes of a cut-off whose day is no business day.
-    OnHoliday = OnHoliday, unspecified Unspecified {
-        /// It is on that day.
-        Keep = "KEEP",
-        /// It is at the same time of the last business day before.
-        Before = "BEFORE",
-        /// It is at the same time of the next business day.
-        After = "AFTER",
-        /// There is none.
-        Skip = "SKIP",
-    }
-}
-
-open_enum! {
-    /// A day of the week.
-    Weekday = Weekday, unspecified Unspecified {
-        /// Monday.
-        Monday = "MONDAY",
-        /// Tuesday.
-        Tuesday = "TUESDAY",
-        /// Wednesday.
-        Wednesday = "WEDNESDAY",
-        /// Thursday.
-        Thursday = "THURSDAY",
-        /// Friday.
-        Friday = "FRIDAY",
-        /// Saturday.
-        Saturday = "SATURDAY",
-        /// Sunday.
-        Sunday = "SUNDAY",
     }
 }
 

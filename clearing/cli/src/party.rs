@@ -10,8 +10,9 @@ use serde_json::{Value, json};
 use crate::failure::{Failure, accepted};
 use crate::limits;
 use crate::output::{Answer, Page};
-use crate::session::{Effect, Session, moment_or_none};
+use crate::session::{Effect, Session, moment, moment_or_none};
 use crate::times::Zone;
+use crate::values;
 
 /// The commands of partners as legal parties.
 #[derive(Debug, Subcommand)]
@@ -81,16 +82,19 @@ pub struct LegalArguments {
     effect: Effect,
 }
 
+/// What names another account; what stops a change does not.
+const OF_ANOTHER: [&str; 6] = ["country", "bank_code", "account", "correspondent", "holder", "bank_name"];
+
 /// Arguments of `partner account`.
 #[derive(Debug, Args)]
 pub struct AccountArguments {
     /// Which partner; "operator" for the operator.
     partner: String,
     /// Its number, with or without spaces.
-    #[arg(long, conflicts_with_all = ["bik", "bank_code"])]
+    #[arg(long, conflicts_with_all = ["bik", "country", "bank_code", "account", "correspondent", "stop", "reason"])]
     iban: Option<String>,
     /// Russia: the BIK of its bank.
-    #[arg(long, requires = "account", conflicts_with = "bank_code")]
+    #[arg(long, requires = "account", conflicts_with_all = ["country", "bank_code", "stop", "reason"])]
     bik: Option<String>,
     /// The country of a bank code.
     #[arg(long, value_name = "CODE", requires = "bank_code")]
@@ -111,10 +115,10 @@ pub struct AccountArguments {
     #[arg(long)]
     bank_name: Option<String>,
     /// Stops the change of this version.
-    #[arg(long, value_name = "VERSION", conflicts_with_all = ["iban", "bik", "bank_code", "account", "holder"])]
+    #[arg(long, value_name = "VERSION", conflicts_with_all = OF_ANOTHER, value_parser = |text: &str| values::between::<i32>(text, 1, 10_000))]
     stop: Option<i32>,
     /// Why it is stopped: a word, such as not-ours.
-    #[arg(long, value_name = "CODE", requires = "stop")]
+    #[arg(long, value_name = "CODE", requires = "stop", conflicts_with_all = OF_ANOTHER)]
     reason: Option<String>,
     #[command(flatten)]
     effect: Effect,
@@ -162,7 +166,7 @@ async fn show(session: &Session, partner: &str) -> Result<Answer, Failure> {
     };
     rows.push(vec!["bank account".to_owned(), account(&known.bank_account)]);
     if let Some(pending) = &known.pending_bank_account {
-        let from = session.zone.text_or_none(pending.effective_time);
+        let from = session.zone.text(pending.effective_time);
         rows.push(vec!["changes to".to_owned(), format!("{} on {from}", number_text(&pending.bank_account))]);
     }
     let page = Page::new().table(&["", &known.partner_id], rows).text(session.zone.note());
@@ -279,7 +283,7 @@ async fn account(session: &Session, arguments: AccountArguments) -> Result<Answe
         "replaced_version": set.replaced_version,
         "replayed": set.written.replayed,
     });
-    let (version, from) = (set.version.version, session.zone.text_or_none(set.version.effective_time));
+    let (version, from) = (set.version.version, session.zone.text(set.version.effective_time));
     let mut page = Page::new().text(format!(
         "Version {version} of the bank account of {partner} is in force from {from} on. Until then one person of either side stops it."
     ));
@@ -311,7 +315,7 @@ fn row(version: &BankAccountVersion, zone: &Zone) -> Vec<String> {
         number_text(&version.bank_account),
         version.bank_account.holder.clone(),
         version.asked_by.clone(),
-        zone.text_or_none(version.effective_time),
+        zone.text(version.effective_time),
     ]
 }
 
@@ -369,9 +373,9 @@ fn version_json(version: &BankAccountVersion) -> Value {
         "number": number,
         "holder": version.bank_account.holder,
         "bank_name": version.bank_account.bank_name,
-        "ask_time": moment_or_none(version.ask_time),
+        "ask_time": moment(version.ask_time),
         "asked_by": version.asked_by,
-        "effective_time": moment_or_none(version.effective_time),
+        "effective_time": moment(version.effective_time),
         "end_time": moment_or_none(version.end_time),
     })
 }

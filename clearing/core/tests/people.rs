@@ -673,6 +673,7 @@ fn an_operation_that_can_be_proposed_keeps_its_place() {
         (31, "CreateInvites"),
         (34, "SetPerson"),
         (35, "SetTwoPersonList"),
+        (41, "SetBankAccount"),
     ];
     assert_eq!(places, pinned);
 }

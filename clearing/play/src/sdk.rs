@@ -5,6 +5,7 @@ use clearing_core::chart::BankPurpose;
 use clearing_core::command::{ApproveProposal, Command};
 use clearing_core::facts::answer::{Abandoned, Reversed};
 use clearing_core::facts::bank_account::AccountNumber;
+use clearing_core::facts::calendar::{Calendar, CutOffPattern, OnHoliday};
 use clearing_core::facts::charges::{Every, ScheduledCharge};
 use clearing_core::facts::credential as core;
 use clearing_core::facts::limits::Limits;
@@ -381,9 +382,9 @@ pub async fn ask(
             };
             send!(house operator.set_funding_consent(with(set, *budget, |set, budget| set.budget(budget.0))))
         }
-        Command::SetCalendar(SetCalendar { calendar, effective: _ }) => {
-            let expressions = calendar.cut_offs.iter().map(|row| row.cron_expression.clone());
-            send!(house operator.set_calendar(op::SetCalendar::new(expressions).time_zone(&calendar.time_zone)))
+        Command::SetCalendar(SetCalendar { calendar, effective }) => {
+            let set = sdk_calendar(calendar);
+            send!(house operator.set_calendar(with(set, *effective, |set, time| set.effective(system_time(time)))))
         }
         Command::CloseWindow(_) => send!(house operator.close_window(op::CloseWindow::now())),
         Command::ConfirmSettlement(ConfirmSettlement { window }) => {
@@ -570,6 +571,23 @@ fn with<R, V>(request: R, value: Option<V>, change: impl FnOnce(R, V) -> R) -> R
         Some(value) => change(request, value),
         None => request,
     }
+}
+
+fn sdk_calendar(calendar: &Calendar) -> op::SetCalendar {
+    let row = |row: &CutOffPattern| {
+        let on_holiday = match row.on_holiday {
+            OnHoliday::Keep => sdk::OnHoliday::Keep,
+            OnHoliday::Before => sdk::OnHoliday::Before,
+            OnHoliday::After => sdk::OnHoliday::After,
+            OnHoliday::Skip => sdk::OnHoliday::Skip,
+        };
+        op::CutOffRow::cron(&row.cron_expression).on_holiday(on_holiday).days(row.advice_days, row.payment_days)
+    };
+    let weekend = calendar.weekend.iter().map(|day| sdk::Weekday::ALL[*day as usize]);
+    let set = op::SetCalendar::of(calendar.cut_offs.iter().map(row)).time_zone(&calendar.time_zone).weekend(weekend);
+    let set = set.holiday_rules(calendar.holiday_rules.iter().map(|rule| rule.as_str()));
+    let set = set.holidays(calendar.holidays.iter().map(ToString::to_string));
+    set.working_days(calendar.working_days.iter().map(ToString::to_string))
 }
 
 fn ids_of<'a>(ids: &Opaque, entries: impl Iterator<Item = &'a sdk::Entry>) -> Vec<EntryId> {

@@ -114,12 +114,7 @@ fn group(text: Option<&str>) -> Result<Option<GroupId>, StoreError> {
 static UPSERT_PARTNERS: Sql = Sql::both("store.upsert_partners", "{upsert k}").takes(&[rows("k", PARTNERS.all)]);
 
 /// Writes what a batch has changed of the house.
-pub(super) async fn save_house(
-    link: &mut Link<'_>,
-    book: &Book,
-    changes: &Changes,
-    now: Timestamp,
-) -> Result<(), StoreError> {
+pub(super) async fn save_house(link: &mut Link<'_>, book: &Book, changes: &Changes) -> Result<(), StoreError> {
     let partner = |id: &PartnerId| {
         let partner = book.house.partners.get(id);
         partner.ok_or_else(|| StoreError::permanent(format!("partner {id} was changed but is not in the book")))

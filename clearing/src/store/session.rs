@@ -341,7 +341,7 @@ impl WriterSession {
         let mut link = self.connection.link();
         windows::save(&mut link, book, changes, self.head.next_sequence).await?;
         if changes.under_the_gate() {
-            parties::save_house(&mut link, book, changes, header.time).await?;
+            parties::save_house(&mut link, book, changes).await?;
             gate::update(&mut link, book, changes, header.time).await?;
         }
         consents::save_given(&mut link, book, changes).await?;

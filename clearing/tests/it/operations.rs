@@ -107,8 +107,14 @@ const WHOLE: &str = r#"
     given = true
     budget_points = 100
     [[set_calendar]]
-    cron_expressions = ["0 0 1 * *"]
+    effective_time = "2026-03-01T00:00:00Z"
+    [set_calendar.calendar]
+    cut_offs = [{ cron_expression = "0 18 L * *", on_holiday = "BEFORE", advice_days = 1, payment_days = 3 }]
     time_zone = "Europe/Moscow"
+    weekend = ["FRIDAY", "SATURDAY"]
+    holiday_rules = ["RU"]
+    holidays = ["2026-05-11"]
+    working_days = ["2026-11-07"]
     [[close_window]]
     [[confirm_settlement]]
     window = 1

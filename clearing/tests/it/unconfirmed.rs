@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use clearing_core::facts::calendar::Calendars;
 use clearing_core::facts::coalition::NoticeDays;
-use partner_sdk::operator::{AbortSettlement, CloseWindow, ConfirmSettlement, SetCalendar};
-use partner_sdk::{Client, Issue, Redeem};
+use partner_sdk::operator::{AbortSettlement, CloseWindow, ConfirmSettlement, CutOffRow, SetCalendar};
+use partner_sdk::{Client, Issue, OnHoliday, Redeem, Weekday};
 
 use clearing::coalition_file::Variant;
 use clearing::health::SETTLEMENT;
@@ -92,14 +92,34 @@ async fn everybody_is_told_the_calendar_as_it_was_given() {
         let (test, _) = TestHouse::of_s01(backend, |house| house.calendar = Calendars::default()).await;
         let (a, desk) = (test.client("A").await, test.client("operator").await);
         let (calendar, next) = a.calendar().await.unwrap();
-        assert!(calendar.cron_expressions.is_empty() && next.is_empty());
-        let given = ["0 18  * * *", "30 2 L * +FRI"].map(str::to_owned);
-        let set = SetCalendar::new(given.clone()).time_zone("Asia/Tokyo");
+        assert!(calendar.unwrap().calendar.cut_offs.is_empty() && next.is_empty());
+        let rows = [
+            CutOffRow::cron("0 18  * * *").on_holiday(OnHoliday::Skip).days(1, 3),
+            CutOffRow::cron("30 2 L * +FRI").on_holiday(OnHoliday::Before),
+        ];
+        let set = SetCalendar::of(rows).time_zone("Asia/Tokyo").weekend([Weekday::Friday]).holiday_rules(["RU", "DE"]);
+        let set = set.holidays(["2026-05-11", "2026-01-09"]).working_days(["2026-11-07"]);
         let set = desk.operator().set_calendar(set).await.unwrap().accepted().unwrap();
-        let (calendar, next) = a.calendar().await.unwrap();
-        assert_eq!((&calendar.cron_expressions[..], calendar.time_zone.as_str()), (&given[..], "Asia/Tokyo"));
-        assert_eq!((calendar, &next), (set.calendar, &set.next_close_times));
-        assert_eq!(a.next_closes().await.unwrap(), next);
+        let (version, next) = a.calendar().await.unwrap();
+        let version = version.unwrap();
+        let calendar = &version.calendar;
+        let rows: Vec<_> = calendar
+            .cut_offs
+            .iter()
+            .map(|row| (row.cron_expression.as_str(), row.on_holiday, row.advice_days, row.payment_days))
+            .collect();
+        let given = [("0 18  * * *", OnHoliday::Skip, 1, 3), ("30 2 L * +FRI", OnHoliday::Before, 0, 0)];
+        assert_eq!((&rows[..], calendar.time_zone.as_str()), (&given[..], "Asia/Tokyo"));
+        assert_eq!((&calendar.weekend[..], calendar.no_weekend), (&[Weekday::Friday][..], false));
+        assert_eq!(calendar.holiday_rules, ["DE", "RU"]);
+        assert_eq!(
+            (&calendar.holidays[..], &calendar.working_days[..]),
+            (&["2026-01-09", "2026-05-11"].map(str::to_owned)[..], &["2026-11-07".to_owned()][..],)
+        );
+        assert_eq!((&version, &next), (&set.version, &set.cut_offs));
+        assert_eq!(a.next_closes().await.unwrap(), next.iter().map(|next| next.close_time).collect::<Vec<_>>());
+        assert_eq!(a.cut_offs().first(10).await.unwrap(), next, "as it is published a year ahead");
+        assert_eq!(a.announced_calendars().await.unwrap(), []);
         test.end().await;
     }
 }

@@ -4,8 +4,8 @@
 use clearing::audit::{AuditError, AuditLimits, UNEXPLAINED, audit_by};
 use clearing_core::command::{Command, Request};
 use clearing_core::facts::answer::Attachment;
-use clearing_core::facts::chain::attachment_commitment;
 use clearing_core::facts::calendar::Calendar;
+use clearing_core::facts::chain::attachment_commitment;
 use clearing_core::facts::credential::{Device, Holder, NewInvite, Scopes, Serial};
 use clearing_core::facts::limits::Limits;
 use clearing_core::facts::order::OrderMode;
@@ -142,8 +142,8 @@ async fn propose(till: &mut Till) {
         till.run(&[request], at(151)).await.unwrap().answers.pop().unwrap().result.unwrap().entries[0]
     };
     for cut_off in ["0 0 1 * *", "0 0 2 * *"] {
-        let calendar = Calendar { cut_offs: vec![cut_off.to_owned()], time_zone: "UTC".to_owned() };
-        let proposal = by(people[0], SetCalendar { calendar }.into()).await;
+        let calendar = Calendar::of([cut_off], "UTC");
+        let proposal = by(people[0], SetCalendar::from(calendar).into()).await;
         if cut_off == "0 0 1 * *" {
             by(people[1], RefuseProposal { proposal }.into()).await;
         }

@@ -5,8 +5,10 @@ use std::time::{Duration, SystemTime};
 use clearing_proto::v1;
 use rust_decimal::Decimal;
 
+use crate::bank_account::BankAccount;
 use crate::credential::{Device, Holder};
 use crate::error::Error;
+use crate::legal::LegalRecord;
 use crate::limits::PartnerLimits;
 use crate::money::Money;
 use crate::open_enum::open_enum;
@@ -228,6 +230,59 @@ impl FromWire<v1::AuthorizeRedemptionResponse> for Authorized {
     }
 }
 
+open_enum! {
+    /// How a version of a bank account stands.
+    BankAccountState = BankAccountState, unspecified Unspecified {
+        /// It was asked for and is in force from its effective time on.
+        Pending = "PENDING",
+        /// Orders that are exported now name it.
+        InForce = "IN_FORCE",
+        /// It was in force until a later one was.
+        Past = "PAST",
+        /// It was stopped while it waited.
+        Stopped = "STOPPED",
+        /// Another one was asked for while it waited.
+        Replaced = "REPLACED",
+    }
+}
+
+/// A version of a partner's bank account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BankAccountVersion {
+    /// Which partner.
+    pub partner_id: String,
+    /// From 1.
+    pub version: i32,
+    /// The account.
+    pub bank_account: BankAccount,
+    /// How it stood when it was told. Only in answers that list or show it.
+    pub state: BankAccountState,
+    /// When it was asked for; of what two persons did, when it was approved.
+    pub ask_time: SystemTime,
+    /// Who asked: the partner's id, or "operator".
+    pub asked_by: String,
+    /// From when on it is in force, if nothing ends it before.
+    pub effective_time: SystemTime,
+    /// When it was stopped or replaced; not set if it was not.
+    pub end_time: Option<SystemTime>,
+}
+
+impl FromWire<v1::BankAccountVersion> for BankAccountVersion {
+    fn read(wire: v1::BankAccountVersion) -> Result<Self, Error> {
+        Ok(Self {
+            partner_id: wire.partner_id,
+            version: wire.version,
+            bank_account: FromWire::read(there(wire.bank_account, "BankAccountVersion.bank_account")?)?,
+            state: BankAccountState::from_number(wire.state),
+            ask_time: FromWire::read(there(wire.ask_time, "BankAccountVersion.ask_time")?)?,
+            asked_by: wire.asked_by,
+            effective_time: FromWire::read(there(wire.effective_time, "BankAccountVersion.effective_time")?)?,
+            end_time: wire.end_time.map(FromWire::read).transpose()?,
+        })
+    }
+}
+
 /// What one partner owes another for a window after netting between the two.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -250,21 +305,60 @@ impl FromWire<v1::BilateralNet> for BilateralNet {
     }
 }
 
-/// When the house closes windows by itself.
+/// When the house closes windows by itself, and when their money moves.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Calendar {
-    /// The cron expressions, as they were given to SetCalendar; none when windows are closed by hand.
-    pub cron_expressions: Vec<String>,
-    /// The IANA time zone in which they are read. Empty when there has been no calendar yet.
+    /// The rows of cut-offs, at most 16; the window is closed whenever one of them is due. Of several that fall on one moment the
+    /// first says when it is paid. None: windows are closed by hand.
+    pub cut_offs: Vec<CutOffPattern>,
+    /// The IANA time zone in which they are read, for example "Europe/Moscow". In a request, empty means the coalition's. A time
+    /// that a change to summer time skips is due when the gap ends; one that a change back repeats is due once.
     pub time_zone: String,
+    /// The days of a week on which banks do not work, at most 3. None: Saturday and Sunday, unless `no_weekend` is set.
+    pub weekend: Vec<Weekday>,
+    /// Banks work on all days of a week but holidays.
+    pub no_weekend: bool,
+    /// Holidays of every year, by the names of rules: "TARGET", "DE", "RU", "US-FED".
+    pub holiday_rules: Vec<String>,
+    /// Holidays besides, as dates such as "2026-05-11"; at most 1,000.
+    pub holidays: Vec<String>,
+    /// Days on which banks work whatever else is said of them, as dates; at most 1,000.
+    pub working_days: Vec<String>,
 }
 
 impl FromWire<v1::Calendar> for Calendar {
     fn read(wire: v1::Calendar) -> Result<Self, Error> {
         Ok(Self {
-            cron_expressions: wire.cron_expressions,
+            cut_offs: each(wire.cut_offs)?,
             time_zone: wire.time_zone,
+            weekend: wire.weekend.into_iter().map(Weekday::from_number).collect(),
+            no_weekend: wire.no_weekend,
+            holiday_rules: wire.holiday_rules,
+            holidays: wire.holidays,
+            working_days: wire.working_days,
+        })
+    }
+}
+
+/// A calendar with the time from which on it rules.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CalendarVersion {
+    /// Of the coalition's calendars, from 1.
+    pub number: i64,
+    /// It rules the cut-offs behind this, up to the next version's.
+    pub effective_time: SystemTime,
+    /// The calendar, as it was given.
+    pub calendar: Calendar,
+}
+
+impl FromWire<v1::CalendarVersion> for CalendarVersion {
+    fn read(wire: v1::CalendarVersion) -> Result<Self, Error> {
+        Ok(Self {
+            number: wire.number,
+            effective_time: FromWire::read(there(wire.effective_time, "CalendarVersion.effective_time")?)?,
+            calendar: FromWire::read(there(wire.calendar, "CalendarVersion.calendar")?)?,
         })
     }
 }
@@ -518,6 +612,63 @@ open_enum! {
         Revoked = "REVOKED",
         /// Its time is over.
         Ended = "ENDED",
+    }
+}
+
+/// A cut-off, as it is published.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CutOff {
+    /// When the open window closes.
+    pub close_time: SystemTime,
+    /// The business day on which its settlement is told to partners, such as "2026-02-02".
+    pub advice_day: String,
+    /// The business day on which its settlement is paid.
+    pub payment_day: String,
+    /// No other cut-off of its calendar year follows it: it carries no leg for being small.
+    pub last_of_year: bool,
+    /// Number of the calendar that names it.
+    pub calendar_version: i64,
+}
+
+impl FromWire<v1::CutOff> for CutOff {
+    fn read(wire: v1::CutOff) -> Result<Self, Error> {
+        Ok(Self {
+            close_time: FromWire::read(there(wire.close_time, "CutOff.close_time")?)?,
+            advice_day: wire.advice_day,
+            payment_day: wire.payment_day,
+            last_of_year: wire.last_of_year,
+            calendar_version: wire.calendar_version,
+        })
+    }
+}
+
+/// A row of cut-offs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CutOffPattern {
+    /// A cron expression of five fields (minute, hour, day of month, month, day of week), at most 128 characters. Of two day
+    /// fields that are not `*` one is enough: "0 0 1 * FRI" is the first of a month and every Friday; "0 0 1 * +FRI" wants both.
+    /// "L" is the last day of a month, "15W" the weekday next to the 15th, "FRI#2" the second Friday of a month and "FRI#L" the
+    /// last. One that is malformed or never occurs is INVALID_ARGUMENT.
+    pub cron_expression: String,
+    /// What becomes of a cut-off whose day is no business day. The day of a cut-off is the one that it ends: one at midnight
+    /// belongs to the day before. Not set: KEEP.
+    pub on_holiday: OnHoliday,
+    /// Business days after the cut-off's day on which its settlement is told: 0 to 30, no more than `payment_days`.
+    pub advice_days: i32,
+    /// Business days after the cut-off's day on which its settlement is paid: 0 to 30.
+    pub payment_days: i32,
+}
+
+impl FromWire<v1::CutOffPattern> for CutOffPattern {
+    fn read(wire: v1::CutOffPattern) -> Result<Self, Error> {
+        Ok(Self {
+            cron_expression: wire.cron_expression,
+            on_holiday: OnHoliday::from_number(wire.on_holiday),
+            advice_days: wire.advice_days,
+            payment_days: wire.payment_days,
+        })
     }
 }
 
@@ -873,6 +1024,14 @@ open_enum! {
         RefuseProposal = "REFUSE_PROPOSAL",
         /// A proposal was withdrawn by who had made it.
         WithdrawProposal = "WITHDRAW_PROPOSAL",
+        /// It was written down who a partner is by law. This kind and the next are shown to the operator and auditors.
+        SetLegalRecord = "SET_LEGAL_RECORD",
+        /// A partner came into a group, or left it.
+        SetGroup = "SET_GROUP",
+        /// A partner got another bank account, which is in force some days later.
+        SetBankAccount = "SET_BANK_ACCOUNT",
+        /// A change of a bank account was stopped while it waited.
+        StopBankAccountChange = "STOP_BANK_ACCOUNT_CHANGE",
     }
 }
 
@@ -1744,6 +1903,20 @@ impl FromWire<v1::Obligation> for Obligation {
     }
 }
 
+open_enum! {
+    /// What becomes of a cut-off whose day is no business day.
+    OnHoliday = OnHoliday, unspecified Unspecified {
+        /// It is on that day.
+        Keep = "KEEP",
+        /// It is at the same time of the last business day before. "0 18 L * *" is then the last business day of every month.
+        Before = "BEFORE",
+        /// It is at the same time of the next business day.
+        After = "AFTER",
+        /// There is none.
+        Skip = "SKIP",
+    }
+}
+
 /// An amount of one participant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -1786,8 +1959,16 @@ pub struct Partner {
     /// True when at least 80 % of one of these limits are used. Only in the answers of ListPartners.
     pub alarm: bool,
     /// The consents that were given, or given and withdrawn, to name this partner as a funder, by the partner that may
-    /// name it. Only in the answers of ListPartners.
+    /// name it. Only in the answers of ListPartners and GetPartner.
     pub consents: Vec<FundingConsent>,
+    /// The brand that it trades for together with others; empty if it stands alone.
+    pub group_id: String,
+    /// Who it is by law. Only in the answers of GetPartner; not set if nothing is known.
+    pub legal_record: Option<LegalRecord>,
+    /// The bank account in force. Only in the answers of GetPartner; not set if none is.
+    pub bank_account: Option<BankAccountVersion>,
+    /// The change of it that waits. Only in the answers of GetPartner; not set if none does.
+    pub pending_bank_account: Option<BankAccountVersion>,
 }
 
 impl FromWire<v1::Partner> for Partner {
@@ -1803,6 +1984,10 @@ impl FromWire<v1::Partner> for Partner {
             limit_uses: each(wire.limit_uses)?,
             alarm: wire.alarm,
             consents: each(wire.consents)?,
+            group_id: wire.group_id,
+            legal_record: wire.legal_record.map(FromWire::read).transpose()?,
+            bank_account: wire.bank_account.map(FromWire::read).transpose()?,
+            pending_bank_account: wire.pending_bank_account.map(FromWire::read).transpose()?,
         })
     }
 }
@@ -2397,16 +2582,39 @@ impl FromWire<v1::RunDecayResponse> for Decayed {
     }
 }
 
+/// Answer of SetBankAccount. It writes one entry, without postings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BankAccountSet {
+    /// What was written.
+    pub written: Written,
+    /// The new version, with the time from which on it is in force.
+    pub version: BankAccountVersion,
+    /// The version that waited and now never is in force; 0 if none did.
+    pub replaced_version: i32,
+}
+
+impl FromWire<v1::SetBankAccountResponse> for BankAccountSet {
+    fn read(wire: v1::SetBankAccountResponse) -> Result<Self, Error> {
+        done(&wire.proposal_id, wire.written.as_ref())?;
+        Ok(Self {
+            written: FromWire::read(there(wire.written, "SetBankAccountResponse.written")?)?,
+            version: FromWire::read(there(wire.version, "SetBankAccountResponse.version")?)?,
+            replaced_version: wire.replaced_version,
+        })
+    }
+}
+
 /// Answer of SetCalendar. It writes one entry, without postings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CalendarSet {
     /// What was written.
     pub written: Written,
-    /// The next closes after it was set, at most 10, earliest first.
-    pub next_close_times: Vec<SystemTime>,
     /// The calendar that it set.
-    pub calendar: Calendar,
+    pub version: CalendarVersion,
+    /// Its first cut-offs once it is in effect, at most 10, earliest first.
+    pub cut_offs: Vec<CutOff>,
 }
 
 impl FromWire<v1::SetCalendarResponse> for CalendarSet {
@@ -2414,8 +2622,8 @@ impl FromWire<v1::SetCalendarResponse> for CalendarSet {
         done(&wire.proposal_id, wire.written.as_ref())?;
         Ok(Self {
             written: FromWire::read(there(wire.written, "SetCalendarResponse.written")?)?,
-            next_close_times: each(wire.next_close_times)?,
-            calendar: FromWire::read(there(wire.calendar, "SetCalendarResponse.calendar")?)?,
+            version: FromWire::read(there(wire.version, "SetCalendarResponse.version")?)?,
+            cut_offs: each(wire.cut_offs)?,
         })
     }
 }
@@ -2436,6 +2644,52 @@ impl FromWire<v1::SetFundingConsentResponse> for ConsentSet {
         Ok(Self {
             written: FromWire::read(there(wire.written, "SetFundingConsentResponse.written")?)?,
             consent: FromWire::read(there(wire.consent, "SetFundingConsentResponse.consent")?)?,
+        })
+    }
+}
+
+/// Answer of SetGroup. It writes one entry, without postings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct GroupSet {
+    /// What was written.
+    pub written: Written,
+    /// Its group now; empty if it stands alone.
+    pub group_id: String,
+    /// Its group before; empty if it stood alone.
+    pub previous_group_id: String,
+}
+
+impl FromWire<v1::SetGroupResponse> for GroupSet {
+    fn read(wire: v1::SetGroupResponse) -> Result<Self, Error> {
+        done(&wire.proposal_id, wire.written.as_ref())?;
+        Ok(Self {
+            written: FromWire::read(there(wire.written, "SetGroupResponse.written")?)?,
+            group_id: wire.group_id,
+            previous_group_id: wire.previous_group_id,
+        })
+    }
+}
+
+/// Answer of SetLegalRecord. It writes one entry, without postings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LegalRecordSet {
+    /// What was written.
+    pub written: Written,
+    /// Who it is now.
+    pub legal_record: LegalRecord,
+    /// What was known before; not set if nothing was.
+    pub previous_legal_record: Option<LegalRecord>,
+}
+
+impl FromWire<v1::SetLegalRecordResponse> for LegalRecordSet {
+    fn read(wire: v1::SetLegalRecordResponse) -> Result<Self, Error> {
+        done(&wire.proposal_id, wire.written.as_ref())?;
+        Ok(Self {
+            written: FromWire::read(there(wire.written, "SetLegalRecordResponse.written")?)?,
+            legal_record: FromWire::read(there(wire.legal_record, "SetLegalRecordResponse.legal_record")?)?,
+            previous_legal_record: wire.previous_legal_record.map(FromWire::read).transpose()?,
         })
     }
 }
@@ -2795,6 +3049,29 @@ impl FromWire<v1::StatementTotal> for StatementTotal {
     }
 }
 
+/// Answer of StopBankAccountChange. It writes one entry, without postings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BankAccountChangeStopped {
+    /// What was written.
+    pub written: Written,
+    /// The version that was stopped.
+    pub version: i32,
+    /// From when on it would have been in force.
+    pub effective_time: SystemTime,
+}
+
+impl FromWire<v1::StopBankAccountChangeResponse> for BankAccountChangeStopped {
+    fn read(wire: v1::StopBankAccountChangeResponse) -> Result<Self, Error> {
+        done(&wire.proposal_id, wire.written.as_ref())?;
+        Ok(Self {
+            written: FromWire::read(there(wire.written, "StopBankAccountChangeResponse.written")?)?,
+            version: wire.version,
+            effective_time: FromWire::read(there(wire.effective_time, "StopBankAccountChangeResponse.effective_time")?)?,
+        })
+    }
+}
+
 /// How many, and how many points in all. Neither is below 0.
 #[derive(Debug, Clone, PartialEq, Eq, Copy, Default)]
 #[non_exhaustive]
@@ -2966,6 +3243,26 @@ impl FromWire<v1::VoidHoldResponse> for Voided {
     }
 }
 
+open_enum! {
+    /// A day of the week.
+    Weekday = Weekday, unspecified Unspecified {
+        /// Monday.
+        Monday = "MONDAY",
+        /// Tuesday.
+        Tuesday = "TUESDAY",
+        /// Wednesday.
+        Wednesday = "WEDNESDAY",
+        /// Thursday.
+        Thursday = "THURSDAY",
+        /// Friday.
+        Friday = "FRIDAY",
+        /// Saturday.
+        Saturday = "SATURDAY",
+        /// Sunday.
+        Sunday = "SUNDAY",
+    }
+}
+
 /// One window.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -2984,6 +3281,11 @@ pub struct Window {
     pub leg: Option<Leg>,
     /// How many legs its settlement has. For the operator and auditors; not set for partners, and while the window is open.
     pub leg_count: Option<i64>,
+    /// The business days on which its settlement is told and paid, such as "2026-02-02". Empty while it is open, and where no
+    /// calendar ruled its close.
+    pub advice_day: String,
+    /// See `advice_day`.
+    pub payment_day: String,
 }
 
 impl FromWire<v1::Window> for Window {
@@ -2996,6 +3298,8 @@ impl FromWire<v1::Window> for Window {
             close_time: wire.close_time.map(FromWire::read).transpose()?,
             leg: wire.leg.map(FromWire::read).transpose()?,
             leg_count: wire.leg_count,
+            advice_day: wire.advice_day,
+            payment_day: wire.payment_day,
         })
     }
 }

@@ -769,6 +769,14 @@ pub enum EntryKind {
     RefuseProposal = 48,
     /// A proposal was withdrawn by who had made it.
     WithdrawProposal = 49,
+    /// It was written down who a partner is by law. This kind and the next are shown to the operator and auditors.
+    SetLegalRecord = 60,
+    /// A partner came into a group, or left it.
+    SetGroup = 61,
+    /// A partner got another bank account, which is in force some days later.
+    SetBankAccount = 62,
+    /// A change of a bank account was stopped while it waited.
+    StopBankAccountChange = 63,
 }
 impl EntryKind {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -826,6 +834,10 @@ impl EntryKind {
             Self::Propose => "ENTRY_KIND_PROPOSE",
             Self::RefuseProposal => "ENTRY_KIND_REFUSE_PROPOSAL",
             Self::WithdrawProposal => "ENTRY_KIND_WITHDRAW_PROPOSAL",
+            Self::SetLegalRecord => "ENTRY_KIND_SET_LEGAL_RECORD",
+            Self::SetGroup => "ENTRY_KIND_SET_GROUP",
+            Self::SetBankAccount => "ENTRY_KIND_SET_BANK_ACCOUNT",
+            Self::StopBankAccountChange => "ENTRY_KIND_STOP_BANK_ACCOUNT_CHANGE",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -880,6 +892,10 @@ impl EntryKind {
             "ENTRY_KIND_PROPOSE" => Some(Self::Propose),
             "ENTRY_KIND_REFUSE_PROPOSAL" => Some(Self::RefuseProposal),
             "ENTRY_KIND_WITHDRAW_PROPOSAL" => Some(Self::WithdrawProposal),
+            "ENTRY_KIND_SET_LEGAL_RECORD" => Some(Self::SetLegalRecord),
+            "ENTRY_KIND_SET_GROUP" => Some(Self::SetGroup),
+            "ENTRY_KIND_SET_BANK_ACCOUNT" => Some(Self::SetBankAccount),
+            "ENTRY_KIND_STOP_BANK_ACCOUNT_CHANGE" => Some(Self::StopBankAccountChange),
             _ => None,
         }
     }
@@ -2674,6 +2690,707 @@ pub mod approval_service_server {
     /// Generated gRPC service name
     pub const SERVICE_NAME: &str = "coalition.clearing.v1.ApprovalService";
     impl<T> tonic::server::NamedService for ApprovalServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
+/// A bank account, as orders name it.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct BankAccount {
+    /// Whose it is, as the bank has it: 1 to 140 characters. Required.
+    #[prost(string, tag = "3")]
+    pub holder: ::prost::alloc::string::String,
+    /// The bank, as orders name it: up to 140 characters. Empty where they need not.
+    #[prost(string, tag = "4")]
+    pub bank_name: ::prost::alloc::string::String,
+    /// How it is found. Required.
+    #[prost(oneof = "bank_account::Number", tags = "1, 2")]
+    pub number: ::core::option::Option<bank_account::Number>,
+}
+/// Nested message and enum types in `BankAccount`.
+pub mod bank_account {
+    /// How it is found. Required.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Number {
+        /// ISO 13616, without spaces, such as "DE89370400440532013000".
+        #[prost(string, tag = "1")]
+        Iban(::prost::alloc::string::String),
+        /// By the code of its bank and its own number, where there are no IBANs.
+        #[prost(message, tag = "2")]
+        National(super::NationalAccount),
+    }
+}
+/// A bank account by the code of its bank and its own number.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct NationalAccount {
+    /// Two capital letters (ISO 3166-1), such as "RU". Required.
+    #[prost(string, tag = "1")]
+    pub country_code: ::prost::alloc::string::String,
+    /// Russia: the BIK, 9 digits that begin with 04. Elsewhere 1 to 20 characters of \[A-Za-z0-9\]. Required.
+    #[prost(string, tag = "2")]
+    pub bank_code: ::prost::alloc::string::String,
+    /// Russia: 20 digits, whose key fits the BIK. Elsewhere 1 to 34 characters of \[A-Za-z0-9\]. Required.
+    #[prost(string, tag = "3")]
+    pub account_number: ::prost::alloc::string::String,
+    /// The bank's own account with the central bank (Russia: 20 digits that begin with 301 and end as the BIK does). Empty where
+    /// orders need none.
+    #[prost(string, tag = "4")]
+    pub correspondent_account_number: ::prost::alloc::string::String,
+}
+/// A version of a partner's bank account.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct BankAccountVersion {
+    /// Which partner.
+    #[prost(string, tag = "1")]
+    pub partner_id: ::prost::alloc::string::String,
+    /// From 1.
+    #[prost(int32, tag = "2")]
+    pub version: i32,
+    /// The account.
+    #[prost(message, optional, tag = "3")]
+    pub bank_account: ::core::option::Option<BankAccount>,
+    /// How it stood when it was told. Only in answers that list or show it.
+    #[prost(enumeration = "BankAccountState", tag = "4")]
+    pub state: i32,
+    /// When it was asked for; of what two persons did, when it was approved.
+    #[prost(message, optional, tag = "5")]
+    pub ask_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Who asked: the partner's id, or "operator".
+    #[prost(string, tag = "6")]
+    pub asked_by: ::prost::alloc::string::String,
+    /// From when on it is in force, if nothing ends it before.
+    #[prost(message, optional, tag = "7")]
+    pub effective_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When it was stopped or replaced; not set if it was not.
+    #[prost(message, optional, tag = "8")]
+    pub end_time: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// Request of SetBankAccount.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetBankAccountRequest {
+    /// The caller's id of this request, a UUIDv7 as text. Required.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// Whose account; a partner names itself. Required.
+    #[prost(string, tag = "2")]
+    pub partner_id: ::prost::alloc::string::String,
+    /// The account. Required.
+    #[prost(message, optional, tag = "3")]
+    pub bank_account: ::core::option::Option<BankAccount>,
+}
+/// Answer of SetBankAccount (`BankAccountSet` in the SDK). It writes one entry, without postings.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SetBankAccountResponse {
+    /// What was written.
+    #[prost(message, optional, tag = "1")]
+    pub written: ::core::option::Option<Written>,
+    /// Id of the proposal that this became, where two persons are needed. Then nothing below is set.
+    #[prost(string, tag = "2")]
+    pub proposal_id: ::prost::alloc::string::String,
+    /// The new version, with the time from which on it is in force.
+    #[prost(message, optional, tag = "3")]
+    pub version: ::core::option::Option<BankAccountVersion>,
+    /// The version that waited and now never is in force; 0 if none did.
+    #[prost(int32, tag = "4")]
+    pub replaced_version: i32,
+}
+/// Request of StopBankAccountChange.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct StopBankAccountChangeRequest {
+    /// The caller's id of this request, a UUIDv7 as text. Required.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// Whose account; a partner names itself. Required.
+    #[prost(string, tag = "2")]
+    pub partner_id: ::prost::alloc::string::String,
+    /// Which version, as it was told. Required.
+    #[prost(int32, tag = "3")]
+    pub version: i32,
+    /// Why: 1 to 64 characters of \[A-Za-z0-9.\_:/#-\]. It stays in the journal. Empty: nobody said.
+    #[prost(string, tag = "4")]
+    pub reason_code: ::prost::alloc::string::String,
+}
+/// Answer of StopBankAccountChange (`BankAccountChangeStopped` in the SDK). It writes one entry, without postings.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct StopBankAccountChangeResponse {
+    /// What was written.
+    #[prost(message, optional, tag = "1")]
+    pub written: ::core::option::Option<Written>,
+    /// Never set: this waits for nobody.
+    #[prost(string, tag = "2")]
+    pub proposal_id: ::prost::alloc::string::String,
+    /// The version that was stopped.
+    #[prost(int32, tag = "3")]
+    pub version: i32,
+    /// From when on it would have been in force.
+    #[prost(message, optional, tag = "4")]
+    pub effective_time: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// Request of ListBankAccounts.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListBankAccountsRequest {
+    /// Whose; a partner may leave it out. Required of the operator and auditors.
+    #[prost(string, tag = "1")]
+    pub partner_id: ::prost::alloc::string::String,
+    /// At most this many; 0 means 100, and 1000 is the most.
+    #[prost(int32, tag = "2")]
+    pub page_size: i32,
+    /// From the answer before; empty means from the newest.
+    #[prost(string, tag = "3")]
+    pub page_token: ::prost::alloc::string::String,
+}
+/// Answer of ListBankAccounts.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListBankAccountsResponse {
+    /// The versions, newest first.
+    #[prost(message, repeated, tag = "1")]
+    pub versions: ::prost::alloc::vec::Vec<BankAccountVersion>,
+    /// Token of the next page; empty when this is the last.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// How a version of a bank account stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum BankAccountState {
+    /// Not set; never sent by the house.
+    Unspecified = 0,
+    /// It was asked for and is in force from its effective time on.
+    Pending = 1,
+    /// Orders that are exported now name it.
+    InForce = 2,
+    /// It was in force until a later one was.
+    Past = 3,
+    /// It was stopped while it waited.
+    Stopped = 4,
+    /// Another one was asked for while it waited.
+    Replaced = 5,
+}
+impl BankAccountState {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "BANK_ACCOUNT_STATE_UNSPECIFIED",
+            Self::Pending => "BANK_ACCOUNT_STATE_PENDING",
+            Self::InForce => "BANK_ACCOUNT_STATE_IN_FORCE",
+            Self::Past => "BANK_ACCOUNT_STATE_PAST",
+            Self::Stopped => "BANK_ACCOUNT_STATE_STOPPED",
+            Self::Replaced => "BANK_ACCOUNT_STATE_REPLACED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "BANK_ACCOUNT_STATE_UNSPECIFIED" => Some(Self::Unspecified),
+            "BANK_ACCOUNT_STATE_PENDING" => Some(Self::Pending),
+            "BANK_ACCOUNT_STATE_IN_FORCE" => Some(Self::InForce),
+            "BANK_ACCOUNT_STATE_PAST" => Some(Self::Past),
+            "BANK_ACCOUNT_STATE_STOPPED" => Some(Self::Stopped),
+            "BANK_ACCOUNT_STATE_REPLACED" => Some(Self::Replaced),
+            _ => None,
+        }
+    }
+}
+/// Generated client implementations.
+pub mod bank_account_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Where partners are paid. A partner looks after its own bank account, the operator after everybody's; auditors read. Request
+    /// ids, errors and limits are described at RequestService.
+    ///
+    /// A partner has one bank account at a time, in versions that are never overwritten. A change is in force some days after it was
+    /// asked for (the coalition's setting, 3 unless it says otherwise), so that both sides can see it and stop it until then. An order
+    /// names the version that is in force when it is exported, and keeps it.
+    #[derive(Debug, Clone)]
+    pub struct BankAccountServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl<T> BankAccountServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> BankAccountServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            BankAccountServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Asks for another bank account, the first one as well. It takes the place of a change that still waits, and the days begin
+        /// anew. A partner asks for itself, with a credential that is for everything; for the operator it needs two persons, and the days
+        /// begin when the second has approved.
+        ///
+        /// Reasons: NOT_FOUND (no such partner, or not the caller itself), OVERFLOW (there are 10,000 versions), and those of every call
+        /// with an effect. A number whose check digits are wrong is INVALID_ARGUMENT.
+        pub async fn set_bank_account(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SetBankAccountRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SetBankAccountResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/coalition.clearing.v1.BankAccountService/SetBankAccount",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "coalition.clearing.v1.BankAccountService",
+                        "SetBankAccount",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Stops a change while it waits, for good. One person of either side does that alone.
+        ///
+        /// Reasons: NOT_FOUND (no such partner or version, or not the caller itself), ACCOUNT_CHANGE_NOT_PENDING (the version is in
+        /// force, was, or something ended it; metadata: version, and pending_version if another one waits), and those of every call
+        /// with an effect.
+        pub async fn stop_bank_account_change(
+            &mut self,
+            request: impl tonic::IntoRequest<super::StopBankAccountChangeRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::StopBankAccountChangeResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/coalition.clearing.v1.BankAccountService/StopBankAccountChange",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "coalition.clearing.v1.BankAccountService",
+                        "StopBankAccountChange",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Lists the versions of a partner's bank account, newest first. A partner sees its own.
+        pub async fn list_bank_accounts(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListBankAccountsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListBankAccountsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/coalition.clearing.v1.BankAccountService/ListBankAccounts",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "coalition.clearing.v1.BankAccountService",
+                        "ListBankAccounts",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+#[cfg(feature = "server")]
+pub mod bank_account_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with BankAccountServiceServer.
+    #[async_trait]
+    pub trait BankAccountService: std::marker::Send + std::marker::Sync + 'static {
+        /// Asks for another bank account, the first one as well. It takes the place of a change that still waits, and the days begin
+        /// anew. A partner asks for itself, with a credential that is for everything; for the operator it needs two persons, and the days
+        /// begin when the second has approved.
+        ///
+        /// Reasons: NOT_FOUND (no such partner, or not the caller itself), OVERFLOW (there are 10,000 versions), and those of every call
+        /// with an effect. A number whose check digits are wrong is INVALID_ARGUMENT.
+        async fn set_bank_account(
+            &self,
+            request: tonic::Request<super::SetBankAccountRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SetBankAccountResponse>,
+            tonic::Status,
+        >;
+        /// Stops a change while it waits, for good. One person of either side does that alone.
+        ///
+        /// Reasons: NOT_FOUND (no such partner or version, or not the caller itself), ACCOUNT_CHANGE_NOT_PENDING (the version is in
+        /// force, was, or something ended it; metadata: version, and pending_version if another one waits), and those of every call
+        /// with an effect.
+        async fn stop_bank_account_change(
+            &self,
+            request: tonic::Request<super::StopBankAccountChangeRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::StopBankAccountChangeResponse>,
+            tonic::Status,
+        >;
+        /// Lists the versions of a partner's bank account, newest first. A partner sees its own.
+        async fn list_bank_accounts(
+            &self,
+            request: tonic::Request<super::ListBankAccountsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListBankAccountsResponse>,
+            tonic::Status,
+        >;
+    }
+    /// Where partners are paid. A partner looks after its own bank account, the operator after everybody's; auditors read. Request
+    /// ids, errors and limits are described at RequestService.
+    ///
+    /// A partner has one bank account at a time, in versions that are never overwritten. A change is in force some days after it was
+    /// asked for (the coalition's setting, 3 unless it says otherwise), so that both sides can see it and stop it until then. An order
+    /// names the version that is in force when it is exported, and keeps it.
+    #[derive(Debug)]
+    pub struct BankAccountServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> BankAccountServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for BankAccountServiceServer<T>
+    where
+        T: BankAccountService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/coalition.clearing.v1.BankAccountService/SetBankAccount" => {
+                    #[allow(non_camel_case_types)]
+                    struct SetBankAccountSvc<T: BankAccountService>(pub Arc<T>);
+                    impl<
+                        T: BankAccountService,
+                    > tonic::server::UnaryService<super::SetBankAccountRequest>
+                    for SetBankAccountSvc<T> {
+                        type Response = super::SetBankAccountResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SetBankAccountRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as BankAccountService>::set_bank_account(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SetBankAccountSvc(inner);
+                        let codec = crate::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/coalition.clearing.v1.BankAccountService/StopBankAccountChange" => {
+                    #[allow(non_camel_case_types)]
+                    struct StopBankAccountChangeSvc<T: BankAccountService>(pub Arc<T>);
+                    impl<
+                        T: BankAccountService,
+                    > tonic::server::UnaryService<super::StopBankAccountChangeRequest>
+                    for StopBankAccountChangeSvc<T> {
+                        type Response = super::StopBankAccountChangeResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::StopBankAccountChangeRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as BankAccountService>::stop_bank_account_change(
+                                        &inner,
+                                        request,
+                                    )
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = StopBankAccountChangeSvc(inner);
+                        let codec = crate::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/coalition.clearing.v1.BankAccountService/ListBankAccounts" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListBankAccountsSvc<T: BankAccountService>(pub Arc<T>);
+                    impl<
+                        T: BankAccountService,
+                    > tonic::server::UnaryService<super::ListBankAccountsRequest>
+                    for ListBankAccountsSvc<T> {
+                        type Response = super::ListBankAccountsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListBankAccountsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as BankAccountService>::list_bank_accounts(
+                                        &inner,
+                                        request,
+                                    )
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListBankAccountsSvc(inner);
+                        let codec = crate::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for BankAccountServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "coalition.clearing.v1.BankAccountService";
+    impl<T> tonic::server::NamedService for BankAccountServiceServer<T> {
         const NAME: &'static str = SERVICE_NAME;
     }
 }
@@ -8143,9 +8860,134 @@ pub struct Partner {
     #[prost(bool, tag = "9")]
     pub alarm: bool,
     /// The consents that were given, or given and withdrawn, to name this partner as a funder, by the partner that may
-    /// name it. Only in the answers of ListPartners.
+    /// name it. Only in the answers of ListPartners and GetPartner.
     #[prost(message, repeated, tag = "10")]
     pub consents: ::prost::alloc::vec::Vec<FundingConsent>,
+    /// The brand that it trades for together with others; empty if it stands alone.
+    #[prost(string, tag = "11")]
+    pub group_id: ::prost::alloc::string::String,
+    /// Who it is by law. Only in the answers of GetPartner; not set if nothing is known.
+    #[prost(message, optional, tag = "12")]
+    pub legal_record: ::core::option::Option<LegalRecord>,
+    /// The bank account in force. Only in the answers of GetPartner; not set if none is.
+    #[prost(message, optional, tag = "13")]
+    pub bank_account: ::core::option::Option<BankAccountVersion>,
+    /// The change of it that waits. Only in the answers of GetPartner; not set if none does.
+    #[prost(message, optional, tag = "14")]
+    pub pending_bank_account: ::core::option::Option<BankAccountVersion>,
+}
+/// Who a partner is by law.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct LegalRecord {
+    /// As the register of companies has it: 1 to 140 characters. Required.
+    #[prost(string, tag = "1")]
+    pub legal_name: ::prost::alloc::string::String,
+    /// At most 8, one of a scheme.
+    #[prost(message, repeated, tag = "2")]
+    pub tax_ids: ::prost::alloc::vec::Vec<TaxId>,
+    /// Where letters go. Required.
+    #[prost(message, optional, tag = "3")]
+    pub address: ::core::option::Option<Address>,
+}
+/// The number under which a tax office or a register knows a partner.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TaxId {
+    /// RU_INN, RU_KPP, RU_OGRN, RU_OGRNIP, EU_VAT or LEI, whose numbers are checked; or a scheme of one's own, X\_ and up to 18
+    /// characters of \[A-Z0-9\_\], whose values are not. Required.
+    #[prost(string, tag = "1")]
+    pub scheme: ::prost::alloc::string::String,
+    /// As the scheme writes it, without spaces, such as "7707083893" or "DE136695976"; of a scheme of one's own 1 to 64 characters.
+    /// Required.
+    #[prost(string, tag = "2")]
+    pub value: ::prost::alloc::string::String,
+}
+/// A postal address.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Address {
+    /// Street, house, office: up to 70 characters. May be empty.
+    #[prost(string, tag = "1")]
+    pub street: ::prost::alloc::string::String,
+    /// Up to 16 characters. May be empty.
+    #[prost(string, tag = "2")]
+    pub postal_code: ::prost::alloc::string::String,
+    /// 1 to 35 characters. Required.
+    #[prost(string, tag = "3")]
+    pub town: ::prost::alloc::string::String,
+    /// Two capital letters (ISO 3166-1), such as "RU". Required.
+    #[prost(string, tag = "4")]
+    pub country_code: ::prost::alloc::string::String,
+}
+/// Request of SetLegalRecord.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SetLegalRecordRequest {
+    /// The caller's id of this request, a UUIDv7 as text. Required.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// Which partner; "operator" for the operator. Required.
+    #[prost(string, tag = "2")]
+    pub partner_id: ::prost::alloc::string::String,
+    /// Who it is. Required.
+    #[prost(message, optional, tag = "3")]
+    pub legal_record: ::core::option::Option<LegalRecord>,
+}
+/// Answer of SetLegalRecord (`LegalRecordSet` in the SDK). It writes one entry, without postings.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SetLegalRecordResponse {
+    /// What was written.
+    #[prost(message, optional, tag = "1")]
+    pub written: ::core::option::Option<Written>,
+    /// Id of the proposal that this became, where two persons are needed. Then nothing below is set.
+    #[prost(string, tag = "2")]
+    pub proposal_id: ::prost::alloc::string::String,
+    /// Who it is now.
+    #[prost(message, optional, tag = "3")]
+    pub legal_record: ::core::option::Option<LegalRecord>,
+    /// What was known before; not set if nothing was.
+    #[prost(message, optional, tag = "4")]
+    pub previous_legal_record: ::core::option::Option<LegalRecord>,
+}
+/// Request of SetGroup.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetGroupRequest {
+    /// The caller's id of this request, a UUIDv7 as text. Required.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// Which partner. Required.
+    #[prost(string, tag = "2")]
+    pub partner_id: ::prost::alloc::string::String,
+    /// The group: of the form of a partner's id, and maybe that of one of its partners. Empty: the partner stands alone.
+    #[prost(string, tag = "3")]
+    pub group_id: ::prost::alloc::string::String,
+}
+/// Answer of SetGroup (`GroupSet` in the SDK). It writes one entry, without postings.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SetGroupResponse {
+    /// What was written.
+    #[prost(message, optional, tag = "1")]
+    pub written: ::core::option::Option<Written>,
+    /// Id of the proposal that this became, where two persons are needed. Then nothing below is set.
+    #[prost(string, tag = "2")]
+    pub proposal_id: ::prost::alloc::string::String,
+    /// Its group now; empty if it stands alone.
+    #[prost(string, tag = "3")]
+    pub group_id: ::prost::alloc::string::String,
+    /// Its group before; empty if it stood alone.
+    #[prost(string, tag = "4")]
+    pub previous_group_id: ::prost::alloc::string::String,
+}
+/// Request of GetPartner.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetPartnerRequest {
+    /// Which partner; "operator" for the operator. Required.
+    #[prost(string, tag = "1")]
+    pub partner_id: ::prost::alloc::string::String,
+}
+/// Answer of GetPartner.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GetPartnerResponse {
+    /// The partner, with all fields.
+    #[prost(message, optional, tag = "1")]
+    pub partner: ::core::option::Option<Partner>,
 }
 /// That a partner may name another one as a funder of its issues.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -8482,6 +9324,98 @@ pub mod partner_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
+        /// Writes down who a partner, or the operator, is by law. The record takes the place of the earlier one as a whole.
+        ///
+        /// Reasons: NOT_FOUND (no such partner), and those of every call with an effect. A tax id whose check digits are wrong, or of a
+        /// scheme that nobody knows, is INVALID_ARGUMENT.
+        pub async fn set_legal_record(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SetLegalRecordRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SetLegalRecordResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/coalition.clearing.v1.PartnerService/SetLegalRecord",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "coalition.clearing.v1.PartnerService",
+                        "SetLegalRecord",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Puts a partner into a group, or takes it out: a brand that trades through several companies. A group is a label and no party
+        /// to any posting.
+        ///
+        /// Reasons: NOT_FOUND (no such partner), and those of every call with an effect.
+        pub async fn set_group(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SetGroupRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SetGroupResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/coalition.clearing.v1.PartnerService/SetGroup",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("coalition.clearing.v1.PartnerService", "SetGroup"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Shows one partner with all that is known of it. For auditors as well.
+        ///
+        /// Reasons: NOT_FOUND (no such partner).
+        pub async fn get_partner(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetPartnerRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetPartnerResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/coalition.clearing.v1.PartnerService/GetPartner",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("coalition.clearing.v1.PartnerService", "GetPartner"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
         /// Lists the partners, the operator among them, by partner id, each with its limits and how much of them is used. For
         /// auditors as well.
         pub async fn list_partners(
@@ -8593,6 +9527,38 @@ pub mod partner_service_server {
             request: tonic::Request<super::RenamePartnerRequest>,
         ) -> std::result::Result<
             tonic::Response<super::RenamePartnerResponse>,
+            tonic::Status,
+        >;
+        /// Writes down who a partner, or the operator, is by law. The record takes the place of the earlier one as a whole.
+        ///
+        /// Reasons: NOT_FOUND (no such partner), and those of every call with an effect. A tax id whose check digits are wrong, or of a
+        /// scheme that nobody knows, is INVALID_ARGUMENT.
+        async fn set_legal_record(
+            &self,
+            request: tonic::Request<super::SetLegalRecordRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SetLegalRecordResponse>,
+            tonic::Status,
+        >;
+        /// Puts a partner into a group, or takes it out: a brand that trades through several companies. A group is a label and no party
+        /// to any posting.
+        ///
+        /// Reasons: NOT_FOUND (no such partner), and those of every call with an effect.
+        async fn set_group(
+            &self,
+            request: tonic::Request<super::SetGroupRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SetGroupResponse>,
+            tonic::Status,
+        >;
+        /// Shows one partner with all that is known of it. For auditors as well.
+        ///
+        /// Reasons: NOT_FOUND (no such partner).
+        async fn get_partner(
+            &self,
+            request: tonic::Request<super::GetPartnerRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetPartnerResponse>,
             tonic::Status,
         >;
         /// Lists the partners, the operator among them, by partner id, each with its limits and how much of them is used. For
@@ -8940,6 +9906,142 @@ pub mod partner_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = RenamePartnerSvc(inner);
+                        let codec = crate::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/coalition.clearing.v1.PartnerService/SetLegalRecord" => {
+                    #[allow(non_camel_case_types)]
+                    struct SetLegalRecordSvc<T: PartnerService>(pub Arc<T>);
+                    impl<
+                        T: PartnerService,
+                    > tonic::server::UnaryService<super::SetLegalRecordRequest>
+                    for SetLegalRecordSvc<T> {
+                        type Response = super::SetLegalRecordResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SetLegalRecordRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as PartnerService>::set_legal_record(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SetLegalRecordSvc(inner);
+                        let codec = crate::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/coalition.clearing.v1.PartnerService/SetGroup" => {
+                    #[allow(non_camel_case_types)]
+                    struct SetGroupSvc<T: PartnerService>(pub Arc<T>);
+                    impl<
+                        T: PartnerService,
+                    > tonic::server::UnaryService<super::SetGroupRequest>
+                    for SetGroupSvc<T> {
+                        type Response = super::SetGroupResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SetGroupRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as PartnerService>::set_group(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SetGroupSvc(inner);
+                        let codec = crate::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/coalition.clearing.v1.PartnerService/GetPartner" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetPartnerSvc<T: PartnerService>(pub Arc<T>);
+                    impl<
+                        T: PartnerService,
+                    > tonic::server::UnaryService<super::GetPartnerRequest>
+                    for GetPartnerSvc<T> {
+                        type Response = super::GetPartnerResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetPartnerRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as PartnerService>::get_partner(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetPartnerSvc(inner);
                         let codec = crate::Codec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
@@ -9910,22 +11012,18 @@ pub struct WithdrawFundsResponse {
     pub balance: ::core::option::Option<Money>,
 }
 /// Request of SetCalendar.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct SetCalendarRequest {
     /// The caller's id of this request, a UUIDv7 as text. Required.
     #[prost(string, tag = "1")]
     pub request_id: ::prost::alloc::string::String,
-    /// When to close: cron expressions of five fields (minute, hour, day of month, month, day of week), at most 16. The
-    /// window is closed whenever one of them is due. Of two day fields that are not `*` one is enough: "0 0 1 * FRI" is the
-    /// first of a month and every Friday; "0 0 1 * +FRI" wants both. "L" is the last day of a month, "15W" the weekday next to
-    /// the 15th, "FRI#2" the second Friday of a month and "FRI#L" the last. None: windows are closed by CloseWindow only. A
-    /// malformed one is INVALID_ARGUMENT.
-    #[prost(string, repeated, tag = "2")]
-    pub cron_expressions: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// The IANA time zone in which they are read, for example "Europe/Moscow". Empty means the coalition's. A time that a
-    /// change to summer time skips is due when the gap ends; one that a change back repeats is due once.
-    #[prost(string, tag = "3")]
-    pub time_zone: ::prost::alloc::string::String,
+    /// What to close windows by. Required. Without any cut-off windows are closed by CloseWindow only.
+    #[prost(message, optional, tag = "2")]
+    pub calendar: ::core::option::Option<Calendar>,
+    /// From when on it rules; not set: from when it is accepted. It takes the place of calendars that would have taken effect
+    /// then or later. At most 8 may be announced at a time.
+    #[prost(message, optional, tag = "3")]
+    pub effective_time: ::core::option::Option<::prost_types::Timestamp>,
 }
 /// Answer of SetCalendar (`CalendarSet` in the SDK). It writes one entry, without postings.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -9936,22 +11034,91 @@ pub struct SetCalendarResponse {
     /// Id of the proposal that this became, where two persons are needed. Then nothing below is set.
     #[prost(string, tag = "2")]
     pub proposal_id: ::prost::alloc::string::String,
-    /// The next closes after it was set, at most 10, earliest first.
-    #[prost(message, repeated, tag = "3")]
-    pub next_close_times: ::prost::alloc::vec::Vec<::prost_types::Timestamp>,
     /// The calendar that it set.
-    #[prost(message, optional, tag = "4")]
-    pub calendar: ::core::option::Option<Calendar>,
+    #[prost(message, optional, tag = "3")]
+    pub version: ::core::option::Option<CalendarVersion>,
+    /// Its first cut-offs once it is in effect, at most 10, earliest first.
+    #[prost(message, repeated, tag = "4")]
+    pub cut_offs: ::prost::alloc::vec::Vec<CutOff>,
 }
-/// When the house closes windows by itself.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+/// When the house closes windows by itself, and when their money moves.
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Calendar {
-    /// The cron expressions, as they were given to SetCalendar; none when windows are closed by hand.
-    #[prost(string, repeated, tag = "1")]
-    pub cron_expressions: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// The IANA time zone in which they are read. Empty when there has been no calendar yet.
+    /// The rows of cut-offs, at most 16; the window is closed whenever one of them is due. Of several that fall on one moment the
+    /// first says when it is paid. None: windows are closed by hand.
+    #[prost(message, repeated, tag = "1")]
+    pub cut_offs: ::prost::alloc::vec::Vec<CutOffPattern>,
+    /// The IANA time zone in which they are read, for example "Europe/Moscow". In a request, empty means the coalition's. A time
+    /// that a change to summer time skips is due when the gap ends; one that a change back repeats is due once.
     #[prost(string, tag = "2")]
     pub time_zone: ::prost::alloc::string::String,
+    /// The days of a week on which banks do not work, at most 3. None: Saturday and Sunday, unless `no_weekend` is set.
+    #[prost(enumeration = "Weekday", repeated, tag = "3")]
+    pub weekend: ::prost::alloc::vec::Vec<i32>,
+    /// Banks work on all days of a week but holidays.
+    #[prost(bool, tag = "4")]
+    pub no_weekend: bool,
+    /// Holidays of every year, by the names of rules: "TARGET", "DE", "RU", "US-FED".
+    #[prost(string, repeated, tag = "5")]
+    pub holiday_rules: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Holidays besides, as dates such as "2026-05-11"; at most 1,000.
+    #[prost(string, repeated, tag = "6")]
+    pub holidays: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Days on which banks work whatever else is said of them, as dates; at most 1,000.
+    #[prost(string, repeated, tag = "7")]
+    pub working_days: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// A row of cut-offs.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CutOffPattern {
+    /// A cron expression of five fields (minute, hour, day of month, month, day of week), at most 128 characters. Of two day
+    /// fields that are not `*` one is enough: "0 0 1 * FRI" is the first of a month and every Friday; "0 0 1 * +FRI" wants both.
+    /// "L" is the last day of a month, "15W" the weekday next to the 15th, "FRI#2" the second Friday of a month and "FRI#L" the
+    /// last. One that is malformed or never occurs is INVALID_ARGUMENT.
+    #[prost(string, tag = "1")]
+    pub cron_expression: ::prost::alloc::string::String,
+    /// What becomes of a cut-off whose day is no business day. The day of a cut-off is the one that it ends: one at midnight
+    /// belongs to the day before. Not set: KEEP.
+    #[prost(enumeration = "OnHoliday", tag = "2")]
+    pub on_holiday: i32,
+    /// Business days after the cut-off's day on which its settlement is told: 0 to 30, no more than `payment_days`.
+    #[prost(int32, tag = "3")]
+    pub advice_days: i32,
+    /// Business days after the cut-off's day on which its settlement is paid: 0 to 30.
+    #[prost(int32, tag = "4")]
+    pub payment_days: i32,
+}
+/// A calendar with the time from which on it rules.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CalendarVersion {
+    /// Of the coalition's calendars, from 1.
+    #[prost(int64, tag = "1")]
+    pub number: i64,
+    /// It rules the cut-offs behind this, up to the next version's.
+    #[prost(message, optional, tag = "2")]
+    pub effective_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The calendar, as it was given.
+    #[prost(message, optional, tag = "3")]
+    pub calendar: ::core::option::Option<Calendar>,
+}
+/// A cut-off, as it is published.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CutOff {
+    /// When the open window closes.
+    #[prost(message, optional, tag = "1")]
+    pub close_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The business day on which its settlement is told to partners, such as "2026-02-02".
+    #[prost(string, tag = "2")]
+    pub advice_day: ::prost::alloc::string::String,
+    /// The business day on which its settlement is paid.
+    #[prost(string, tag = "3")]
+    pub payment_day: ::prost::alloc::string::String,
+    /// No other cut-off of its calendar year follows it: it carries no leg for being small.
+    #[prost(bool, tag = "4")]
+    pub last_of_year: bool,
+    /// Number of the calendar that names it.
+    #[prost(int64, tag = "5")]
+    pub calendar_version: i64,
 }
 /// The netted result of one window.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -10058,6 +11225,100 @@ pub struct PaymentOrder {
     /// True when its payment was confirmed.
     #[prost(bool, tag = "4")]
     pub paid: bool,
+}
+/// What becomes of a cut-off whose day is no business day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum OnHoliday {
+    /// Not set; never sent by the house.
+    Unspecified = 0,
+    /// It is on that day.
+    Keep = 1,
+    /// It is at the same time of the last business day before. "0 18 L * \*" is then the last business day of every month.
+    Before = 2,
+    /// It is at the same time of the next business day.
+    After = 3,
+    /// There is none.
+    Skip = 4,
+}
+impl OnHoliday {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "ON_HOLIDAY_UNSPECIFIED",
+            Self::Keep => "ON_HOLIDAY_KEEP",
+            Self::Before => "ON_HOLIDAY_BEFORE",
+            Self::After => "ON_HOLIDAY_AFTER",
+            Self::Skip => "ON_HOLIDAY_SKIP",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "ON_HOLIDAY_UNSPECIFIED" => Some(Self::Unspecified),
+            "ON_HOLIDAY_KEEP" => Some(Self::Keep),
+            "ON_HOLIDAY_BEFORE" => Some(Self::Before),
+            "ON_HOLIDAY_AFTER" => Some(Self::After),
+            "ON_HOLIDAY_SKIP" => Some(Self::Skip),
+            _ => None,
+        }
+    }
+}
+/// A day of the week.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum Weekday {
+    /// Not set; never sent by the house.
+    Unspecified = 0,
+    /// Monday.
+    Monday = 1,
+    /// Tuesday.
+    Tuesday = 2,
+    /// Wednesday.
+    Wednesday = 3,
+    /// Thursday.
+    Thursday = 4,
+    /// Friday.
+    Friday = 5,
+    /// Saturday.
+    Saturday = 6,
+    /// Sunday.
+    Sunday = 7,
+}
+impl Weekday {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "WEEKDAY_UNSPECIFIED",
+            Self::Monday => "WEEKDAY_MONDAY",
+            Self::Tuesday => "WEEKDAY_TUESDAY",
+            Self::Wednesday => "WEEKDAY_WEDNESDAY",
+            Self::Thursday => "WEEKDAY_THURSDAY",
+            Self::Friday => "WEEKDAY_FRIDAY",
+            Self::Saturday => "WEEKDAY_SATURDAY",
+            Self::Sunday => "WEEKDAY_SUNDAY",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "WEEKDAY_UNSPECIFIED" => Some(Self::Unspecified),
+            "WEEKDAY_MONDAY" => Some(Self::Monday),
+            "WEEKDAY_TUESDAY" => Some(Self::Tuesday),
+            "WEEKDAY_WEDNESDAY" => Some(Self::Wednesday),
+            "WEEKDAY_THURSDAY" => Some(Self::Thursday),
+            "WEEKDAY_FRIDAY" => Some(Self::Friday),
+            "WEEKDAY_SATURDAY" => Some(Self::Saturday),
+            "WEEKDAY_SUNDAY" => Some(Self::Sunday),
+            _ => None,
+        }
+    }
 }
 /// State of a window: the period whose positions settle together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
@@ -10566,9 +11827,11 @@ pub mod settlement_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Sets the calendar: when the house closes windows by itself.
+        /// Sets the calendar: when the house closes windows by itself. What is published of the cut-offs that are less than a day away
+        /// stays.
         ///
-        /// Reasons: those of every call with an effect.
+        /// Reasons: TIME_OUT_OF_RANGE (effective_time has passed), CALENDAR_TOO_LATE (metadata: `cut_off_time`, `earliest_time`), OVERFLOW
+        /// (too many are announced), and those of every call with an effect.
         pub async fn set_calendar(
             &mut self,
             request: impl tonic::IntoRequest<super::SetCalendarRequest>,
@@ -10703,9 +11966,11 @@ pub mod settlement_service_server {
             tonic::Response<super::WithdrawFundsResponse>,
             tonic::Status,
         >;
-        /// Sets the calendar: when the house closes windows by itself.
+        /// Sets the calendar: when the house closes windows by itself. What is published of the cut-offs that are less than a day away
+        /// stays.
         ///
-        /// Reasons: those of every call with an effect.
+        /// Reasons: TIME_OUT_OF_RANGE (effective_time has passed), CALENDAR_TOO_LATE (metadata: `cut_off_time`, `earliest_time`), OVERFLOW
+        /// (too many are announced), and those of every call with an effect.
         async fn set_calendar(
             &self,
             request: tonic::Request<super::SetCalendarRequest>,
@@ -11318,16 +12583,45 @@ pub struct ListWindowsResponse {
     /// The windows, newest first; the first of all is the open one, unless only unconfirmed ones are asked for.
     #[prost(message, repeated, tag = "1")]
     pub windows: ::prost::alloc::vec::Vec<Window>,
-    /// The next moments at which the calendar closes the open window, at most 10, earliest first; empty when there is no
-    /// calendar and windows are closed by hand.
+    /// The next cut-offs, by which the calendar closes the open window, at most 10, earliest first; empty when there is no calendar
+    /// and windows are closed by hand.
     #[prost(message, repeated, tag = "2")]
-    pub next_close_times: ::prost::alloc::vec::Vec<::prost_types::Timestamp>,
+    pub cut_offs: ::prost::alloc::vec::Vec<CutOff>,
     /// Token of the next page; empty when this is the last.
     #[prost(string, tag = "3")]
     pub next_page_token: ::prost::alloc::string::String,
-    /// The calendar by which it does so.
+    /// The calendar by which it does so. Not set when there has been none yet.
     #[prost(message, optional, tag = "4")]
-    pub calendar: ::core::option::Option<Calendar>,
+    pub calendar: ::core::option::Option<CalendarVersion>,
+}
+/// Request of GetCalendar.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetCalendarRequest {
+    /// How many cut-offs at most: 1 to 1,000; 0 means 100.
+    #[prost(int32, tag = "1")]
+    pub page_size: i32,
+    /// `next_page_token` of the page before; empty for the first page.
+    #[prost(string, tag = "2")]
+    pub page_token: ::prost::alloc::string::String,
+}
+/// Answer of GetCalendar.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GetCalendarResponse {
+    /// The calendar in force. Not set when there has been none yet.
+    #[prost(message, optional, tag = "1")]
+    pub in_force: ::core::option::Option<CalendarVersion>,
+    /// Those that are announced, by the time at which they take effect.
+    #[prost(message, repeated, tag = "2")]
+    pub announced: ::prost::alloc::vec::Vec<CalendarVersion>,
+    /// The cut-offs to come, earliest first.
+    #[prost(message, repeated, tag = "3")]
+    pub cut_offs: ::prost::alloc::vec::Vec<CutOff>,
+    /// Up to when they are published: a year ahead.
+    #[prost(message, optional, tag = "4")]
+    pub published_until_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Token of the next page; empty when this is the last.
+    #[prost(string, tag = "5")]
+    pub next_page_token: ::prost::alloc::string::String,
 }
 /// One window.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -11353,6 +12647,13 @@ pub struct Window {
     /// How many legs its settlement has. For the operator and auditors; not set for partners, and while the window is open.
     #[prost(int64, optional, tag = "7")]
     pub leg_count: ::core::option::Option<i64>,
+    /// The business days on which its settlement is told and paid, such as "2026-02-02". Empty while it is open, and where no
+    /// calendar ruled its close.
+    #[prost(string, tag = "8")]
+    pub advice_day: ::prost::alloc::string::String,
+    /// See `advice_day`.
+    #[prost(string, tag = "9")]
+    pub payment_day: ::prost::alloc::string::String,
 }
 /// Request of GetStatement.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -11802,6 +13103,36 @@ pub mod position_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
+        /// Gives the calendar in force, those that are announced, and the cut-offs of a year ahead, by which money can be planned.
+        pub async fn get_calendar(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetCalendarRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetCalendarResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/coalition.clearing.v1.PositionService/GetCalendar",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "coalition.clearing.v1.PositionService",
+                        "GetCalendar",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
         /// Gives the statement of one partner for one window. It always adds up: opening + all lines = closing + leg, and
         /// likewise opening + the amounts of the bridge. For the open window it is provisional. Bridge and totals are those of
         /// the whole statement on every page; the obligations are on the first; the lines are paged.
@@ -11935,6 +13266,14 @@ pub mod position_service_server {
             request: tonic::Request<super::ListWindowsRequest>,
         ) -> std::result::Result<
             tonic::Response<super::ListWindowsResponse>,
+            tonic::Status,
+        >;
+        /// Gives the calendar in force, those that are announced, and the cut-offs of a year ahead, by which money can be planned.
+        async fn get_calendar(
+            &self,
+            request: tonic::Request<super::GetCalendarRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetCalendarResponse>,
             tonic::Status,
         >;
         /// Gives the statement of one partner for one window. It always adds up: opening + all lines = closing + leg, and
@@ -12128,6 +13467,51 @@ pub mod position_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ListWindowsSvc(inner);
+                        let codec = crate::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/coalition.clearing.v1.PositionService/GetCalendar" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetCalendarSvc<T: PositionService>(pub Arc<T>);
+                    impl<
+                        T: PositionService,
+                    > tonic::server::UnaryService<super::GetCalendarRequest>
+                    for GetCalendarSvc<T> {
+                        type Response = super::GetCalendarResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetCalendarRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as PositionService>::get_calendar(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetCalendarSvc(inner);
                         let codec = crate::Codec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

@@ -12,7 +12,7 @@ use prost_types::field_descriptor_proto::{Label, Type};
 use prost_types::{DescriptorProto, EnumDescriptorProto, FieldDescriptorProto, FileDescriptorSet};
 
 /// The answers of which the SDK hands out what is in them: a page of a list, the one thing asked for, a batch's results.
-const UNWRAPPED: [&str; 27] = [
+const UNWRAPPED: [&str; 28] = [
     "BatchIssuePointsResponse",
     "StreamIssuePointsResponse",
     "GetHoldResponse",
@@ -35,6 +35,7 @@ const UNWRAPPED: [&str; 27] = [
     "ListCredentialsResponse",
     "RenewCertificateResponse",
     "GetPartnerResponse",
+    "GetCalendarResponse",
     "ListBankAccountsResponse",
     "ListOpenMoneyResponse",
     "ListChargesResponse",

@@ -157,10 +157,14 @@ async fn a_coalition_lives_from_init_to_a_settled_window() {
     // The rest of the operator's desk.
     assert_eq!(json(&["fund", "deposit", "reserve", "100"])["balance"], "100.00");
     let calendar = json(&["calendar", "set", "0 0 * * *", "--time-zone", "Europe/Moscow"]);
-    let next = calendar["next_close_times"][0].as_str().unwrap();
+    let next = calendar["cut_offs"][0]["close_time"].as_str().unwrap();
     assert!(next.ends_with("T21:00:00Z"), "{next}");
-    assert_eq!(json(&["calendar", "show"])["next_close_times"], calendar["next_close_times"]);
-    assert_eq!(json(&["calendar", "set", "--none"])["next_close_times"].as_array().map(Vec::len), Some(0));
+    assert_eq!(json(&["calendar", "show"])["cut_offs"], calendar["cut_offs"]);
+    // The next midnight is less than a day away, and stays.
+    let (code, error) = failure(&["calendar", "set", "--none"]);
+    assert_eq!((code, error["error"]["reason"].as_str()), (1, Some("CALENDAR_TOO_LATE")), "{error}");
+    let earliest = error["error"]["numbers"]["earliest_time"].as_str().unwrap().to_owned();
+    assert_eq!(json(&["calendar", "set", "--none", "--from", &earliest])["cut_offs"].as_array().map(Vec::len), Some(0));
     assert_eq!(json(&["partner", "state", "FUEL", "suspended", "--yes"])["state"], "SUSPENDED");
     let refused = fuel.issue(Issue::to("card", "1").points(1)).await.unwrap();
     assert_eq!(refused.rejection().unwrap().reason.as_str(), "PARTNER_SUSPENDED");

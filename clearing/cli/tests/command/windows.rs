@@ -114,11 +114,16 @@ fn a_calendar_is_shown_as_it_was_given_with_its_times_on_the_walls_of_its_zone_a
         let given = ["calendar", "set", "30 23 * * FRI", "0 12  L * *"];
         let set = house.json(&[&given, flags].concat());
         let shown = house.json(&["calendar", "show"]);
-        for calendar in [&set, &shown, &house.json(&["window", "list"])] {
-            assert_eq!(calendar["cron_expressions"], serde_json::json!(["30 23 * * FRI", "0 12  L * *"]));
+        for calendar in [&set["calendar"], &shown["calendar"]] {
+            let rows = calendar["cut_offs"].as_array().unwrap().iter().map(|row| &row["cron_expression"]);
+            assert_eq!(rows.collect::<Vec<_>>(), ["30 23 * * FRI", "0 12  L * *"]);
             assert_eq!(calendar["time_zone"], zone);
-            assert_eq!(calendar["next_close_times"], set["next_close_times"]);
         }
+        assert_eq!(shown["cut_offs"], set["cut_offs"]);
+        let times: Vec<_> = set["cut_offs"].as_array().unwrap().iter().map(|next| next["close_time"].clone()).collect();
+        let listed = house.json(&["window", "list"]);
+        assert_eq!(listed["next_close_times"], serde_json::json!(times));
+        assert_eq!(listed["calendar_version"], set["calendar"]["version"]);
         let page = house.screen(&["calendar", "show"]);
         for told in ["30 23 * * FRI", "0 12  L * *", &format!("in times of {zone}"), "Fri ┆ 2026-01-02 23:30:00"] {
             assert!(page.contains(told), "{told}: {page}");

@@ -141,15 +141,20 @@ async fn deposits_and_calendars_answer_with_what_they_made() {
         let unknown = desk.deposit(deposit("collateral:nobody", "1")).await.unwrap_err();
         assert_eq!(unknown.code(), Code::NotFound);
 
+        let row = |cron: &str| v1::CutOffPattern { cron_expression: cron.to_owned(), ..Default::default() };
         let calendar = |crons: &[&str], time_zone: &str| v1::SetCalendarRequest {
             request_id: request_id(),
-            cron_expressions: crons.iter().map(ToString::to_string).collect(),
-            time_zone: time_zone.to_owned(),
+            calendar: Some(v1::Calendar {
+                cut_offs: crons.iter().map(|cron| row(cron)).collect(),
+                time_zone: time_zone.to_owned(),
+                ..Default::default()
+            }),
+            effective_time: None,
         };
         let set = desk.set_calendar(calendar(&["0 18 * * *"], "Europe/Berlin")).await.unwrap();
-        assert_eq!(set.into_inner().next_close_times[0], wire_time("2026-02-01T17:00:00Z"));
+        assert_eq!(set.into_inner().cut_offs[0].close_time, Some(wire_time("2026-02-01T17:00:00Z")));
         let listed = house.by("A").position.list_windows(v1::ListWindowsRequest::default()).await.unwrap().into_inner();
-        assert_eq!(listed.next_close_times[0], wire_time("2026-02-01T17:00:00Z"));
+        assert_eq!(listed.cut_offs[0].close_time, Some(wire_time("2026-02-01T17:00:00Z")));
         let wrong = desk.set_calendar(calendar(&["0 18 31 2 *"], "")).await.unwrap_err();
         assert_eq!(wrong.code(), Code::InvalidArgument);
         // The next cut-off is less than a day away.

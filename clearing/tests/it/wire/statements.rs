@@ -367,8 +367,8 @@ async fn windows_are_listed_newest_first_with_the_next_cut_offs() {
         assert_eq!(all.windows.iter().map(|window| window.window).collect::<Vec<_>>(), [3, 2, 1]);
         assert_eq!(all.windows[0].state(), v1::WindowState::Open);
         assert!(all.windows[2].leg.is_some() && all.windows[0].leg.is_none());
-        assert_eq!(all.next_close_times.len(), 10);
-        assert_eq!(all.next_close_times[0], wire_time("2026-02-01T18:00:00Z"));
+        assert_eq!(all.cut_offs.len(), 10);
+        assert_eq!(all.cut_offs[0].close_time, Some(wire_time("2026-02-01T18:00:00Z")));
         assert!(all.next_page_token.is_empty());
         let first = house.by("A").position.list_windows(list(2, String::new())).await.unwrap().into_inner();
         let second = house.by("A").position.list_windows(list(2, first.next_page_token)).await.unwrap().into_inner();
