@@ -22,7 +22,7 @@ type Words = &'static [(&'static str, &'static str)];
 
 /// Steps with a name of their own, the operation that they are, and those of its fields that have one too. A field behind a
 /// point stands in another.
-const WORDS: [(&str, &str, Words); 21] = [
+const WORDS: [(&str, &str, Words); 23] = [
     ("issue", "issue_points", &[("expires", "expire_time"), ("activates", "activate_time")]),
     ("redeem", "redeem_points", &[]),
     ("authorize", "authorize_redemption", &[("lapses", "lapse_time")]),
@@ -39,6 +39,8 @@ const WORDS: [(&str, &str, Words); 21] = [
     ("undo_payment", "undo_payment", &[("of", "payment_entry_id"), ("reason", "reason_code")]),
     ("confirm_ordered", "confirm_ordered", &[("partner", "partner_id")]),
     ("return_payment", "return_payment", &[("partner", "partner_id"), ("reference", "payment.reference")]),
+    ("book_bank_fee", "book_bank_fee", &[("reference", "line.reference")]),
+    ("book_own_transfer", "book_own_transfer", &[("reference", "line.reference")]),
     ("cover_default", "cover_default", &[("partner", "partner_id")]),
     ("share_loss", "share_loss", &[("partner", "partner_id")]),
     ("repay_claim", "repay_claim", &[("partner", "partner_id"), ("penalty", "penalty_amount")]),

@@ -8,6 +8,7 @@ use clearing_certs::Kind;
 use clearing_proto::v1::admin_service_client::AdminServiceClient;
 use clearing_proto::v1::approval_service_client::ApprovalServiceClient;
 use clearing_proto::v1::bank_account_service_client::BankAccountServiceClient;
+use clearing_proto::v1::bank_service_client::BankServiceClient;
 use clearing_proto::v1::care_service_client::CareServiceClient;
 use clearing_proto::v1::credential_service_client::CredentialServiceClient;
 use clearing_proto::v1::entry_service_client::EntryServiceClient;
@@ -58,6 +59,7 @@ pub struct Wire {
     pub people: PeopleServiceClient<Channel>,
     pub approvals: ApprovalServiceClient<Channel>,
     pub settlement: SettlementServiceClient<Channel>,
+    pub bank: BankServiceClient<Channel>,
     pub credentials: CredentialServiceClient<Channel>,
     pub bank_accounts: BankAccountServiceClient<Channel>,
     pub care: CareServiceClient<Channel>,
@@ -94,6 +96,7 @@ impl Wire {
             people: PeopleServiceClient::new(channel.clone()),
             approvals: ApprovalServiceClient::new(channel.clone()),
             settlement: SettlementServiceClient::new(channel.clone()),
+            bank: BankServiceClient::new(channel.clone()),
             credentials: CredentialServiceClient::new(channel.clone()),
             bank_accounts: BankAccountServiceClient::new(channel.clone()),
             care: CareServiceClient::new(channel.clone()),

@@ -87,6 +87,7 @@ const SERVICES: &[(&str, &[Role])] = &[
     ("ApprovalService", &[Approver]),
     ("CareService", &[Clerk, Support]),
     ("SettlementService", &[Clerk]),
+    ("BankService", &[Clerk]),
     ("CredentialService", &[Partner, Clerk]),
     ("BankAccountService", &[Partner, Clerk]),
     ("ReportService", READERS),
@@ -99,6 +100,8 @@ const SERVICES: &[(&str, &[Role])] = &[
 const EXCEPTIONS: &[(&str, &[Role])] = &[
     ("PreviewSettlement", READERS),
     ("ListPartners", READERS),
+    ("ListCharges", READERS),
+    ("ListOpenMoney", &[Clerk, Approver]),
     ("GetPartner", READERS),
     ("StopBankAccountChange", &[Partner, Clerk, Approver]),
     ("ListBankAccounts", &[Partner, Auditor, Clerk, Approver, Reader]),

@@ -128,11 +128,75 @@ const WHOLE: &str = r#"
     amount = "10.00"
     reference = "RF18"
     value_date = "2026-03-02"
+    line = { own_account = "40817", booking_date = "2026-03-02", reference = "L-1" }
     [[confirm_payment]]
     window = 1
     pair = { payer = "A", payee = "hub" }
     [[abort_settlement]]
     window = 1
+    [[release_orders]]
+    window = 1
+    amount = "10.00"
+    [[cover_default]]
+    window = 1
+    partner_id = "A"
+    [[share_loss]]
+    window = 1
+    partner_id = "A"
+    [[repay_claim]]
+    partner_id = "A"
+    amount = "10.00"
+    penalty_amount = "1.00"
+    line = { reference = "L-1" }
+    [[charge]]
+    partner_id = "A"
+    amount = "10.00"
+    reason_code = "licence"
+    [[adjust]]
+    payer_id = "A"
+    payee_id = "B"
+    amount = "10.00"
+    reason_code = "agreed"
+    [[receive_money]]
+    partner_id = "A"
+    amount = "10.00"
+    line = { reference = "L-1" }
+    window = 1
+    [[apply_money]]
+    partner_id = "A"
+    amount = "10.00"
+    to = "leg"
+    window = 1
+    from = "partner"
+    [[undo_payment]]
+    payment_entry_id = "e1"
+    reason_code = "wrong"
+    [[return_money]]
+    account = "unapplied:A"
+    amount = "10.00"
+    [[confirm_ordered]]
+    partner_id = "A"
+    amount = "10.00"
+    line = { reference = "L-1" }
+    [[return_payment]]
+    payment = { reference = "L-1" }
+    line = { reference = "L-2" }
+    [[return_payment]]
+    window = 1
+    partner_id = "A"
+    [[return_payment]]
+    ordered_entry_id = "e1"
+    [[book_bank_fee]]
+    account = "settlement"
+    amount = "10.00"
+    interest = true
+    line = { reference = "L-1" }
+    [[book_own_transfer]]
+    from = "settlement"
+    to = "reserve"
+    amount = "10.00"
+    line = { reference = "L-1" }
+    arrived = true
 "#;
 
 /// What every request has, whatever it asks for: it is no part of the operation.
@@ -168,7 +232,15 @@ fn whole() -> Table {
 }
 
 /// Steps whose name is that of an operation, and whose fields have words of their own.
-const HAVE_WORDS: [&str; 3] = ["return_redemption", "reverse_issue", "set_terms"];
+const HAVE_WORDS: [&str; 7] = [
+    "return_redemption",
+    "reverse_issue",
+    "set_terms",
+    "receive_money",
+    "apply_money",
+    "book_bank_fee",
+    "book_own_transfer",
+];
 
 /// The tables of an operation.
 fn tables(operation: &str) -> Vec<Table> {
@@ -252,7 +324,10 @@ fn what_was_left_out_is_named() {
 #[test]
 fn nobody_asks_for_what_the_house_does_by_itself() {
     let own: Vec<&&str> = Command::NAMES.iter().filter(|name| !Command::NAMES_ASKED.contains(name)).collect();
-    assert_eq!(own, [&"RunDueWork", &"ForgetRequests", &"Enroll", &"Renew", &"RecoverPerson"]);
+    assert_eq!(
+        own,
+        [&"RunDueWork", &"ForgetRequests", &"Enroll", &"Renew", &"RecoverPerson", &"LowerCap", &"RunCharges"]
+    );
     for name in own {
         let problem = read(&snake_case(name), Table::new()).unwrap_err();
         assert!(problem.starts_with("do: there is no step"), "{problem}");

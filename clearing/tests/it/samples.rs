@@ -17,6 +17,8 @@ use crate::access::{Role, lets_in};
 use crate::credentials::{Newcomer, csr, new_key};
 use crate::foreign::{self, Plain};
 
+mod bank;
+
 /// The methods of the interface.
 pub fn methods() -> Vec<MethodDescriptor> {
     let pool = DescriptorPool::decode(FILE_DESCRIPTOR_SET).unwrap();
@@ -102,6 +104,7 @@ impl Samples {
     /// The good requests of a method; none of one that is not known here.
     pub async fn good(&self, method: &MethodDescriptor) -> Vec<DynamicMessage> {
         let bytes = match method.parent_service().name() {
+            "BankService" => self.of_bank(method.name()).await,
             "BankAccountService" => self.of_bank_account(method.name()).await,
             "CareService" => self.of_care(method.name()).await,
             "CredentialService" => self.of_credentials(method.name()).await,
@@ -475,6 +478,24 @@ impl Samples {
                     v1::LegalRecord { legal_name: text("Grocer GmbH"), tax_ids: vec![tax_id], address: Some(address) };
                 v1::SetLegalRecordRequest { request_id, partner_id, legal_record: Some(record) }.encode_to_vec()
             }
+            "SetCover" => {
+                let (reference, amount, end_time) = (self.name("BG-"), self.money("1.00"), self.at(86_400));
+                let guarantees = vec![v1::Guarantee { reference, amount, end_time }];
+                let cover = Some(v1::Cover { unsecured_amount: self.money("1.00"), guarantees });
+                v1::SetCoverRequest { request_id, partner_id, cover }.encode_to_vec()
+            }
+            "SetCharges" => {
+                let charge = v1::ScheduledCharge {
+                    reason_code: text("licence"),
+                    amount: self.money("1.00"),
+                    every: v1::ChargePeriod::Month.into(),
+                    first_date: text("2090-01-31"),
+                    last_date: text("2090-12-31"),
+                    ..v1::ScheduledCharge::default()
+                };
+                v1::SetChargesRequest { request_id, partner_id, charges: vec![charge] }.encode_to_vec()
+            }
+            "ListCharges" => v1::ListChargesRequest { partner_id }.encode_to_vec(),
             "SetGroup" => v1::SetGroupRequest { request_id, partner_id, group_id: text("retail") }.encode_to_vec(),
             "GetPartner" => v1::GetPartnerRequest { partner_id }.encode_to_vec(),
             "ListPartners" => v1::ListPartnersRequest::default().encode_to_vec(),
@@ -532,6 +553,7 @@ impl Samples {
                             request_id,
                             window,
                             payment,
+                            line: self.line(),
                             ..v1::ConfirmPaymentRequest::default()
                         }
                         .encode_to_vec(),
@@ -540,6 +562,40 @@ impl Samples {
                 return messages;
             }
             "AbortSettlement" => v1::AbortSettlementRequest { request_id, window: self.closed().await }.encode_to_vec(),
+            "ReleaseOrders" => {
+                let (window, partner_id) = self.unpaid().await;
+                self.applied(&partner_id, window).await;
+                v1::ReleaseOrdersRequest { request_id, window, amount: self.money("1.00") }.encode_to_vec()
+            }
+            "CoverDefault" => {
+                let (window, partner_id) = self.unpaid().await;
+                v1::CoverDefaultRequest { request_id, window, partner_id }.encode_to_vec()
+            }
+            "ShareLoss" => {
+                let (window, partner_id) = self.unpaid().await;
+                v1::ShareLossRequest { request_id, window, partner_id }.encode_to_vec()
+            }
+            "RepayClaim" => {
+                let (window, partner_id) = self.unpaid().await;
+                let (key, whose) = (foreign::key(), partner_id.clone());
+                let cover = v1::CoverDefaultRequest { request_id: key, window, partner_id: whose };
+                self.operator.clone().settlement.cover_default(cover).await.unwrap();
+                let [amount, penalty_amount] = ["2.00", "1.00"].map(|amount| self.money(amount));
+                v1::RepayClaimRequest { request_id, partner_id, amount, penalty_amount, line: self.line() }
+                    .encode_to_vec()
+            }
+            "Charge" => {
+                let (partner_id, reason_code) = ("A".to_owned(), "licence".to_owned());
+                v1::ChargeRequest { request_id, partner_id, amount: self.money("1.00"), reason_code }.encode_to_vec()
+            }
+            "Adjust" => v1::AdjustRequest {
+                request_id,
+                payer_id: "A".to_owned(),
+                payee_id: "C".to_owned(),
+                amount: self.money("1.00"),
+                reason_code: "agreed".to_owned(),
+            }
+            .encode_to_vec(),
             "Deposit" => v1::DepositRequest { request_id, account: "reserve".to_owned(), amount: self.money("1.00") }
                 .encode_to_vec(),
             "WithdrawFunds" => {
@@ -744,6 +800,7 @@ impl Samples {
             }
             .encode_to_vec(),
             "TrialBalance" => v1::TrialBalanceRequest::default().encode_to_vec(),
+            "CoverReport" => v1::CoverReportRequest::default().encode_to_vec(),
             "NettingReport" => v1::NettingReportRequest::default().encode_to_vec(),
             "ListAdminActions" => v1::ListAdminActionsRequest::default().encode_to_vec(),
             "ListJournalEntries" => v1::ListJournalEntriesRequest::default().encode_to_vec(),

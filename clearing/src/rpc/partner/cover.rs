@@ -74,7 +74,10 @@ pub(super) fn read_charges(
     let day =
         |field: &str, text: &str| text.parse::<BusinessDate>().map_err(|problem: Malformed| invalid(field, problem));
     let charge = |charge: v1::ScheduledCharge| {
-        let v1::ScheduledCharge { reason_code, amount, every, first_date, last_date, next_date: _ } = charge;
+        let v1::ScheduledCharge { reason_code, amount, every, first_date, last_date, next_date } = charge;
+        if !next_date.is_empty() {
+            return Err(invalid("charges.next_date", "is for the house to tell; leave it out"));
+        }
         let amount = amount.ok_or_else(|| invalid("charges.amount", "is missing"))?;
         Ok(ScheduledCharge {
             reason: convert::word("charges.reason_code", &reason_code)?,
