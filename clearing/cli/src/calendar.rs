@@ -219,7 +219,13 @@ async fn set(session: &Session, arguments: Set, dates: Dates) -> Result<Answer, 
         "cut_offs": set.cut_offs.iter().map(cut_off_json).collect::<Vec<_>>(),
         "replayed": set.written.replayed,
     });
-    let page = Page::new().text("The calendar is set.").and(&shown(Some(&set.version), &set.cut_offs, &session.zone));
+    let from = set.version.effective_time;
+    let said = if from > session.info.server_time {
+        format!("The calendar is set. It rules from {} on; until then the one before it.", session.zone.said(from))
+    } else {
+        "The calendar is set.".to_owned()
+    };
+    let page = Page::new().text(said).and(&shown(Some(&set.version), &set.cut_offs, &session.zone));
     Ok(Answer::new(json, page))
 }
 
