@@ -104,7 +104,7 @@ pub struct Set {
     /// is not read. At most 1,000 of each.
     #[arg(long, value_name = "FILE")]
     holiday_file: Option<PathBuf>,
-    /// From when on it rules; left out: at once.
+    /// From when on it rules; a day: from its beginning. Left out: at once.
     #[arg(long, value_name = "TIME", value_parser = when)]
     from: Option<When>,
     /// No calendar: windows are closed by hand.
@@ -219,7 +219,13 @@ async fn set(session: &Session, arguments: Set, dates: Dates) -> Result<Answer, 
         "cut_offs": set.cut_offs.iter().map(cut_off_json).collect::<Vec<_>>(),
         "replayed": set.written.replayed,
     });
-    let page = Page::new().text("The calendar is set.").and(&shown(Some(&set.version), &set.cut_offs, &session.zone));
+    let from = set.version.effective_time;
+    let said = if from > session.info.server_time {
+        format!("The calendar is set. It rules from {} on; until then the one before it.", session.zone.said(from))
+    } else {
+        "The calendar is set.".to_owned()
+    };
+    let page = Page::new().text(said).and(&shown(Some(&set.version), &set.cut_offs, &session.zone));
     Ok(Answer::new(json, page))
 }
 

@@ -256,6 +256,8 @@ async fn account(session: &Session, arguments: AccountArguments) -> Result<Answe
         let said = format!("Version {version} of the bank account of {partner} is stopped for good.");
         return Ok(Answer::new(json, Page::new().text(said).next(format!("clearing partner account {partner}"))));
     }
+    let says_more =
+        [&country, &bank_code, &account, &correspondent, &holder, &bank_name].into_iter().any(Option::is_some);
     // What is typed, or pasted from a paper, has spaces; what is kept has none.
     let plain = |text: String| text.split_whitespace().collect::<String>();
     let number = |holder: String| {
@@ -273,6 +275,12 @@ async fn account(session: &Session, arguments: AccountArguments) -> Result<Answe
     let known = session.operator().partner(&partner).await?;
     let legal_name = known.legal_record.as_ref().map(|record| record.legal_name.clone());
     let Some(asked) = number(holder.or(legal_name).unwrap_or_default()) else {
+        // Whoever names a holder wants a change, and would take the list for it.
+        if says_more {
+            return Err(Failure::usage("that names no account").hint(
+                "write --iban IBAN, or --bik BIK --account NUMBER, or --country CODE --bank-code CODE --account NUMBER",
+            ));
+        }
         return list(session, &partner).await;
     };
     let set = SetBankAccount::of(&partner, asked).request_id(session.request_id(effect));
@@ -283,7 +291,7 @@ async fn account(session: &Session, arguments: AccountArguments) -> Result<Answe
         "replaced_version": set.replaced_version,
         "replayed": set.written.replayed,
     });
-    let (version, from) = (set.version.version, session.zone.text(set.version.effective_time));
+    let (version, from) = (set.version.version, session.zone.said(set.version.effective_time));
     let mut page = Page::new().text(format!(
         "Version {version} of the bank account of {partner} is in force from {from} on. Until then one person of either side stops it."
     ));
@@ -299,6 +307,13 @@ async fn account(session: &Session, arguments: AccountArguments) -> Result<Answe
 async fn list(session: &Session, partner: &str) -> Result<Answer, Failure> {
     let versions = session.client.bank_accounts(partner).all().await?;
     let json = json!({ "partner": partner, "versions": versions.iter().map(version_json).collect::<Vec<_>>() });
+    if versions.is_empty() {
+        let page = Page::new().text(format!("No bank account of {partner} is known: nothing can be paid to it."));
+        return Ok(Answer::new(
+            json,
+            page.next(format!("clearing partner account {partner} --iban IBAN --holder NAME")),
+        ));
+    }
     let rows = versions.iter().map(|version| row(version, &session.zone));
     let header = ["version", "state", "account", "holder", "asked by", "in force from"];
     let mut page = Page::new().table(&header, rows).text(session.zone.note());
