@@ -14,6 +14,7 @@ use clearing_core::facts::credential::Revoked;
 use clearing_core::facts::limits::Limits;
 use clearing_core::facts::partner::{Partner, PartnerState};
 use clearing_core::facts::person::People;
+use clearing_core::facts::security::Security;
 use clearing_core::facts::terms::{Breakage, ExpiryPolicy, FeeBearer, Funding, Terms};
 use clearing_core::units::{Money, PartnerId, Rate, Timestamp};
 use jiff::ToSpan as _;
@@ -77,6 +78,8 @@ pub fn house(now: Timestamp) -> House {
         proposal_days: 7,
         account_change_days: 3,
         carry_windows_max: Some(4),
+        pay_outs_wait: true,
+        caps_need_cover: false,
     };
     let partners = (0..PARTNERS + WALLET_ISSUERS).map(|at| {
         let at_redemption = at >= PARTNERS && (at - PARTNERS) % 2 == 1;
@@ -86,7 +89,8 @@ pub fn house(now: Timestamp) -> House {
     let partners = partners.map(|(id, funding)| {
         let terms = vec![Terms { funding, ..terms.clone() }];
         let (display_name, state) = (id.to_string(), PartnerState::Active);
-        (id, Partner { id, display_name, state, suspended_in: None, terms, limits: Limits::default(), group: None })
+        let (limits, security) = (Limits::default(), Security::default());
+        (id, Partner { id, display_name, state, suspended_in: None, terms, limits, group: None, security })
     });
     let partners: BTreeMap<PartnerId, Partner> = partners.collect();
     let calendar = Calendars::default();

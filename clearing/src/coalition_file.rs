@@ -19,6 +19,7 @@ use clearing_core::facts::credential::Revoked;
 use clearing_core::facts::limits::Limits;
 use clearing_core::facts::partner::{Partner, PartnerState};
 use clearing_core::facts::person::{People, PersonId};
+use clearing_core::facts::security::Security;
 use clearing_core::facts::terms::{Breakage, ExpiryPolicy, FeeBearer, Funding, Price, Terms, TermsDraft};
 use clearing_core::rejection::Rejection;
 use clearing_core::units::{Currency, Malformed, Money, PartnerId, Rate, Timestamp, number, whole};
@@ -344,7 +345,8 @@ fn add_partner(
         house.check_room()?;
     }
     let (display_name, state) = (id.to_string(), PartnerState::Active);
-    let partner = Partner { id, display_name, state, suspended_in: None, terms: vec![terms], limits, group: None };
+    let (terms, security) = (vec![terms], Security::default());
+    let partner = Partner { id, display_name, state, suspended_in: None, terms, limits, group: None, security };
     house.partners.insert(id, partner);
     Ok(())
 }

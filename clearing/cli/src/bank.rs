@@ -194,16 +194,16 @@ pub struct Bounced {
     #[arg(long, value_name = "TEXT", required_unless_present_any = ["window", "ordered"], conflicts_with_all = ["window", "ordered"])]
     payment: Option<String>,
     /// The day on which that line was booked.
-    #[arg(long, value_name = "YYYY-MM-DD", requires = "payment")]
+    #[arg(long, value_name = "YYYY-MM-DD", requires = "payment", conflicts_with_all = ["window", "partner", "ordered"])]
     payment_booked: Option<BusinessDate>,
     /// The house's own account of that line. Left out: it has one only.
-    #[arg(long, value_name = "NUMBER", requires = "payment")]
+    #[arg(long, value_name = "NUMBER", requires = "payment", conflicts_with_all = ["window", "partner", "ordered"])]
     payment_account: Option<String>,
     /// The window of a pay-out.
     #[arg(long, requires = "partner", conflicts_with = "ordered", value_parser = values::whole::<i64>)]
     window: Option<i64>,
     /// To whom it was paid out.
-    #[arg(long, requires = "window")]
+    #[arg(long, requires = "window", conflicts_with_all = ["payment", "ordered"])]
     partner: Option<String>,
     /// The entry that ordered it out.
     #[arg(long, value_name = "ENTRY")]

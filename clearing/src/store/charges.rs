@@ -78,8 +78,19 @@ static ALL_CHARGES: Sql = Sql::both("store.all_charges", "SELECT {charges} FROM 
 
 /// All of them. The caller has a snapshot.
 pub(super) async fn load_all(link: &mut Link<'_>, book: &mut Book) -> Result<(), StoreError> {
+    let zone = &book.house.coalition.time_zone;
     let call = link.call(&ALL_CHARGES);
-    book.charges = link.rows(call, charge).await?.into_iter().collect();
+    let all = |row: &Row<'_>| {
+        let (key, state) = charge(row)?;
+        let due = row.int_or_null(CHARGES.due_at)?;
+        if due != state.next.map(|next| begin_of(next, zone).0) {
+            let problem = format!("a charge of {} for {} is not due when its period begins", key.0, key.1.as_str());
+            return Err(StoreError::permanent(problem));
+        }
+        Ok((key, state))
+    };
+    let charges = link.rows(call, all).await?;
+    book.charges = charges.into_iter().collect();
     Ok(())
 }
 
@@ -134,13 +145,22 @@ static ALL_GUARANTEES: Sql =
 /// All guarantees, those of a partner in their order. The caller holds the gate, or a snapshot.
 pub(super) async fn guarantees(link: &mut Link<'_>) -> Result<Vec<(PartnerId, Guarantee)>, StoreError> {
     let call = link.call(&ALL_GUARANTEES);
+    let mut before: Option<(PartnerId, i64)> = None;
     let guarantee = |row: &Row<'_>| {
+        let (partner, ordinal) = (row.partner(GUARANTEES.partner)?, row.int(GUARANTEES.ordinal)?);
+        let next = before.filter(|(of, _)| *of == partner).map_or(0, |(_, last)| last + 1);
+        if ordinal != next {
+            return Err(StoreError::permanent(format!(
+                "a guarantee of {partner} has the number {ordinal}, not {next}"
+            )));
+        }
+        before = Some((partner, ordinal));
         let guarantee = Guarantee {
             reference: row.text(GUARANTEES.reference)?.to_owned(),
             amount: row.money(GUARANTEES.amount)?,
             ends: row.time(GUARANTEES.ends_at)?,
         };
-        Ok((row.partner(GUARANTEES.partner)?, guarantee))
+        Ok((partner, guarantee))
     };
     link.rows(call, guarantee).await
 }

@@ -134,6 +134,9 @@ pub(super) async fn all_funding(link: &mut Link<'_>) -> Result<FundingRows, Stor
 fn funding_group(row: &Row<'_>) -> Result<((WindowNumber, PartnerId, u32), FundingGroup), StoreError> {
     let decided = row.int_or_null(FUNDING.decided_at)?.map(Timestamp);
     let paid = row.bool(FUNDING.funded)?;
+    if paid && decided.is_none() {
+        return Err(StoreError::permanent("points were paid for, and nobody says when"));
+    }
     let group = FundingGroup {
         points: row.points(FUNDING.points)?,
         settles_in: row.small(FUNDING.settles_in)?,

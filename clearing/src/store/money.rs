@@ -329,10 +329,14 @@ fn with_legs(rows: Vec<(EntryId, Incoming)>, paid: Vec<(EntryId, WindowNumber, M
 }
 
 fn outgoing(row: &Row<'_>) -> Result<(EntryId, Outgoing), StoreError> {
-    let window = row.small_or_null(MONEY_OUT.window_number)?;
+    let (window, account) = (row.small_or_null(MONEY_OUT.window_number)?, row.text(MONEY_OUT.account)?);
     let of = match window {
-        Some(window) => OutOf::Leg(window),
-        None => known("account that money is ordered out of", out_of(row.text(MONEY_OUT.account)?))?,
+        Some(window) if account.is_empty() => OutOf::Leg(window),
+        Some(window) => {
+            let problem = format!("money goes out for a leg of window {window} and out of {account}");
+            return Err(StoreError::permanent(problem));
+        }
+        None => known("account that money is ordered out of", out_of(account))?,
     };
     let outgoing = Outgoing {
         partner: partner(row, MONEY_OUT.partner)?,

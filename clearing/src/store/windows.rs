@@ -257,6 +257,9 @@ fn fund_share(row: &Row<'_>) -> Result<(WindowNumber, BankPurpose, i128, Option<
     let fund = fund.map_err(|error| StoreError::damaged("what a window brought a fund", error))?;
     let moved = row.money(FUND_SHARES.moved)?;
     let share = row.int_or_null(FUND_SHARES.change)?.map(|change| FundShare { change: Money(change), moved });
+    if share.is_none() && !moved.is_zero() {
+        return Err(StoreError::permanent(format!("money of {fund} was moved, and nothing was gained or lost")));
+    }
     Ok((row.small(FUND_SHARES.window_number)?, fund, whole(row.text(FUND_SHARES.aside)?)?, share))
 }
 

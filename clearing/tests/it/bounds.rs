@@ -83,6 +83,11 @@ const LINES: &[Line] = &[
         MALFORMED,
     ),
     line("SetFundingConsentRequest.partner_id", &["C"], &["A"], MALFORMED),
+    line("ReturnMoneyRequest.account", &["unapplied:A"], &["", "unapplied:", "reserve", "A"], MALFORMED),
+    line("BookBankFeeRequest.account", &["1", "4"], &["0", "99"], MALFORMED),
+    line("Cover.guarantees", &["0 *", "1 *"], &["2 *", "17 *"], MALFORMED),
+    line("SetChargesRequest.charges", &["0 *", "1 *"], &["2 *", "17 *"], MALFORMED),
+    line("ScheduledCharge.next_date", &[""], &["2090-02-28"], MALFORMED),
     line("*.account", &["reserve", "collateral:A"], &["collateral:", "pool", "position:A"], MALFORMED),
     line(
         "CreatePartnerRequest.partner_id",
@@ -330,7 +335,9 @@ fn fields_of(message: &DynamicMessage, above: &[FieldDescriptor]) -> Vec<Vec<Fie
         let value = message.get_field(&field).into_owned();
         let below = match &value {
             Value::Message(below) => message.has_field(&field).then_some(below),
-            Value::List(items) if ["funders", "invites", "cut_offs", "tax_ids"].contains(&field.name()) => {
+            Value::List(items)
+                if ["funders", "invites", "cut_offs", "tax_ids", "guarantees", "charges"].contains(&field.name()) =>
+            {
                 items.first().and_then(Value::as_message)
             }
             _ => None,

@@ -75,6 +75,7 @@ use clearing_core::facts::member::MemberRef;
 use clearing_core::facts::origin::Origin;
 use clearing_core::facts::partner::{Partner, PartnerState};
 use clearing_core::facts::person::People;
+use clearing_core::facts::security::Security;
 use clearing_core::facts::terms::{Breakage, ExpiryPolicy, FeeBearer, Funding, Terms};
 use clearing_core::operation::Gate;
 use clearing_core::rejection::Rejection;
@@ -157,6 +158,7 @@ fn house() -> House {
             group: None,
             terms: vec![terms(funding)],
             limits: Limits::default(),
+            security: Security::default(),
         };
         (id(name), partner)
     };

@@ -46,8 +46,14 @@ const LIMITS: AuditLimits = AuditLimits { entries_at_once: 40, workers: 2 };
 const ROWS_TRIED: usize = 20;
 
 /// Which rows say anything at all: what is zero may as well not be there.
-const TELLING: &[(&str, &str)] =
-    &[("balances", "amount <> 0"), ("gross", "points <> 0"), ("returns", "length(lots) > 4"), ("consents", "used > 0")];
+const TELLING: &[(&str, &str)] = &[
+    ("balances", "amount <> 0"),
+    ("gross", "points <> 0"),
+    ("returns", "length(lots) > 4"),
+    ("consents", "used > 0"),
+    ("fund_shares", "aside <> '0' OR change IS NOT NULL"),
+    ("claims", "bounced <> 0 OR reserve <> 0"),
+];
 
 /// Plays a game, and then what no game has: attachments, every limit, and who may connect.
 pub async fn play(test: &TestStore) {

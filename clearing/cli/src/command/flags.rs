@@ -16,6 +16,7 @@ use crate::times::When;
 /// Of each command, sets of arguments of which any two have a meaning side by side. Two that are in no set together must be
 /// declared as conflicting.
 const TOGETHER: &[(&str, &[&[&str]])] = &[
+    ("adjust", &[&["payer", "payee", "amount", "reason", "request_id"]]),
     ("approvals approve", &[&["proposal", "yes", "request_id"], &["proposal", "dry_run"]]),
     ("approvals refuse", &[&["proposal", "request_id"]]),
     ("approvals withdraw", &[&["proposal", "request_id"]]),
@@ -37,6 +38,24 @@ const TOGETHER: &[(&str, &[&[&str]])] = &[
             &["step", "authority", "new_passphrase_command", "yes"],
         ],
     ),
+    (
+        "bank apply",
+        &[&["partner", "amount", "to", "window", "request_id"], &["partner", "amount", "from_unknown", "request_id"]],
+    ),
+    (
+        "bank bounced",
+        &[
+            &["payment", "payment_booked", "payment_account", "reference", "booked", "own_account", "request_id"],
+            &["window", "partner", "reference", "booked", "own_account", "request_id"],
+            &["ordered", "reference", "booked", "own_account", "request_id"],
+        ],
+    ),
+    ("bank fee", &[&["account", "amount", "interest", "reference", "booked", "own_account", "request_id"]]),
+    ("bank paid", &[&["partner", "amount", "reference", "booked", "own_account", "request_id"]]),
+    ("bank receive", &[&["partner", "amount", "window", "reference", "booked", "own_account", "request_id"]]),
+    ("bank return", &[&["partner", "amount", "request_id"]]),
+    ("bank transfer", &[&["from", "to", "amount", "arrived", "reference", "booked", "own_account", "request_id"]]),
+    ("bank unapply", &[&["entry", "reason", "request_id"]]),
     (
         "calendar set",
         &[
@@ -131,6 +150,8 @@ const TOGETHER: &[(&str, &[&[&str]])] = &[
                 "proposal_days",
                 "account_change_days",
                 "carry_windows_max",
+                "pay_out_at_once",
+                "caps_need_cover",
                 "default_net_debit_cap",
                 "default_points_per_entry",
                 "root_passphrase_file",
@@ -163,6 +184,8 @@ const TOGETHER: &[(&str, &[&[&str]])] = &[
                 "proposal_days",
                 "account_change_days",
                 "carry_windows_max",
+                "pay_out_at_once",
+                "caps_need_cover",
                 "no_limits",
                 "root_passphrase_command",
             ],
@@ -226,10 +249,13 @@ const TOGETHER: &[(&str, &[&[&str]])] = &[
             &["id", "out", "csr", "person", "days", "authority", "passphrase_command", "force", "yes"],
         ],
     ),
+    ("partner charge", &[&["partner", "amount", "reason", "request_id"]]),
+    ("partner charges", &[&["partner", "charge", "request_id"], &["partner", "none", "request_id"]]),
     (
         "partner consent",
         &[&["funder", "partner", "budget", "request_id"], &["funder", "partner", "revoke", "request_id"]],
     ),
+    ("partner cover", &[&["partner", "guarantee", "unsecured", "request_id"], &["partner", "none", "request_id"]]),
     (
         "partner create",
         &[&[
@@ -326,6 +352,10 @@ const TOGETHER: &[(&str, &[&[&str]])] = &[
         &[&["window", "yes", "request_id"], &["window", "dry_run"], &["empty", "yes"], &["empty", "dry_run"]],
     ),
     (
+        "settlement cover",
+        &[&["window", "partner", "share", "yes", "request_id"], &["window", "partner", "share", "dry_run"]],
+    ),
+    (
         "settlement export",
         &[
             &["window", "mode", "csv", "force", "replace", "yes", "request_id"],
@@ -342,6 +372,8 @@ const TOGETHER: &[(&str, &[&[&str]])] = &[
             &["window", "all", "value_date", "dry_run"],
         ],
     ),
+    ("settlement release", &[&["window", "amount", "request_id"]]),
+    ("settlement repay", &[&["partner", "amount", "penalty", "reference", "booked", "own_account", "request_id"]]),
     ("statement", &[&["partner", "window", "lines", "skip", "format", "wide", "out", "force"]]),
     ("window close", &[&["yes", "request_id"]]),
 ];
@@ -358,12 +390,14 @@ const ASKING: &[&str] = &[
     "partner state",
     "settlement abort",
     "settlement confirm",
+    "settlement cover",
     "settlement pay",
     "window close",
 ];
 
 /// Of each command that does something and does not ask, why it need not.
 const UNASKED: &[(&str, &str)] = &[
+    ("adjust", "the opposite one moves it back"),
     ("approvals list", "it only reads"),
     ("approvals refuse", "the same may be proposed again"),
     ("approvals show", "it only reads"),
@@ -373,6 +407,15 @@ const UNASKED: &[(&str, &str)] = &[
     ("authority renew", "what the former one issued stays valid, and its files are kept"),
     ("authority replace", "both roots are trusted until finish, which asks, and what it ends is kept"),
     ("authority show", "it only reads"),
+    ("bank apply", "bank unapply undoes it"),
+    ("bank bounced", "bank receive books it when it comes again"),
+    ("bank fee", "what the bank did is booked; adjust moves what of it is not the operator's"),
+    ("bank open", "it only reads"),
+    ("bank paid", "bank bounced books it when it comes back"),
+    ("bank receive", "bank bounced books it when it goes back"),
+    ("bank return", "a second person decides it, and the bank is still to pay it"),
+    ("bank transfer", "the opposite one moves it back"),
+    ("bank unapply", "bank apply uses it again"),
     ("calendar set", "the next one replaces it"),
     ("certificate crl", "it only reads; a file that is there is not overwritten"),
     ("certificate invites", "it only reads"),
@@ -399,8 +442,11 @@ const UNASKED: &[(&str, &str)] = &[
     ("partner account", "it waits for days, in which --stop ends it; what was stopped may be asked for again"),
     ("partner authority", "the next one replaces it; removing it asks, and it may be registered again"),
     ("partner certificate", "it makes new files and overwrites none"),
+    ("partner charge", "adjust moves it back"),
+    ("partner charges", "the next ones replace them"),
     ("partner consent", "the next one replaces it"),
     ("partner consents", "it only reads"),
+    ("partner cover", "the next one replaces it"),
     ("partner create", "it moves nothing, and a partner that is suspended trades nothing"),
     ("partner group", "the next one replaces it"),
     ("partner invite", "certificate withdraw takes it back"),
@@ -415,6 +461,7 @@ const UNASKED: &[(&str, &str)] = &[
     ("person list", "it only reads"),
     ("person recover", "it asks, and others have days to look into it"),
     ("person roles", "the next ones replace them"),
+    ("report cover", "it only reads"),
     ("report html", "it only reads; a file that is there is not overwritten"),
     ("report journal", "it only reads"),
     ("report netting", "it only reads"),

@@ -25,7 +25,7 @@ macro_rules! list {
 }
 
 /// Every list: its name, how it is asked for with its first filter and with another one, and who may ask for it.
-const LISTS: [(&str, [Ask; 2], [&str; 2]); 22] = [
+const LISTS: [(&str, [Ask; 2], [&str; 2]); 23] = [
     (
         "ListEntries",
         [
@@ -74,6 +74,11 @@ const LISTS: [(&str, [Ask; 2], [&str; 2]); 22] = [
             list!(bank_accounts.list_bank_accounts, accounts("C")),
         ],
         ["operator", "auditor"],
+    ),
+    (
+        "ListOpenMoney",
+        [list!(bank.list_open_money, open_money("A")), list!(bank.list_open_money, open_money("C"))],
+        ["operator", "operator"],
     ),
     (
         "GetStatement",
@@ -243,6 +248,19 @@ fn accounts(partner: &'static str) -> impl Fn(String) -> v1::ListBankAccountsReq
     move |page_token| v1::ListBankAccountsRequest { partner_id: partner.to_owned(), page_size: 1, page_token }
 }
 
+fn open_money(partner: &'static str) -> impl Fn(String) -> v1::ListOpenMoneyRequest {
+    move |page_token| v1::ListOpenMoneyRequest { partner_id: partner.to_owned(), page_size: 1, page_token }
+}
+
+/// Books money of a partner that belongs to nothing yet.
+async fn receive(operator: &Wire, partner_id: &str, number: i32) {
+    let amount = Some(v1::Money { currency_code: "RUB".to_owned(), amount: "1.00".to_owned() });
+    let line = Some(v1::BankLine { reference: format!("NTRF-{partner_id}-{number}"), ..Default::default() });
+    let partner_id = partner_id.to_owned();
+    let receive = v1::ReceiveMoneyRequest { request_id: request_id(), partner_id, amount, line, window: 0 };
+    operator.bank.clone().receive_money(receive).await.unwrap();
+}
+
 /// Asks for another account of the caller.
 async fn change_account(caller: &Wire, partner_id: &str) {
     let number = Some(v1::bank_account::Number::Iban("DE89370400440532013000".to_owned()));
@@ -320,7 +338,9 @@ async fn a_token_of_another_list_filter_or_caller_is_refused_everywhere() {
             callers["operator"].settlement.clone().close_window(close).await.unwrap();
         }
         let newcomer = Newcomer::to(&test);
-        for _ in 0..2 {
+        for number in 0..2 {
+            receive(&callers["operator"], "A", number).await;
+            receive(&callers["operator"], "C", number).await;
             change_account(&callers["A"], "A").await;
             change_account(&callers["C"], "C").await;
             newcomer.join(&callers["A"], |_| ()).await;

@@ -83,6 +83,7 @@ async fn a_settlement_goes_from_its_close_to_paid_and_every_step_that_is_repeate
                 amount: order.amount.clone(),
                 reference: "RF18 5390".to_owned(),
                 value_date: "2026-03-02".to_owned(),
+                line: None,
             };
             let paid = desk.confirm_payment(payment.clone()).await.unwrap().into_inner();
             let again = desk.confirm_payment(payment).await.unwrap().into_inner();

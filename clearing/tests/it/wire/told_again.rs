@@ -244,6 +244,7 @@ async fn ask_settlement(house: &Wired, callers: &mut Callers) {
         amount: None,
         reference: String::new(),
         value_date: String::new(),
+        line: None,
         payment: Some(Payment::PartnerId(if order.payer == "hub" { &order.payee } else { &order.payer }.clone())),
     };
     let debtor = orders.iter().find(|order| order.payee == "hub").expect("somebody pays");
