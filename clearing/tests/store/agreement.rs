@@ -10,12 +10,14 @@ use std::sync::Arc;
 
 use clearing_core::audit;
 use clearing_core::book::Book;
+use clearing_core::chart::{Fund, UnappliedOf};
 use clearing_core::command::{Command, Request};
 use clearing_core::facts::answer::{Answer, RecordedState};
 use clearing_core::facts::coalition::{House, Recovery};
 use clearing_core::facts::entry::EntryKind;
 use clearing_core::facts::limits::Limits;
 use clearing_core::facts::member::MemberRef;
+use clearing_core::facts::money::BankKey;
 use clearing_core::facts::order::{OrderMode, OrderParty};
 use clearing_core::facts::origin::{BusinessDate, Code};
 use clearing_core::facts::partner::PartnerState;
@@ -25,16 +27,20 @@ use clearing_core::facts::window::Window;
 use clearing_core::operation::Gate;
 use clearing_core::rejection::Rejection;
 use clearing_core::rules::abandon::AbandonRequest;
+use clearing_core::rules::arrived::{ApplyMoney, ReceiveMoney, UsedFor, UsedFrom};
 use clearing_core::rules::care::{ExtendExpiry, FreezeMember, ReinstatePoints, UnfreezeMember, WriteOffDebt};
 use clearing_core::rules::close::CloseWindow;
 use clearing_core::rules::consent::SetFundingConsent;
 use clearing_core::rules::decay::RunDecay;
+use clearing_core::rules::funds::{Deposit, WithdrawFunds};
 use clearing_core::rules::hold::{AuthorizeRedemption, CaptureHold, VoidHold};
 use clearing_core::rules::issue::{Earn, IssuePoints};
+use clearing_core::rules::ordered::{ConfirmOrdered, ReturnMoney};
 use clearing_core::rules::partner::SetPartnerState;
 use clearing_core::rules::payment::{ConfirmPayment, Payment};
 use clearing_core::rules::purchase::{PostPurchase, ReturnPurchase, Spend};
 use clearing_core::rules::redemption::ReturnRedemption;
+use clearing_core::rules::returned::{ReturnPayment, ReturnedPayment, UndoPayment};
 use clearing_core::rules::reversal::{ReversalTarget, ReverseIssue};
 use clearing_core::rules::settlement::{AbortSettlement, ConfirmSettlement};
 use clearing_core::rules::terms::SetTerms;
@@ -199,6 +205,10 @@ struct Play {
     closed: Vec<WindowNumber>,
     payments: Vec<(WindowNumber, Payment)>,
     numbers: u32,
+    /// Of its own, so that what else a seed plays does not depend on it.
+    money: rand_chacha::ChaCha8Rng,
+    /// Entries that used money.
+    uses: Vec<EntryId>,
 }
 
 pub const TILLS: [&str; 3] = ["grocer", "fuel", "cards"];
@@ -217,6 +227,8 @@ impl Play {
             closed: Vec::new(),
             payments: Vec::new(),
             numbers: 0,
+            money: rand_chacha::ChaCha8Rng::seed_from_u64(seed + 1_000),
+            uses: Vec::new(),
         }
     }
 
@@ -225,7 +237,51 @@ impl Play {
             return vec![self.house_request(till)];
         }
         let size = self.rng.random_range(1..12);
-        (0..size).map(|_| self.request(till, now)).collect()
+        let mut batch: Vec<Request> = (0..size).map(|_| self.request(till, now)).collect();
+        for _ in 0..self.money.random_range(0..3) {
+            batch.push(self.money_request(till));
+        }
+        batch
+    }
+
+    /// Something of money at the bank. Lines repeat now and then, and so do amounts.
+    fn money_request(&mut self, till: &mut Till) -> Request {
+        let partner = id(TILLS[self.money.random_range(0..3)]);
+        let amount = Money(self.money.random_range(1..6) * 50_000);
+        let mut line = || {
+            let reference = format!("NTRF-{}", self.money.random_range(0..40));
+            BankKey { account: String::new(), booked: None, reference }
+        };
+        let (one, other) = (line(), line());
+        let window = self.closed.last().copied();
+        let command: Command = match self.money.random_range(0..14) {
+            0..4 => ReceiveMoney {
+                partner: (self.money.random_range(0..4) > 0).then_some(partner),
+                amount,
+                line: one,
+                window: window.filter(|_| self.money.random_range(0..2) == 0),
+            }
+            .into(),
+            4..7 => {
+                let to = [UsedFor::Leg, UsedFor::Leg, UsedFor::Advance, UsedFor::Claim];
+                let to = to[self.money.random_range(0..to.len())];
+                ApplyMoney { partner, amount, to, window: None, from: UsedFrom::Partner }.into()
+            }
+            7 => {
+                let (to, from) = (UsedFor::Unapplied, UsedFrom::Unknown);
+                ApplyMoney { partner, amount, to, window: None, from }.into()
+            }
+            8 if !self.uses.is_empty() => {
+                let payment = self.uses[self.money.random_range(0..self.uses.len())];
+                UndoPayment { payment, reason: Code::word("wrong").unwrap() }.into()
+            }
+            9 => ReturnPayment { payment: ReturnedPayment::Arrived(one), line: Some(other) }.into(),
+            10 => ReturnMoney { account: UnappliedOf(Some(partner)), amount }.into(),
+            11 => ConfirmOrdered { partner: Some(partner), amount, line: Some(one) }.into(),
+            12 => Deposit { fund: Fund::Advance(partner), amount }.into(),
+            _ => WithdrawFunds { fund: Fund::Advance(partner), amount }.into(),
+        };
+        till.request("operator", command)
     }
 
     fn pick<T: Clone>(&mut self, of: &[T]) -> Option<T> {
@@ -468,6 +524,7 @@ impl Play {
                     number,
                 }))
             }
+            Command::ApplyMoney(_) => self.uses.extend(accepted.entries.first()),
             Command::CloseWindow(CloseWindow { .. }) => {
                 self.closed.extend(accepted.entries.first().map(|id| whole.entries[id].window));
             }

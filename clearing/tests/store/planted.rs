@@ -2,29 +2,40 @@
 //! audit says nothing.
 
 use clearing::audit::{AuditError, AuditLimits, UNEXPLAINED, audit_by};
+use clearing_core::chart::{Fund, MoneyAccount, UnappliedOf};
 use clearing_core::command::{Command, Request};
 use clearing_core::facts::answer::Attachment;
 use clearing_core::facts::bank_account::{AccountNumber, BankAccount, NationalAccount};
 use clearing_core::facts::calendar::Calendar;
 use clearing_core::facts::chain::attachment_commitment;
+use clearing_core::facts::charges::{Every, ScheduledCharge};
 use clearing_core::facts::credential::{Device, Holder, NewInvite, Scopes, Serial};
 use clearing_core::facts::legal::{Address, LegalRecord, TaxId};
 use clearing_core::facts::limits::Limits;
+use clearing_core::facts::money::BankKey;
 use clearing_core::facts::order::OrderMode;
 use clearing_core::facts::origin::Code;
 use clearing_core::facts::partner::PartnerState;
 use clearing_core::facts::person::{PersonId, Roles};
+use clearing_core::facts::security::{Guarantee, Security};
+use clearing_core::rules::arrived::{ApplyMoney, ReceiveMoney, UsedFor, UsedFrom};
 use clearing_core::rules::bank_account::{SetBankAccount, StopBankAccountChange};
 use clearing_core::rules::calendar::SetCalendar;
+use clearing_core::rules::charge_schedule::{RunCharges, SetCharges};
 use clearing_core::rules::close::CloseWindow;
+use clearing_core::rules::cover::ShareLoss;
 use clearing_core::rules::credential::{CreateInvites, Enroll, Made, Renew, RevokeCredentials, WithdrawInvites};
+use clearing_core::rules::funds::{Deposit, WithdrawFunds};
 use clearing_core::rules::legal::SetLegalRecord;
 use clearing_core::rules::limits::SetLimits;
+use clearing_core::rules::ordered::{ConfirmOrdered, ReturnMoney};
 use clearing_core::rules::partner::{SetGroup, SetPartnerState};
 use clearing_core::rules::person::{SetPerson, SetTwoPersonList};
 use clearing_core::rules::proposal::RefuseProposal;
+use clearing_core::rules::returned::UndoPayment;
+use clearing_core::rules::security::SetCover;
 use clearing_core::rules::settlement::{ConfirmSettlement, ExportOrders};
-use clearing_core::units::{InviteId, Money, Points};
+use clearing_core::units::{InviteId, Money, PartnerId, Points};
 
 use crate::schema::Raw;
 use crate::{TestStore, Till, agreement, at, card, id, issue, redeem};
@@ -71,7 +82,7 @@ pub async fn play(test: &TestStore) {
         redeem_foreign_points_per_day: Some(Points(1_000_000)),
         cooling_seconds: Some(1),
     };
-    for partner in ["grocer", "fuel"].map(id) {
+    for partner in ["grocer", "fuel", "cards"].map(id) {
         let active = Command::SetPartnerState(SetPartnerState { partner, state: PartnerState::Active });
         till.one("operator", active, at(150)).await.unwrap();
     }
@@ -89,6 +100,8 @@ pub async fn play(test: &TestStore) {
     }
     join(&mut till).await;
     name_parties(&mut till).await;
+    move_money(test, &mut till).await;
+    charge(&mut till).await;
     propose(&mut till).await;
     let window = test.store.open_book().await.unwrap().open_window;
     let mut house = async |command| till.one("operator", command, at(152)).await.unwrap();
@@ -169,6 +182,69 @@ async fn name_parties(till: &mut Till) {
             till.one("grocer", stop.into(), at(151)).await.unwrap();
         }
     }
+}
+
+/// Money that paid a leg, was paid ahead, went out, is on its way out or was used by mistake; and a default that another shares.
+async fn move_money(test: &TestStore, till: &mut Till) {
+    let (fuel, euro) = (id("fuel"), 10_000);
+    let line = |reference: &str| BankKey {
+        account: "DE89370400440532013000".to_owned(),
+        booked: Some("2026-06-01".parse().unwrap()),
+        reference: reference.to_owned(),
+    };
+    // Nobody but fuel gave this member points.
+    till.one("fuel", issue(card(9), 500), at(151)).await.unwrap();
+    till.one("cards", redeem(card(9), 500), at(151)).await.unwrap();
+    let mut house = async |command: Command| till.one("operator", command, at(151)).await.unwrap();
+    // What the reserve has is ordered out, so that it covers nothing.
+    let fund = Fund::Reserve;
+    house(Deposit { fund, amount: Money(10 * euro) }.into()).await;
+    let balances = test.store.trial_balance(None).await.unwrap().balances.money;
+    let reserve = balances[&MoneyAccount::Reserve].0;
+    let amount = Money(reserve - reserve % 100);
+    house(WithdrawFunds { fund, amount }.into()).await;
+    let partner = Some(PartnerId::operator());
+    house(ConfirmOrdered { partner, amount, line: Some(line("L-1")) }.into()).await;
+    let window = test.store.open_book().await.unwrap().open_window;
+    house(CloseWindow { expected: None }.into()).await;
+    house(ConfirmSettlement { window }.into()).await;
+    let row = test.store.window_row(window).await.unwrap().unwrap();
+    let due = -row.window.settlement.unwrap().legs[&fuel].due.0;
+    let paid = due - 100 * euro;
+    assert!(paid > 50 * euro, "{due}");
+    let receive = |partner, reference: &str| ReceiveMoney {
+        partner,
+        amount: Money(paid + 50 * euro),
+        line: line(reference),
+        window: None,
+    };
+    house(receive(Some(fuel), "L-2").into()).await;
+    house(receive(None, "L-3").into()).await;
+    let apply = |to, amount| ApplyMoney { partner: fuel, amount, to, window: None, from: UsedFrom::Partner };
+    house(apply(UsedFor::Leg, Money(paid)).into()).await;
+    house(apply(UsedFor::Advance, Money(10 * euro)).into()).await;
+    let mistake = house(apply(UsedFor::Leg, Money(20 * euro)).into()).await.entries[0];
+    house(UndoPayment { payment: mistake, reason: Code::word("wrong").unwrap() }.into()).await;
+    house(ReturnMoney { account: UnappliedOf(Some(fuel)), amount: Money(5 * euro) }.into()).await;
+    house(ShareLoss { window, partner: fuel }.into()).await;
+}
+
+/// What others answer for, and a charge of which one period is charged.
+async fn charge(till: &mut Till) {
+    let partner = id("grocer");
+    let guarantee = Guarantee { reference: "BG-1".to_owned(), amount: Money(1_000_000), ends: at(400) };
+    let security = Security { unsecured: Money(70_000), guarantees: vec![guarantee] };
+    till.one("operator", SetCover { partner, security }.into(), at(151)).await.unwrap();
+    let licence = ScheduledCharge {
+        reason: Code::word("licence").unwrap(),
+        amount: Money(10_000),
+        every: Every::Month,
+        first: "2026-06-01".parse().unwrap(),
+        last: Some("2027-05-31".parse().unwrap()),
+    };
+    till.one("operator", SetCharges { partner, charges: vec![licence] }.into(), at(151)).await.unwrap();
+    let own = Request { request_id: None, ..till.request("operator", RunCharges { partner }.into()) };
+    till.run(&[own], at(151)).await.unwrap().answers.pop().unwrap().result.unwrap();
 }
 
 /// Two people of the operator, of whose two proposals one is refused.
