@@ -194,6 +194,7 @@ const OF_NO_FIELD: &[(&str, &str)] = &[
     ("given_amount", "the amount that the request names"),
     ("needed_amount", "what the operation would take"),
     ("received_amount", "what a settlement has received and not yet paid out"),
+    ("cover_amount", "what covers a net debit cap"),
     ("lower", "the name of the term that is too low, and whose it is"),
     ("lower_amount", "how much it is"),
     ("higher", "the name of the term that it must not be below, and whose it is"),
