@@ -81,7 +81,7 @@ pub enum DueWorkKind {
     /// What was due of one member: activations, lapses, expiries, and what followed from them.
     Member,
     /// A partner was charged for periods that have begun.
-    Charge { partner: PartnerId },
+    Charges { partner: PartnerId },
 }
 
 /// Due work did not run to its end. What has run, has; the rest is found again by the next look.
@@ -477,7 +477,7 @@ impl Inner {
                 continue;
             }
             let entries = written.entries.iter().map(|entry| entry.id).collect();
-            ran.push(DueWork { kind: DueWorkKind::Charge { partner }, due, entries });
+            ran.push(DueWork { kind: DueWorkKind::Charges { partner }, due, entries });
         }
         Ok(true)
     }

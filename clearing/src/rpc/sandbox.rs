@@ -68,7 +68,7 @@ fn advanced(now: Timestamp, ran: &[DueWork], opaque: &Opaque) -> v1::AdvanceCloc
         let (kind, window) = match work.kind {
             DueWorkKind::Close { window } => (v1::DueWorkKind::WindowClose, Some(i64::from(window))),
             DueWorkKind::Member => (v1::DueWorkKind::Member, None),
-            DueWorkKind::Charge { .. } => (v1::DueWorkKind::Charge, None),
+            DueWorkKind::Charges { .. } => (v1::DueWorkKind::Charge, None),
         };
         v1::DueWork {
             kind: kind.into(),

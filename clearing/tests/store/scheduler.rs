@@ -159,7 +159,7 @@ fn told(ran: &[DueWork]) -> Vec<String> {
     let words = |work: &DueWork| match work.kind {
         DueWorkKind::Close { window } => format!("close {window} {}", work.due),
         DueWorkKind::Member => format!("expiry {}", work.due),
-        DueWorkKind::Charge { partner } => format!("charge {partner} {}", work.due),
+        DueWorkKind::Charges { partner } => format!("charge {partner} {}", work.due),
     };
     ran.iter().map(words).collect()
 }
