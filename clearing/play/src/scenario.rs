@@ -289,12 +289,9 @@ impl StepTable {
 }
 
 /// The steps of the format that this release does not play.
-const UNSUPPORTED_STEPS: [&str; 10] = [
+const UNSUPPORTED_STEPS: [&str; 7] = [
     "exchange_in",
     "exchange_out",
-    "return_payment",
-    "cover_default",
-    "repay_claim",
     "dispute",
     "resolve_dispute",
     "exit",

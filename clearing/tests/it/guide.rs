@@ -8,6 +8,9 @@ use clearing_core::command::Command;
 /// The operations that were there before the guide.
 const BEFORE: &str = "Deposit";
 
+/// Operations named by one common word, which stands in many files that say nothing of them.
+const COMMON_WORDS: [&str; 2] = ["Charge", "Adjust"];
+
 /// How many files one without a state of its own may touch.
 const FILES_WITHOUT_STATE_MAX: usize = 15;
 
@@ -87,7 +90,13 @@ fn files() -> Vec<(String, String)> {
 }
 
 fn newest() -> Vec<&'static str> {
-    let newest: Vec<&str> = Command::NAMES_ASKED.iter().skip_while(|name| **name != BEFORE).skip(1).copied().collect();
+    let newest: Vec<&str> = Command::NAMES_ASKED
+        .iter()
+        .skip_while(|name| **name != BEFORE)
+        .skip(1)
+        .copied()
+        .filter(|name| !COMMON_WORDS.contains(name))
+        .collect();
     assert!(newest.len() >= 3, "{newest:?}");
     newest
 }

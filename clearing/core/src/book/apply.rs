@@ -364,7 +364,7 @@ impl Book {
                 }
                 Fact::Received(received) => self.apply_received(id, received, entry.time),
                 Fact::Line(line) => self.apply_line(id, line),
-                Fact::Moved(moves) => self.apply_money_moves(moves),
+                Fact::Moved(moves) => self.apply_moves(moves),
                 Fact::Assigned(assigned) => self.apply_assigned(assigned),
                 Fact::Legs(legs) => {
                     for leg in legs {

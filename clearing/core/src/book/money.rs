@@ -43,7 +43,7 @@ impl Book {
         }
     }
 
-    pub(super) fn apply_money_moves(&mut self, moves: &[MoneyMove]) {
+    pub(super) fn apply_moves(&mut self, moves: &[MoneyMove]) {
         for MoneyMove { money, from, to, amount } in moves {
             if let Some(incoming) = self.incoming.get_mut(money) {
                 incoming.shift(*from, *to, *amount);
