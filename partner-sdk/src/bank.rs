@@ -409,7 +409,7 @@ fn to_receive(receive: &ReceiveMoney) -> v1::ReceiveMoneyRequest {
 fn to_apply(apply: &ApplyMoney) -> v1::ApplyMoneyRequest {
     let from = match apply.to {
         MoneyUse::Unapplied => v1::MoneySource::Unknown,
-        _ => v1::MoneySource::Partner,
+        MoneyUse::Leg | MoneyUse::Claim | MoneyUse::Advance | MoneyUse::Other(_) => v1::MoneySource::Partner,
     };
     v1::ApplyMoneyRequest {
         request_id: key(apply.request_id),

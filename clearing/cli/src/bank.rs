@@ -388,7 +388,7 @@ async fn apply_money(session: &Session, apply: Apply) -> Result<Answer, Failure>
         MoneyUse::Leg => format!("paid the leg of window {}", done.paid_window),
         MoneyUse::Claim => "paid what is claimed".to_owned(),
         MoneyUse::Advance => "is paid ahead".to_owned(),
-        _ => "is unapplied".to_owned(),
+        MoneyUse::Unapplied | MoneyUse::Other(_) | _ => "is unapplied".to_owned(),
     };
     Ok(told(&done.written, "", format!("{amount} of {partner} {what}.")))
 }
