@@ -576,6 +576,9 @@ impl Samples {
             "ReleaseOrders" => {
                 let (window, partner_id) = self.unpaid().await;
                 self.applied(&partner_id, window).await;
+                let (mode, replace) = (v1::OrderMode::Hub.into(), false);
+                let export = v1::ExportOrdersRequest { request_id: foreign::key(), window, mode, replace };
+                self.operator.clone().settlement.export_orders(export).await.unwrap();
                 v1::ReleaseOrdersRequest { request_id, window, amount: self.money("1.00") }.encode_to_vec()
             }
             "CoverDefault" => {

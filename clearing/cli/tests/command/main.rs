@@ -15,6 +15,7 @@ mod faults;
 mod init;
 mod irrevocable;
 mod member;
+mod money;
 mod money_days;
 mod paper;
 mod partner;
