@@ -279,12 +279,21 @@ pub fn from_entry(id: EntryId, entry: &Entry, view: View, house: &House, opaque:
         purpose: None,
     });
     let money = entry.money.iter().filter(|posting| match posting.account {
-        MoneyAccount::Position(partner) | MoneyAccount::Collateral(partner) | MoneyAccount::Settle(_, partner) => {
-            own(partner)
-        }
-        MoneyAccount::Pool | MoneyAccount::Reserve | MoneyAccount::Bank(_) | MoneyAccount::Unfunded => {
-            view == View::Whole
-        }
+        MoneyAccount::Position(partner)
+        | MoneyAccount::Collateral(partner)
+        | MoneyAccount::Settle(_, partner)
+        | MoneyAccount::Advance(partner)
+        | MoneyAccount::Unapplied(Some(partner))
+        | MoneyAccount::Ordered(Some(partner))
+        | MoneyAccount::Claim(partner)
+        | MoneyAccount::Shared(partner, _) => own(partner),
+        MoneyAccount::Pool
+        | MoneyAccount::Reserve
+        | MoneyAccount::Bank(_)
+        | MoneyAccount::Unfunded
+        | MoneyAccount::Unapplied(None)
+        | MoneyAccount::Ordered(None)
+        | MoneyAccount::ReserveClaim => view == View::Whole,
     });
     let money = money.filter_map(|posting| {
         Some(v1::Posting {

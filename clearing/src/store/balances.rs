@@ -88,7 +88,13 @@ fn window_of(account: &MoneyAccount) -> i64 {
         | MoneyAccount::Reserve
         | MoneyAccount::Unfunded
         | MoneyAccount::Collateral(_)
-        | MoneyAccount::Bank(_) => NO_WINDOW,
+        | MoneyAccount::Bank(_)
+        | MoneyAccount::Advance(_)
+        | MoneyAccount::Unapplied(_)
+        | MoneyAccount::Ordered(_)
+        | MoneyAccount::Claim(_)
+        | MoneyAccount::ReserveClaim
+        | MoneyAccount::Shared(..) => NO_WINDOW,
     }
 }
 
