@@ -47,7 +47,7 @@ use clearing_core::facts::{
     AbortFacts, CalendarFacts, ConfirmFacts, ConsentFacts, CutOffFacts, DecayFacts, DecayedFacts, ExportFacts,
     ExtendFacts, Fact, Facts, ForgetFacts, FoundedFacts, FreezeFacts, FundFacts, FundedPart, HoldFacts, LimitsFacts,
     LinkFacts, PartnerFacts, PaymentFacts, PurchaseReturnFacts, RedemptionFacts, RenameFacts, ReversedPart,
-    StateChange, StateFacts, TermsFacts, UncountedFacts, WriteOffFacts,
+    StateFacts, TermsFacts, UncountedFacts, WriteOffFacts,
 };
 use clearing_core::units::{
     BatchId, EntryId, Hash, IdentifierHash, InviteId, MemberId, Money, PartnerId, Points, RequestId, Timestamp,

@@ -9,6 +9,7 @@ use crate::facts::limits::Guard;
 use crate::facts::lot::LotId;
 use crate::facts::member::IdentifierLink;
 use crate::facts::money::BankKey;
+use crate::facts::origin::Code;
 use crate::facts::person::PersonId;
 use crate::facts::receipt::ReceiptLine;
 use crate::facts::window::Gross;
