@@ -239,7 +239,7 @@ fn what_the_pool_gains_moves_when_all_is_paid_and_what_it_loses_moves_at_the_con
     let second = play.close();
     let written = play.journal.len();
     play.confirm(second);
-    assert_eq!(play.kinds_from(written), ["confirm_settlement", "move_funds", "release"]);
+    assert_eq!(play.kinds_from(written), ["confirm_settlement", "move_funds"]);
     assert_eq!(bank(&play)["bank:pool"], -4_000);
     let legs: Vec<String> = play.book.windows[&second]
         .settlement

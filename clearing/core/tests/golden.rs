@@ -46,8 +46,8 @@ use clearing_core::facts::window::{SettlementState, StateChange};
 use clearing_core::facts::{
     AbortFacts, CalendarFacts, ConfirmFacts, ConsentFacts, CutOffFacts, DecayFacts, DecayedFacts, ExportFacts,
     ExtendFacts, Fact, Facts, ForgetFacts, FoundedFacts, FreezeFacts, FundFacts, FundedPart, HoldFacts, LimitsFacts,
-    LinkFacts, PartnerFacts, PaymentFacts, PurchaseReturnFacts, RedemptionFacts, RenameFacts, ReversedPart,
-    StateFacts, TermsFacts, UncountedFacts, WriteOffFacts,
+    LinkFacts, PartnerFacts, PaymentFacts, PurchaseReturnFacts, RedemptionFacts, RenameFacts, ReversedPart, StateFacts,
+    TermsFacts, UncountedFacts, WriteOffFacts,
 };
 use clearing_core::units::{
     BatchId, EntryId, Hash, IdentifierHash, InviteId, MemberId, Money, PartnerId, Points, RequestId, Timestamp,

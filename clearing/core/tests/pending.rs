@@ -43,8 +43,8 @@ fn points_under_f_are_pending_until_their_issuers_leg_is_paid() {
     let written = play.journal.len();
     play.now = START.plus_days(1);
     play.pay(window, "A").unwrap();
-    assert_eq!(play.kinds_from(written), ["payment", "fund"]);
-    let settled = [("bank:settlement", -11_000), ("pool", 10_000), ("position:operator", 1000)];
+    assert_eq!(play.kinds_from(written), ["payment", "fund", "move_funds"]);
+    let settled = [("bank:pool", -11_000), ("pool", 10_000), ("position:operator", 1000)];
     assert_eq!(play.money(), sums(&settled), "the money moves at once");
     assert_eq!(play.pending("M"), 100, "the points follow as due work");
     play.now = START.plus_days(2);
@@ -53,7 +53,7 @@ fn points_under_f_are_pending_until_their_issuers_leg_is_paid() {
     assert_eq!(play.kinds_from(written), ["activate", "redeem"]);
     assert_eq!(play.journal[written].1.time, START.plus_days(1), "as of the payment");
     assert_eq!(play.journal[written].1.link, Some(issue));
-    let money = [("bank:settlement", -11_000), ("pool", 6000), ("position:B", 3600), ("position:operator", 1400)];
+    let money = [("bank:pool", -11_000), ("pool", 6000), ("position:B", 3600), ("position:operator", 1400)];
     assert_eq!(play.money(), sums(&money), "from then on as under P");
     play.assert_sound();
 }
@@ -186,7 +186,7 @@ fn a_reversal_before_the_payment_takes_pending_points_and_unfunded_money() {
     play.pay(window, "A").unwrap();
     play.run_due();
     assert_eq!(play.available("M"), 70);
-    let money = [("bank:settlement", -11_000), ("pool", 7000), ("position:A", 3300), ("position:operator", 700)];
+    let money = [("bank:pool", -11_000), ("pool", 7000), ("position:A", 3300), ("position:operator", 700)];
     assert_eq!(play.money(), sums(&money));
     play.assert_sound();
 }
@@ -250,7 +250,8 @@ fn pending_points_do_not_expire_before_they_are_released() {
     assert_eq!(play.pending("M"), 100);
     let written = play.journal.len();
     play.settle();
-    assert_eq!(play.kinds_from(written), ["close", "confirm_settlement", "payment", "fund", "activate", "expire"]);
+    let kinds = ["close", "confirm_settlement", "payment", "fund", "move_funds", "activate", "expire"];
+    assert_eq!(play.kinds_from(written), kinds);
     assert!(play.journal[written..].iter().all(|(_, entry)| entry.time == START.plus_days(9)));
     play.assert_sound();
 }

@@ -6,30 +6,40 @@ mod house;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use clearing_core::chart::Fund;
+use clearing_core::chart::{Fund, UnappliedOf};
 use clearing_core::command::{ApproveProposal, Command, Request};
 use clearing_core::facts::bank_account::{AccountNumber, BankAccount};
 use clearing_core::facts::calendar::Calendar;
+use clearing_core::facts::charges::{Every, ScheduledCharge};
 use clearing_core::facts::credential::{Badge, Holder, InviteState, NewInvite, Scopes, Serial};
 use clearing_core::facts::entry::EntryKind;
 use clearing_core::facts::limits::Limits;
+use clearing_core::facts::money::BankKey;
 use clearing_core::facts::origin::Code;
 use clearing_core::facts::partner::PartnerState;
 use clearing_core::facts::person::{People, PersonId, Role, Roles};
 use clearing_core::facts::proposal::ProposalState;
+use clearing_core::facts::security::Security;
 use clearing_core::facts::terms::{Funding, TermsDraft};
 use clearing_core::rejection::Rejection;
+use clearing_core::rules::arrived::{ApplyMoney, ReceiveMoney, UsedFor, UsedFrom};
 use clearing_core::rules::bank_account::{SetBankAccount, StopBankAccountChange};
 use clearing_core::rules::calendar::SetCalendar;
 use clearing_core::rules::care::{FreezeMember, UnfreezeMember};
+use clearing_core::rules::charge_schedule::SetCharges;
+use clearing_core::rules::charges::{Adjust, Charge};
 use clearing_core::rules::close::CloseWindow;
 use clearing_core::rules::consent::SetFundingConsent;
+use clearing_core::rules::cover::{CoverDefault, ShareLoss};
 use clearing_core::rules::credential::{CreateInvites, RevokeCredentials, WithdrawInvites};
 use clearing_core::rules::funds::{Deposit, WithdrawFunds};
 use clearing_core::rules::limits::SetLimits;
+use clearing_core::rules::ordered::ReturnMoney;
 use clearing_core::rules::partner::{CreatePartner, SetPartnerState};
 use clearing_core::rules::person::{RecoverPerson, SetPerson, SetTwoPersonList};
 use clearing_core::rules::proposal::{RefuseProposal, WithdrawProposal};
+use clearing_core::rules::returned::UndoPayment;
+use clearing_core::rules::security::SetCover;
 use clearing_core::rules::settlement::{AbortSettlement, ConfirmSettlement};
 use clearing_core::rules::terms::SetTerms;
 use clearing_core::units::{EntryId, InviteId, Money, PartnerId, Points, RequestId, Timestamp};
@@ -127,8 +137,30 @@ fn account(partner: &str, holder: &str) -> SetBankAccount {
 /// One of each operation of the list, as it can be done in this play.
 fn samples(play: &mut Play) -> Vec<Command> {
     let reason = Code::new("LOST").unwrap();
-    play.issue("A", "M", 50);
-    play.redeem("C", "M", 20).unwrap();
+    for (issuer, member) in [("A", "M"), ("B", "O")] {
+        play.issue(issuer, member, 50);
+        play.redeem("C", member, 20).unwrap();
+    }
+    let came = |partner: Option<&str>, reference: &str| ReceiveMoney {
+        partner: partner.map(id),
+        amount: Money(300),
+        line: BankKey { account: String::new(), booked: None, reference: reference.to_owned() },
+        window: None,
+    };
+    by(play, "first", came(None, "R1")).unwrap();
+    by(play, "first", came(Some("C"), "R2")).unwrap();
+    let (to, from) = (UsedFor::Advance, UsedFrom::Partner);
+    let ahead = ApplyMoney { partner: id("C"), amount: Money(100), to, window: None, from };
+    let payment = by(play, "first", ahead.clone()).unwrap()[0];
+    let identified = ApplyMoney { amount: Money(300), to: UsedFor::Unapplied, from: UsedFrom::Unknown, ..ahead };
+    let licence = || Code::word("licence").unwrap();
+    let monthly = ScheduledCharge {
+        reason: licence(),
+        amount: Money(500),
+        every: Every::Month,
+        first: "2026-01-31".parse().unwrap(),
+        last: None,
+    };
     by(play, "first", Deposit { fund: Fund::Reserve, amount: Money(10_000) }).unwrap();
     by(play, "first", CloseWindow { expected: None }).unwrap();
     play.issue("A", "N", 50);
@@ -156,6 +188,15 @@ fn samples(play: &mut Play) -> Vec<Command> {
         WithdrawFunds { fund: Fund::Reserve, amount: Money(100) }.into(),
         UnfreezeMember { member: member_ref("M"), reason: None }.into(),
         account("A", "Brand A").into(),
+        UndoPayment { payment, reason: licence() }.into(),
+        identified.into(),
+        ReturnMoney { account: UnappliedOf(Some(id("C"))), amount: Money(600) }.into(),
+        CoverDefault { window: 1, partner: id("A") }.into(),
+        ShareLoss { window: 1, partner: id("B") }.into(),
+        Charge { partner: id("A"), amount: Money(100), reason: Some(licence()) }.into(),
+        Adjust { payer: id("A"), payee: id("C"), amount: Money(100), reason: licence() }.into(),
+        SetCover { partner: id("A"), security: Security { unsecured: Money(100), guarantees: Vec::new() } }.into(),
+        SetCharges { partner: id("A"), charges: vec![monthly] }.into(),
         CreatePartner {
             partner: id("NEW"),
             display_name: String::new(),
@@ -213,6 +254,8 @@ fn the_list_is_that_of_the_rules() {
         "SetBankAccount",
         "ReturnMoney",
         "SetCalendar",
+        "SetCharges",
+        "SetCover",
         "SetFundingConsent",
         "SetLimits",
         "SetPartnerState",
@@ -674,6 +717,15 @@ fn an_operation_that_can_be_proposed_keeps_its_place() {
         (34, "SetPerson"),
         (35, "SetTwoPersonList"),
         (41, "SetBankAccount"),
+        (44, "ApplyMoney"),
+        (45, "UndoPayment"),
+        (46, "ReturnMoney"),
+        (50, "CoverDefault"),
+        (51, "ShareLoss"),
+        (53, "Charge"),
+        (54, "Adjust"),
+        (57, "SetCover"),
+        (58, "SetCharges"),
     ];
     assert_eq!(places, pinned);
 }

@@ -28,6 +28,7 @@ use clearing_core::rules::credential::{CreateInvites, RevokeCredentials};
 use clearing_core::rules::funds::Deposit;
 use clearing_core::rules::hold::{CaptureHold, VoidHold};
 use clearing_core::rules::issue::{Earn, IssuePoints};
+use clearing_core::rules::limits::SetLimits;
 use clearing_core::rules::partner::CreatePartner;
 use clearing_core::rules::payment::{ConfirmPayment, Payment};
 use clearing_core::rules::purchase::{PostPurchase, ReturnPurchase, Spend};
@@ -405,6 +406,11 @@ fn every_public_reason_is_given_for_some_call() {
     ] {
         given.insert(play.refused("operator", command));
     }
+    let mut covered = coalition();
+    covered.caps_need_cover = true;
+    let limits = Limits { net_debit_cap: Some(Money(1)), ..Limits::default() };
+    let mut covered = Play::new(house(covered, &[("A", terms(Funding::AtIssue))]));
+    given.insert(covered.refused("operator", SetLimits { partner: id("A"), limits }.into()));
     play.pay(1, "A").unwrap();
     given.insert(play.refused("operator", Command::AbortSettlement(AbortSettlement { window: 1 })));
     for partner in ["B", "C"] {

@@ -289,15 +289,8 @@ impl StepTable {
 }
 
 /// The steps of the format that this release does not play.
-const UNSUPPORTED_STEPS: [&str; 7] = [
-    "exchange_in",
-    "exchange_out",
-    "dispute",
-    "resolve_dispute",
-    "exit",
-    "finish_exit",
-    "set_exchange",
-];
+const UNSUPPORTED_STEPS: [&str; 7] =
+    ["exchange_in", "exchange_out", "dispute", "resolve_dispute", "exit", "finish_exit", "set_exchange"];
 
 /// What a step of a name does.
 fn action(name: &str, mut fields: Table) -> Result<Action, String> {

@@ -70,7 +70,11 @@ impl Operation for SetCover {
 
     fn decide(&self, book: &Book, ask: &Ask<'_>, _: &Admitted) -> Result<Decision, Rejection> {
         let known = book.house.partner(self.partner)?;
-        book.check_cover(self.partner, &known.limits, &self.security, Money::ZERO, ask.now)?;
+        // A default may have left a cap above what covers it: whatever does not lower the cover is taken.
+        let covers = |security: &Security| security.guaranteed(ask.now) + i128::from(security.unsecured.0);
+        if covers(&self.security) < covers(&known.security) {
+            book.check_cover(self.partner, &known.limits, &self.security, Money::ZERO, ask.now)?;
+        }
         let (security, before) = (self.security.clone(), known.security.clone());
         let new = SecurityFacts { partner: self.partner, security, before };
         decided(book, book.draft(EntryKind::SetCover, ask).with(Fact::Security(new)))

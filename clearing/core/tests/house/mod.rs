@@ -290,14 +290,18 @@ impl Play {
     pub fn settle(&mut self) {
         let window = self.close();
         self.confirm(window);
-        let settlement = self.book.windows[&window].settlement.clone().unwrap();
-        let mut legs: Vec<(i64, String)> =
-            settlement.legs.iter().map(|(partner, leg)| (leg.amount.0, partner.to_string())).collect();
-        legs.sort_unstable();
-        for (_, partner) in legs {
-            self.pay(window, &partner).unwrap();
+        while let Some(partner) = self.next_to_pay(window) {
+            self.pay(window, partner.as_str()).unwrap();
         }
         self.run_due();
+    }
+
+    /// Whose leg of a settlement is paid next, debtors first: one payment may pay others, and money that is there already pays
+    /// by itself.
+    pub fn next_to_pay(&self, window: u32) -> Option<PartnerId> {
+        let settlement = self.book.windows.get(&window)?.settlement.as_ref()?;
+        let due = settlement.legs.iter().filter(|(_, leg)| !leg.due.is_zero() && settlement.is_payable());
+        due.map(|(partner, leg)| (leg.due, *partner)).min().map(|(_, partner)| partner)
     }
 
     /// Runs everything that is due by now.

@@ -725,11 +725,7 @@ impl Sliced {
         let window = self.asked.play.book.open_window;
         self.operator(Command::CloseWindow(CloseWindow { expected: None }))?;
         self.operator(Command::ConfirmSettlement(ConfirmSettlement { window }))?;
-        let settlement = self.asked.play.book.windows.get(&window).and_then(|window| window.settlement.as_ref());
-        let legs = settlement.iter().flat_map(|settlement| &settlement.legs);
-        let mut legs: Vec<(i64, PartnerId)> = legs.map(|(partner, leg)| (leg.amount.0, *partner)).collect();
-        legs.sort_unstable();
-        for (_, partner) in legs {
+        while let Some(partner) = self.asked.play.next_to_pay(window) {
             let payment = Payment::Hub(partner);
             self.operator(Command::ConfirmPayment(ConfirmPayment::of(window, payment)))?;
         }
@@ -949,8 +945,10 @@ fn a_close_and_changes_of_what_every_batch_reads_take_the_gate_alone_and_nothing
         "SetGroup",
         "CoverDefault",
         "ShareLoss",
+        "SetCover",
         "ForgetRequests",
         "RecoverPerson",
+        "LowerCap",
     ];
     assert_eq!(Command::names_alone(), alone);
 }
