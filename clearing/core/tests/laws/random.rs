@@ -16,7 +16,7 @@ use clearing_core::facts::legal::{Address, LegalRecord};
 use clearing_core::facts::limits::Limits;
 use clearing_core::facts::member::MemberRef;
 use clearing_core::facts::money::{BankKey, OutState, Place};
-use clearing_core::facts::order::OrderMode;
+use clearing_core::facts::order::{Order, OrderMode};
 use clearing_core::facts::origin::Code;
 use clearing_core::facts::partner::PartnerState;
 use clearing_core::facts::person::{PersonId, Role, Roles};
@@ -24,7 +24,7 @@ use clearing_core::facts::proposal::ProposalState;
 use clearing_core::facts::receipt::ReceiptLine;
 use clearing_core::facts::security::{Guarantee, Security};
 use clearing_core::facts::terms::{Breakage, ExpiryPolicy, FeeBearer, Funding, Price, Terms, TermsDraft};
-use clearing_core::facts::window::WindowState;
+use clearing_core::facts::window::{Settlement, WindowState};
 use clearing_core::rules::abandon::AbandonRequest;
 use clearing_core::rules::arrived::{ApplyMoney, ReceiveMoney, UsedFor, UsedFrom};
 use clearing_core::rules::bank_account::{SetBankAccount, StopBankAccountChange};
@@ -479,7 +479,7 @@ pub(crate) fn coalitions() -> impl Strategy<Value = House> {
             coalition.disclose_issuers = threshold % 4 != 1;
             coalition.settlement_threshold = Money(threshold);
             coalition.carry_windows_max = u16::try_from(threshold % 4).ok().filter(|closes| *closes < 3);
-            coalition.pay_outs_wait = threshold % 3 == 1;
+            coalition.pay_outs_wait = threshold % 3 > 0;
             coalition.caps_need_cover = threshold % 5 == 4;
             coalition.recovery = if own { Recovery::Own } else { Recovery::Any };
             coalition.default_terms.reimbursement = Money(60);
@@ -1005,7 +1005,20 @@ fn of_money(play: &Play, count: u32, number: u32, partner: &str, amount: i64, of
         let settlements = book.windows.values().filter_map(|window| Some((window.number, window.settlement.as_ref()?)));
         settlements.filter(|(_, settlement)| settlement.is_payable())
     };
-    let due = legs().find_map(|(_, settlement)| Some(-settlement.legs.get(&partner)?.due.0)).filter(|due| *due > 0);
+    let owed = |settlement: &Settlement| settlement.legs.get(&partner).map_or(0, |leg| -leg.due.0);
+    let due = legs().map(|(_, settlement)| owed(settlement)).find(|due| *due > 0);
+    // Mostly where there is something to do.
+    let owes = |settlement: &Settlement| -> Vec<PartnerId> {
+        settlement.legs.iter().filter(|(_, leg)| leg.owes()).map(|(partner, _)| *partner).collect()
+    };
+    let owing =
+        legs().flat_map(|(window, settlement)| owes(settlement).into_iter().map(move |partner| (window, partner)));
+    let owing: Vec<(WindowNumber, PartnerId)> = owing.collect();
+    let defaulter = if owing.is_empty() || bits % 8 == 0 { (window, partner) } else { *of.get(&owing) };
+    let waits = |order: &Order| order.is_pay_out() && !order.released && !order.paid;
+    let kept = legs().find(|(_, settlement)| settlement.orders.iter().any(waits));
+    let kept = kept.filter(|_| book.house.coalition.pay_outs_wait);
+    let kind = if kept.is_some() && bits % 8 == 1 { 17 } else { kind };
     let any = Money(amount * minor);
     // Just what is due, a part of it, or anything.
     let amount = match (due, bits % 4) {
@@ -1070,15 +1083,28 @@ fn of_money(play: &Play, count: u32, number: u32, partner: &str, amount: i64, of
             };
             Command::ReturnPayment(ReturnPayment { payment, line: fresh })
         }
-        14 => Command::CoverDefault(CoverDefault { window, partner }),
-        15 => Command::ShareLoss(ShareLoss { window, partner }),
+        14 => Command::CoverDefault(CoverDefault { window: defaulter.0, partner: defaulter.1 }),
+        15 => Command::ShareLoss(ShareLoss { window: defaulter.0, partner: defaulter.1 }),
         16 => {
+            let open = book.claims.iter().find(|(_, claim)| claim.total() > 0).filter(|_| bits % 8 > 0);
+            let partner = open.map_or(partner, |(partner, _)| *partner);
             let claimed = book.claims.get(&partner).map_or(0, |claim| i64::try_from(claim.total()).unwrap());
             let amount = if claimed > 0 && bits % 3 != 0 { Money(claimed) } else { amount };
             let penalty = Money(i64::from(bits % 2) * minor);
             Command::RepayClaim(RepayClaim { partner, amount, penalty, line: fresh })
         }
-        17 => Command::ReleaseOrders(ReleaseOrders { window, amount: (bits % 2 == 0).then_some(amount) }),
+        17 => {
+            let unordered = legs().find(|(_, settlement)| settlement.mode.is_none() && kept.is_none() && bits % 4 > 0);
+            match unordered {
+                Some((window, _)) => {
+                    Command::ExportOrders(ExportOrders { window, mode: OrderMode::Hub, replace: false })
+                }
+                None => {
+                    let window = kept.map_or(window, |(window, _)| window);
+                    Command::ReleaseOrders(ReleaseOrders { window, amount: (bits % 3 == 0).then_some(amount) })
+                }
+            }
+        }
         18 => {
             let line = fresh?;
             let account = BankPurpose::ALL[bits as usize % 4];
