@@ -84,7 +84,8 @@ pub fn house(now: Timestamp) -> House {
     let partners = partners.map(|(id, funding)| {
         let terms = vec![Terms { funding, ..terms.clone() }];
         let (display_name, state) = (id.to_string(), PartnerState::Active);
-        (id, Partner { id, display_name, state, suspended_in: None, terms, limits: Limits::default() })
+        let (limits, state_no, limits_no) = (Limits::default(), 0, 0);
+        (id, Partner { id, display_name, state, suspended_in: None, terms, limits, state_no, limits_no })
     });
     let partners: BTreeMap<PartnerId, Partner> = partners.collect();
     let calendar = Calendar { cut_offs: Vec::new(), time_zone: "UTC".to_owned() };

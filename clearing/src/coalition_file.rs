@@ -332,7 +332,9 @@ fn add_partner(
         house.check_room()?;
     }
     let (display_name, state) = (id.to_string(), PartnerState::Active);
-    house.partners.insert(id, Partner { id, display_name, state, suspended_in: None, terms: vec![terms], limits });
+    let (terms, state_no, limits_no) = (vec![terms], 0, 0);
+    let partner = Partner { id, display_name, state, suspended_in: None, terms, limits, state_no, limits_no };
+    house.partners.insert(id, partner);
     Ok(())
 }
 

@@ -88,6 +88,24 @@ impl Request {
         Ok(())
     }
 
+    /// Refuses what the operator asks as a brand and is for its people alone: whoever has a till of it would be a second person.
+    /// Work of the house's own, which has no id, is nobody's.
+    ///
+    /// # Errors
+    /// `NOT_PERMITTED`
+    ///
+    /// Rule: operator-as-brand
+    pub(crate) fn check_person(&self) -> Result<(), Rejection> {
+        let as_brand = self.caller.is_operator() && self.person.is_none() && self.request_id.is_some();
+        if !as_brand || !self.command.is_of_people() {
+            return Ok(());
+        }
+        let name = self.command.name();
+        Err(Rejection::NotPermitted {
+            problem: format!("{name} of the operator is for its people; ask as one of them (operator/NAME)"),
+        })
+    }
+
     /// Who asks, under which key, at a time.
     pub fn ask(&self, now: Timestamp) -> Ask<'_> {
         let Self { caller, person, request_id, fresh_member, fresh_salt, .. } = *self;
@@ -173,10 +191,9 @@ impl Operation for ApproveProposal {
     fn admit(&self, book: &Book, ask: &Ask<'_>) -> Result<Admitted, Rejection> {
         let proposal = book.proposal(self.proposal, &self.content)?;
         let operation = self.proposed().ok_or_else(|| Rejection::not_found("proposal", self.proposal))?;
-        book.check_open(self.proposal, proposal, Some(&operation.found_hash(book)), ask.now)?;
-        let about = operation.subject().and_then(|subject| subject.person);
-        book.check_second_person(ask, proposal, about)?;
         book.check_asker(proposal, operation.name(), operation.roles(), ask.now)?;
+        book.check_open(self.proposal, proposal, Some(&operation.found_hash(book)), ask.now)?;
+        book.check_second_person(ask, proposal)?;
         operation.admit(book, ask)
     }
 
@@ -253,10 +270,17 @@ macro_rules! operations {
                 }
             }
 
-            /// See [`Operation::waits`].
-            pub(crate) fn waits(&self, book: &Book) -> bool {
+            /// Whether the operator asks it as one of its people alone.
+            fn is_of_people(&self) -> bool {
                 match self {
-                    $(Self::$operation(operation) => operation.waits(book)),*
+                    $(Self::$operation(_) => $operation::OF_PEOPLE),*
+                }
+            }
+
+            /// See [`Operation::waits`].
+            pub(crate) fn waits(&self, book: &Book, ask: &Ask<'_>) -> bool {
+                match self {
+                    $(Self::$operation(operation) => operation.waits(book, ask)),*
                 }
             }
 

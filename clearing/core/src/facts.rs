@@ -30,7 +30,7 @@ use borsh::{BorshDeserialize, BorshSerialize};
 
 use crate::chart::MoneyAccount;
 use crate::facts::coalition::{Calendar, Coalition};
-use crate::facts::credential::{ForeignFacts, InvitedFacts, IssuedFacts, RevokedFacts, WithdrawnFacts};
+use crate::facts::credential::{CertifiedFacts, ForeignFacts, InvitedFacts, IssuedFacts, RevokedFacts, WithdrawnFacts};
 use crate::facts::limits::{Consent, Limits};
 use crate::facts::lot::{LotId, LotPlace};
 use crate::facts::order::{OrderMode, OrderParty};
@@ -103,6 +103,8 @@ pub enum Fact {
     Proposed(ProposedFacts),
     /// A proposal was refused or withdrawn.
     Proposal(ProposalFacts),
+    /// The certificate for which somebody became approver.
+    Certified(CertifiedFacts),
 }
 
 /// The facts of an entry, none of a kind twice.
@@ -153,6 +155,7 @@ impl Facts {
         alone: Alone -> AloneFacts,
         proposed: Proposed -> ProposedFacts,
         proposal: Proposal -> ProposalFacts,
+        certified: Certified -> CertifiedFacts,
     }
 
     /// The credential that was issued.

@@ -75,6 +75,8 @@ pub trait Operation {
     const ROLES: Roles = Roles::of(&[Role::Clerk]);
     /// Whether it stands on the list of what two persons do together.
     const TWO_PERSONS: bool = false;
+    /// Whether the operator asks it as one of its people alone, never as a brand; partners ask it as ever.
+    const OF_PEOPLE: bool = false;
 
     /// Looks at the message alone.
     ///
@@ -90,11 +92,12 @@ pub trait Operation {
     }
 
     /// Of what stands on the list of two persons, whether this one waits for the second: what stops somebody never does.
-    fn waits(&self, _book: &Book) -> bool {
+    fn waits(&self, _book: &Book, _ask: &Ask<'_>) -> bool {
         Self::TWO_PERSONS
     }
 
-    /// What stands where it would write, in bytes. A proposal of it is stale once that is something else.
+    /// The version of what stands where it would write, in bytes. A proposal of it is stale once that is another one: of what came
+    /// back to the same value as well.
     fn found(&self, _book: &Book) -> Vec<u8> {
         Vec::new()
     }
@@ -425,6 +428,13 @@ impl<'a> Footprint<'a> {
     pub fn moves_all_legs(&mut self, window: WindowNumber) {
         let house = self.house;
         self.moves_legs(window, house.partners.keys().copied());
+    }
+
+    /// The certificates of the clerks that are no approvers.
+    pub fn clerks(&mut self, ask: &Ask<'_>) {
+        let clerks = self.house.people.with_role(Role::Clerk, ask.now);
+        let clerks = clerks.filter(|(_, roles)| !roles.has(Role::Approver));
+        self.holders.extend(clerks.map(|(person, _)| (Holder::of_person(person), ask.machine())));
     }
 
     /// The funders of an issue that the caller asks for.

@@ -17,6 +17,7 @@ use tonic::{Request, Response, Status};
 
 use crate::clock;
 use crate::rpc::admin::from_change;
+use crate::rpc::auth::{Caller, Scope};
 use crate::rpc::convert::from_timestamp;
 use crate::rpc::opaque::Opaque;
 use crate::rpc::settlement::{from_house, house_reply};
@@ -82,17 +83,20 @@ impl ApprovalService for Service {
         let limit = page_size(size)?;
         let list = self.0.opaque.list(&caller, "ListProposals", &[if include_decided { "decided" } else { "" }]);
         let before = list.place(&page_token)?.map(|place| convert::id("page_token", &place)).transpose()?;
-        let found = self.0.store.proposals(before, !include_decided, limit + 1).await;
+        let found = self.0.store.proposals(before, !include_decided, limit).await;
         let found = found.map_err(|error| errors::of_store(&error))?;
         let (house, now) = (self.0.house(), self.0.clock.now());
         // Whether one is stale is told where it is looked at by itself.
         let book = Book::new(Arc::clone(&house), 1);
-        let shown = found.iter().map(|stored| {
-            let state = book.state_of(&stored.proposal, None, now);
-            from_proposal(stored, state, &house.coalition, &self.0.opaque)
-        });
-        let (proposals, more) = bounds::page(shown, limit);
-        let last = proposals.len().checked_sub(1).and_then(|last| found.get(last)).filter(|_| more);
+        let shown = found.iter().filter(|stored| may_see(&caller, stored));
+        let shown = shown.map(|stored| (stored, book.state_of(&stored.proposal, None, now)));
+        let shown: Vec<_> = shown.filter(|(_, state)| include_decided || *state == ProposalState::Open).collect();
+        let rows = shown.iter().map(|(stored, state)| from_proposal(stored, *state, &house.coalition, &self.0.opaque));
+        let (proposals, cut) = bounds::page(rows, limit);
+        // A page may hold fewer although more follow: what was left out of it counts.
+        let last_read = found.last().filter(|_| found.len() == limit);
+        let last_shown = proposals.len().checked_sub(1).and_then(|last| shown.get(last)).map(|(stored, _)| *stored);
+        let last = if cut { last_shown } else { last_read };
         let next_page_token = last.map_or_else(String::new, |last| list.token(&last.id.to_string()));
         Ok(Response::new(v1::ListProposalsResponse { proposals, next_page_token }))
     }
@@ -101,8 +105,9 @@ impl ApprovalService for Service {
         &self,
         request: Request<v1::GetProposalRequest>,
     ) -> Result<Response<v1::GetProposalResponse>, Status> {
+        let caller = auth::caller(&request)?;
         let id = self.0.opaque.read_entry("proposal_id", &request.into_inner().proposal_id)?;
-        let stored = self.stored(id).await?;
+        let stored = self.stored(id).await?.filter(|stored| may_see(&caller, stored));
         let stored = stored.ok_or_else(|| errors::not_found("proposal", self.0.opaque.entry(id)))?;
         let now = self.0.clock.now();
         let (mut state, mut changes, mut refusal) = (stored.proposal.state, Vec::new(), None);
@@ -140,6 +145,11 @@ impl Service {
         let found = self.0.store.proposal(id).await;
         found.map_err(|error| errors::of_store(&error))
     }
+}
+
+/// Whether a proposal is shown to a caller: to who reads the books, and to who has asked for it.
+fn may_see(caller: &Caller, stored: &StoredProposal) -> bool {
+    caller.may(Scope::Report) || matches!(caller, Caller::Person(person, _) if *person == stored.proposal.person)
 }
 
 /// What was proposed, if this release knows it.

@@ -50,7 +50,8 @@ impl PartnerService for Service {
         house_reply(&written, &self.0)?;
         let PartnerFacts { partner: id, display_name, state, limits } = recorded(&written, Facts::created)?.clone();
         let terms = vec![recorded(&written, Facts::terms)?.terms.clone()];
-        let created = Partner { id, display_name, state, suspended_in: None, terms, limits };
+        let (state_no, limits_no) = (0, 0);
+        let created = Partner { id, display_name, state, suspended_in: None, terms, limits, state_no, limits_no };
         let partner = from_partner(&created, first_entry(&written)?.entry.time, &written.house.coalition);
         Ok(Response::new(v1::CreatePartnerResponse {
             written: from_house(&written, &self.0.opaque),

@@ -69,6 +69,8 @@ static ALL_PARTNERS: Sql = Sql::both(
     PARTNERS.display_name,
     PARTNERS.state,
     PARTNERS.suspended_in,
+    PARTNERS.state_no,
+    PARTNERS.limits_no,
     LIMITS.partner,
     LIMITS.net_debit_cap,
     LIMITS.outstanding_points,
@@ -95,6 +97,8 @@ fn partner(row: &Row<'_>) -> Result<(PartnerId, Partner), StoreError> {
         suspended_in: row.small_or_null(PARTNERS.suspended_in)?,
         terms: Vec::new(),
         limits: limits::limits(row)?,
+        state_no: row.small(PARTNERS.state_no)?,
+        limits_no: row.small(PARTNERS.limits_no)?,
     };
     Ok((id, partner))
 }
@@ -118,6 +122,7 @@ pub(super) async fn save_house(
         rows.text(PARTNERS.partner, partner.id.as_str()).text(PARTNERS.display_name, &partner.display_name);
         rows.text(PARTNERS.state, partner.state.as_str());
         rows.int_or_null(PARTNERS.suspended_in, partner.suspended_in.map(i64::from));
+        rows.int(PARTNERS.state_no, partner.state_no.into()).int(PARTNERS.limits_no, partner.limits_no.into());
     }
     link.write(&UPSERT_PARTNERS, rows).await?;
     limits::save(link, changed.into_iter()).await?;

@@ -468,6 +468,10 @@ tables! {
             state: Text ["state IN ('ACTIVE', 'RESTRICTED', 'SUSPENDED', 'EXITED')"],
             /// the window that was open when it was suspended, or left; null: it is neither
             suspended_in: Int4 null,
+            /// how often its state was set
+            state_no: Int4 ["state_no >= 0"],
+            /// how often its limits were set
+            limits_no: Int4 ["limits_no >= 0"],
         };
         /// Immutable versions. A lot keeps the version it was issued under.
         terms TERMS {
@@ -867,6 +871,8 @@ tables! {
             /// the serial number of the certificate that it was made with
             made_with: Text null,
             withdrawn_at: Int null,
+            /// to a person or an auditor, by one person, as there were no two approvers
+            made_alone: Bool,
             used_at: Int null,
             /// of the credential that came of it
             serial: Text null,

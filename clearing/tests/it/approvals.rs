@@ -1,6 +1,7 @@
 //! Two persons of the operator: proposals and approvals through the SDK, races of deciders, and who a person is to the house.
 
 use clearing::clock::Clock;
+use clearing::server::Drained;
 use clearing_certs::Kind;
 use clearing_play::{BACKENDS, Backend, TestHouse, endpoint, serve};
 use partner_sdk::operator::{
@@ -9,12 +10,16 @@ use partner_sdk::operator::{
 };
 use partner_sdk::{Client, CreateInvites, Decimal, Error, Holder, Issue, Money, Outcome, RevokeCredentials};
 
+/// How long a house has to end its calls.
+const DRAIN: std::time::Duration = std::time::Duration::from_secs(20);
 /// A second approver, who is a clerk as well.
 const SECOND: &str = "boris";
+/// The serial number of a certificate that the house did not issue.
+const BY_HAND: &str = "b0";
 
 async fn second_approver(house: &TestHouse) -> Operator {
     let desk = house.client("operator").await.operator();
-    let set = SetPerson::of(SECOND, [PersonRole::Clerk, PersonRole::Approver]);
+    let set = SetPerson::of(SECOND, [PersonRole::Clerk, PersonRole::Approver]).certificate(BY_HAND);
     desk.set_person(set).await.unwrap().accepted().unwrap();
     house.person(SECOND).await.operator()
 }
@@ -178,7 +183,7 @@ async fn one_of_two_deciders_wins(backend: Backend) {
     };
     let first = house.client("operator").await.operator();
     for name in ["boris", "clara"] {
-        let set = SetPerson::of(name, [PersonRole::Clerk, PersonRole::Approver]);
+        let set = SetPerson::of(name, [PersonRole::Clerk, PersonRole::Approver]).certificate(BY_HAND);
         match first.set_person(set).await {
             Ok(outcome) => drop(outcome.accepted().unwrap()),
             Err(Error::Proposed { proposal_id, .. }) => {
@@ -271,7 +276,8 @@ async fn a_person_may_what_its_roles_say_and_the_operator_as_a_brand_is_nobody_o
                 first.set_person(SetPerson::of(name, [role])).await.unwrap().accepted().unwrap();
             }
         }
-        first.set_person(SetPerson::of("approver", [PersonRole::Approver])).await.unwrap().accepted().unwrap();
+        let approver = SetPerson::of("approver", [PersonRole::Approver]).certificate(BY_HAND);
+        first.set_person(approver).await.unwrap().accepted().unwrap();
         for (name, _) in roles {
             people.push((name, house.person(name).await));
         }
@@ -315,10 +321,25 @@ async fn a_person_may_what_its_roles_say_and_the_operator_as_a_brand_is_nobody_o
 async fn a_recovered_approver_is_listed_with_the_day_from_which_it_is_one() {
     for backend in BACKENDS {
         let (house, _) = TestHouse::of_s01(backend, |house| house.coalition.account_change_days = 3).await;
-        let store = house.database.store().await;
         let clock = Clock::manual(clearing_time(house.client("operator").await.sandbox().clock().await.unwrap()));
-        let named = clearing::recovery::recover(store, clock, "zoe".parse().unwrap()).await.unwrap();
+        let TestHouse { database, identities, server } = house;
+        let recover = async || {
+            let store = database.store().await;
+            clearing::recovery::recover(store, clock.clone(), "zoe".parse().unwrap()).await
+        };
+        // A file of SQLite is taken by its process before anybody comes so far.
+        if backend == Backend::Postgres {
+            while database.number("SELECT count(*) FROM leases").await == 0 {
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            }
+            let refused = recover().await;
+            assert!(matches!(refused, Err(clearing::recovery::RecoverError::Alive)), "{refused:?}");
+        }
+        assert_eq!(server.shutdown(DRAIN).await, Drained::Clean);
+        let named = recover().await.unwrap();
         assert_eq!(named.before, None);
+        let server = serve(&database.url, &identities, clock).await;
+        let house = TestHouse { database, identities, server };
         let listed = house.client("operator").await.operator().people().await.unwrap();
         let zoe = listed.people.iter().find(|person| person.person_id == "zoe").unwrap();
         assert_eq!((zoe.roles.len(), zoe.coming_roles.len()), (0, 2));

@@ -153,6 +153,8 @@ fn house() -> House {
             display_name: format!("The {name}'s \"house\""),
             state: PartnerState::Active,
             suspended_in: None,
+            state_no: 0,
+            limits_no: 0,
             terms: vec![terms(funding)],
             limits: Limits::default(),
         };

@@ -133,7 +133,9 @@ async fn join(till: &mut Till) {
 async fn propose(till: &mut Till) {
     let people: [PersonId; 2] = ["anna", "boris"].map(|name| name.parse().unwrap());
     for person in people {
-        till.one("operator", SetPerson { person, roles: Roles::FIRST }.into(), at(151)).await.unwrap();
+        let certificate = Serial::new(&[0x50]).ok();
+        let set = SetPerson { certificate, ..SetPerson::new(person, Roles::FIRST) };
+        till.one("operator", set.into(), at(151)).await.unwrap();
     }
     let alone = ["SetLimits".to_owned()].into();
     till.one("operator", SetTwoPersonList { alone }.into(), at(151)).await.unwrap();

@@ -268,10 +268,16 @@ const TOGETHER: &[(&str, &[&[&str]])] = &[
             "request_id",
         ]],
     ),
-    ("person add", &[&["person", "roles", "no_invite", "request_id"]]),
+    ("person add", &[&["person", "roles", "no_invite", "certificate", "yes", "request_id"]]),
     ("person alone", &[&["operations", "request_id"], &["none", "request_id"]]),
     ("person recover", &[&["person", "database", "yes"]]),
-    ("person roles", &[&["person", "roles", "request_id"], &["person", "none", "request_id"]]),
+    (
+        "person roles",
+        &[
+            &["person", "roles", "certificate", "yes", "request_id"],
+            &["person", "none", "certificate", "yes", "request_id"],
+        ],
+    ),
     ("report html", &[&["window", "lines", "out", "force"]]),
     ("report journal", &[&["from", "window", "limit"]]),
     ("sandbox", &[&["dir", "listen", "start", "database", "coalition", "variant"]]),

@@ -234,13 +234,17 @@ impl Book {
         if let Some(Spending { foreign, .. }) = spending.filter(|of| !of.foreign.is_zero()) {
             self.count(entry.partner, self.day_of(entry.time), Points::ZERO, foreign);
         }
-        if entry.kind != EntryKind::Issue || entry.member.is_none() {
+        // What support gives again counts for no day; it is of the funder's budget all the same.
+        let issues = entry.kind == EntryKind::Issue;
+        if !(issues || entry.kind == EntryKind::Reinstate) || entry.member.is_none() {
             return;
         }
         let day = self.day_of(entry.time);
         for moved in entry.lots.iter().filter(|moved| moved.birth.is_some()) {
             let points = moved.net().unwrap_or_default();
-            self.count(moved.issuer, day, points, Points::ZERO);
+            if issues {
+                self.count(moved.issuer, day, points, Points::ZERO);
+            }
             if moved.issuer != entry.partner {
                 let key = (moved.issuer, entry.partner);
                 let consent = self.consents.entry(key).or_default();
@@ -301,7 +305,7 @@ impl Book {
                 }
                 Fact::Frozen(frozen) => {
                     if let Some(member) = entry.member.and_then(|member| self.members.get_mut(&member)) {
-                        member.record.frozen_until = frozen.until;
+                        (member.record.frozen_until, member.record.frozen_no) = (frozen.until, member.entry_no);
                     }
                 }
                 Fact::PassedOver(issuers) => self.apply_passing(entry, issuers),
@@ -350,7 +354,8 @@ impl Book {
                 | Fact::Fund(_)
                 | Fact::Decayed(_)
                 | Fact::Extended(_)
-                | Fact::WrittenOff(_) => {}
+                | Fact::WrittenOff(_)
+                | Fact::Certified(_) => {}
             }
         }
         if entry.kind == EntryKind::Close { self.apply_close(entry) } else { Ok(()) }

@@ -54,6 +54,10 @@ pub struct Partner {
     /// All versions, the oldest first.
     pub terms: Vec<Terms>,
     pub limits: Limits,
+    /// How often its state was set, to the same as well: what a proposal of another one has seen.
+    pub state_no: u32,
+    /// The same of its limits.
+    pub limits_no: u32,
 }
 
 impl Partner {

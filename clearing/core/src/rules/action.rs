@@ -242,6 +242,16 @@ impl Entry {
                         changes.push(FieldChange::new("person_id", None, Some(new.person.to_string())));
                     }
                     changes.extend(compared(before, fields(&new.now)));
+                    if new.makes_two {
+                        // What one person made alone for people and auditors ends with it.
+                        let since = new.now.since.to_string();
+                        changes.push(FieldChange::new("two_persons_since_time", None, Some(since.clone())));
+                        changes.push(FieldChange::new("open_invites_end_time", None, Some(since)));
+                    }
+                }
+                Fact::Certified(certified) => {
+                    let serial = Some(certified.serial.to_string());
+                    changes.push(FieldChange::new("certificate_serial", None, serial));
                 }
                 Fact::Alone(new) => {
                     let words = |names: &BTreeSet<String>| {

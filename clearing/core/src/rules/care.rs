@@ -90,7 +90,8 @@ impl Operation for ExtendExpiry {
     }
 }
 
-/// Gives a member points again that it lost, as an issue of a funder, who pays for them by its terms.
+/// Gives a member points again that it lost, as an issue of a funder that lets the operator do so, and pays for them by its
+/// terms.
 ///
 /// Rule: reinstate
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Deserialize)]
@@ -125,9 +126,9 @@ impl Operation for ReinstatePoints {
         Some(Subject::member(self.member).and([self.funder]))
     }
 
-    fn footprint(&self, _: &Ask<'_>, needs: &mut Footprint<'_>) {
+    fn footprint(&self, ask: &Ask<'_>, needs: &mut Footprint<'_>) {
         needs.member(self.member);
-        needs.guards.insert(self.funder);
+        needs.funders(ask.caller, &[(self.funder, 1)]);
     }
 
     fn admit(&self, book: &Book, ask: &Ask<'_>) -> Result<Admitted, Rejection> {
@@ -138,6 +139,7 @@ impl Operation for ReinstatePoints {
 
     fn decide(&self, book: &Book, ask: &Ask<'_>, who: &Admitted) -> Result<Decision, Rejection> {
         let id = who.member();
+        book.check_consent(ask.caller, self.funder, self.points)?;
         let terms = book.house.partner(self.funder)?.terms_at(ask.now);
         book.check_issue_cap(self.funder, terms, self.points, None)?;
         let draft = book.draft(EntryKind::Reinstate, ask).of_member(id).with(Fact::Reason(self.reason.clone()));
@@ -272,7 +274,7 @@ impl Operation for UnfreezeMember {
 
     fn found(&self, book: &Book) -> Vec<u8> {
         let member = book.find_member(self.member).ok().and_then(|id| book.members.get(&id));
-        borsh::to_vec(&member.and_then(|member| member.record.frozen_until)).expect("writing to memory does not fail")
+        member.map_or(0, |member| member.record.frozen_no).to_be_bytes().to_vec()
     }
 
     fn footprint(&self, _: &Ask<'_>, needs: &mut Footprint<'_>) {

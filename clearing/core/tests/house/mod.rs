@@ -16,7 +16,7 @@ use clearing_core::facts::limits::Limits;
 use clearing_core::facts::member::MemberRef;
 use clearing_core::facts::origin::{Code, Origin};
 use clearing_core::facts::partner::{Partner, PartnerState};
-use clearing_core::facts::person::People;
+use clearing_core::facts::person::{People, PersonId};
 use clearing_core::facts::terms::{Breakage, ExpiryPolicy, FeeBearer, Funding, Terms, TermsDraft};
 use clearing_core::facts::window::Window;
 use clearing_core::rejection::Rejection;
@@ -102,6 +102,8 @@ pub fn house(coalition: Coalition, partners: &[(&str, Terms)]) -> House {
             suspended_in: None,
             terms: vec![terms],
             limits: Limits::default(),
+            state_no: 0,
+            limits_no: 0,
         };
         (partner.id, partner)
     });
@@ -176,6 +178,18 @@ impl Play {
 
     pub fn operator(&mut self, command: Command) -> Result<Accepted, Rejection> {
         self.ask("operator", command)
+    }
+
+    /// Asks as the first of the operator's people, who is there from now on if nobody was.
+    pub fn desk(&mut self, command: Command) -> Result<Accepted, Rejection> {
+        let first: PersonId = "first".parse().unwrap();
+        for book in [&mut self.book, &mut *self.founded] {
+            if book.house.people.persons.is_empty() {
+                Arc::make_mut(&mut book.house).people = People::first(first);
+            }
+        }
+        let request = Request { person: Some(first), ..self.request(PartnerId::operator(), command) };
+        self.execute(&request).result
     }
 
     /// Asks and gives the figures of the answer.
