@@ -8,7 +8,7 @@ use clearing::clock::Clock;
 use clearing::coalition_file::FIRST_PERSON;
 use clearing::tls::TlsMaterial;
 use clearing_certs::{Authority, Kind, ServerAddress, Validity};
-use clearing_core::facts::coalition::{Calendar, Coalition, House, NoticeDays, Recovery};
+use clearing_core::facts::coalition::{CARE_POINTS, Calendar, Coalition, House, NoticeDays, Recovery};
 use clearing_core::facts::credential::Revoked;
 use clearing_core::facts::limits::Limits;
 use clearing_core::facts::partner::{Partner, PartnerState};
@@ -75,6 +75,7 @@ pub fn house(now: Timestamp) -> House {
         notice_days: NoticeDays::default(),
         proposal_days: 7,
         account_change_days: 3,
+        care_points: CARE_POINTS,
     };
     let partners = (0..PARTNERS + WALLET_ISSUERS).map(|at| {
         let at_redemption = at >= PARTNERS && (at - PARTNERS) % 2 == 1;

@@ -12,7 +12,7 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 use clearing_core::facts::coalition::{
-    Calendar, Coalition, DECISION_DAYS_MAX, House, NoticeDays, PROPOSAL_DAYS, Recovery, SCALE_MAX,
+    CARE_POINTS, Calendar, Coalition, DECISION_DAYS_MAX, House, NoticeDays, PROPOSAL_DAYS, Recovery, SCALE_MAX,
 };
 use clearing_core::facts::credential::Revoked;
 use clearing_core::facts::limits::Limits;
@@ -20,7 +20,7 @@ use clearing_core::facts::partner::{Partner, PartnerState};
 use clearing_core::facts::person::{People, PersonId};
 use clearing_core::facts::terms::{Breakage, ExpiryPolicy, FeeBearer, Funding, Price, Terms, TermsDraft};
 use clearing_core::rejection::Rejection;
-use clearing_core::units::{Currency, Malformed, Money, PartnerId, Rate, Timestamp, number, whole};
+use clearing_core::units::{Currency, Malformed, Money, PartnerId, Points, Rate, Timestamp, number, whole};
 use jiff::tz::TimeZone;
 use rust_decimal::Decimal;
 use serde::de::{Error as _, IgnoredAny};
@@ -115,6 +115,8 @@ pub struct CoalitionTable {
     /// After how many days the roles of a recovered approver are in force. Left out: 0, unlike in a coalition made by `clearing init`,
     /// as in the published scenarios.
     pub account_change_days: Option<u16>,
+    /// How many points one person of the operator gives to members again on a day. Left out: 500.
+    pub care_points: Option<i64>,
     /// The name of the first of the operator's people. Left out: [`FIRST_PERSON`].
     #[serde(default, deserialize_with = "optional_text")]
     pub first_person: Option<PersonId>,
@@ -216,6 +218,12 @@ impl CoalitionFile {
             let problem = || format!("{days} is not between {least} and {DECISION_DAYS_MAX}");
             if allowed.contains(&days) { Ok(days) } else { Err(wrong(key, problem())) }
         };
+        let care_points = table.care_points.unwrap_or(CARE_POINTS.0);
+        let most = Points::OPERATION_MAX.0;
+        if !(0..=most).contains(&care_points) {
+            let problem = format!("{care_points} is not between 0 and {most}");
+            return Err(wrong("care_points", problem));
+        }
         let operator = PartnerId::operator();
         let in_coalition =
             |rejection| CoalitionFileError::Refused { partner: operator, rejection: Box::new(rejection) };
@@ -243,6 +251,7 @@ impl CoalitionFile {
             },
             proposal_days: days("proposal_days", table.proposal_days.unwrap_or(PROPOSAL_DAYS), 1)?,
             account_change_days: days("account_change_days", table.account_change_days.unwrap_or(0), 0)?,
+            care_points: Points(care_points),
         };
         let first = table.first_person.unwrap_or_else(|| FIRST_PERSON.parse().expect("a name"));
         let (partners, calendar) = (BTreeMap::new(), Calendar::default());

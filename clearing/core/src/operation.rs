@@ -310,6 +310,8 @@ pub struct Footprint<'a> {
     pub guards: BTreeSet<PartnerId>,
     /// Consents of a funder to a partner.
     pub consents: BTreeSet<(PartnerId, PartnerId)>,
+    /// People of the operator, with what they gave to members again.
+    pub care: BTreeSet<PersonId>,
     /// Windows with their settlements.
     pub windows: BTreeSet<WindowNumber>,
     /// Whether the window that is open is one of them: by how much legs of earlier windows move is counted with it.
@@ -356,6 +358,7 @@ impl<'a> Footprint<'a> {
             abandoned: BTreeSet::new(),
             guards: BTreeSet::new(),
             consents: BTreeSet::new(),
+            care: BTreeSet::new(),
             windows: BTreeSet::new(),
             open_window: false,
             funding: BTreeSet::new(),

@@ -21,7 +21,7 @@ use clearing_core::facts::proposal::{Proposal, ProposalState};
 use clearing_core::facts::terms::{Funding, TermsDraft};
 use clearing_core::rejection::Rejection;
 use clearing_core::rules::calendar::SetCalendar;
-use clearing_core::rules::care::{FreezeMember, UnfreezeMember};
+use clearing_core::rules::care::{FreezeMember, ReinstatePoints, UnfreezeMember};
 use clearing_core::rules::close::CloseWindow;
 use clearing_core::rules::consent::SetFundingConsent;
 use clearing_core::rules::credential::{CreateInvites, Enroll, Made, RevokeCredentials, WithdrawInvites};
@@ -160,6 +160,12 @@ fn state(partner: &str, state: PartnerState) -> SetPartnerState {
     SetPartnerState { partner: id(partner), state }
 }
 
+/// Points that support gives a member again, at the operator's cost.
+fn again(points: i64) -> ReinstatePoints {
+    let (member, funder, points) = (member_ref("M"), PartnerId::operator(), Points(points));
+    ReinstatePoints { member, funder, points, expires: None, reason: Code::new("goodwill").unwrap() }
+}
+
 /// One of each operation of the list, as it can be done in this play.
 fn samples(play: &mut Play) -> Vec<Command> {
     let reason = Code::new("LOST").unwrap();
@@ -196,6 +202,7 @@ fn samples(play: &mut Play) -> Vec<Command> {
         ExportOrders { window: 3, mode: OrderMode::Pairwise, replace: true }.into(),
         AbortSettlement { window: 2 }.into(),
         WithdrawFunds { fund: Fund::Reserve, amount: Money(100) }.into(),
+        again(501).into(),
         UnfreezeMember { member: member_ref("M"), reason: None }.into(),
         CreatePartner {
             partner: id("NEW"),
@@ -248,6 +255,7 @@ fn the_list_is_that_of_the_rules() {
         "CreateInvites",
         "CreatePartner",
         "ExportOrders",
+        "ReinstatePoints",
         "SetCalendar",
         "SetFundingConsent",
         "SetLimits",
@@ -704,6 +712,7 @@ fn an_operation_that_can_be_proposed_keeps_its_place() {
     let place = |name: &str| Command::NAMES.iter().position(|other| *other == name).unwrap();
     let places: Vec<_> = Command::names_of_two().into_iter().map(|name| (place(name), name)).collect();
     let pinned = [
+        (13, "ReinstatePoints"),
         (15, "CreatePartner"),
         (16, "SetTerms"),
         (17, "SetLimits"),
@@ -932,5 +941,32 @@ fn what_came_back_to_the_same_value_makes_a_proposal_stale_all_the_same() {
         let refused = by(&mut play, "second", approval).unwrap_err();
         assert!(matches!(&refused, Rejection::ProposalNotOpen { state, .. } if state == "STALE"), "{refused}");
     }
+    play.assert_sound();
+}
+
+/// What needs two above some points is not to be split.
+#[test]
+fn points_that_one_person_gives_again_are_counted_by_the_day_and_the_person() {
+    let mut play = of_two();
+    play.issue("A", "M", 50);
+    let kinds = |play: &Play, entries: Vec<EntryId>| kind(play, entries[0]);
+    let mut given = |name: &str, points: i64| {
+        let entries = by(&mut play, name, again(points)).unwrap();
+        (kinds(&play, entries.clone()), entries[0])
+    };
+    assert_eq!(given("first", 300).0, EntryKind::Reinstate);
+    assert_eq!(given("first", 200).0, EntryKind::Reinstate);
+    let (kind_of_more, proposal) = given("first", 1);
+    assert_eq!(kind_of_more, EntryKind::Propose, "500 are given");
+    assert_eq!(given("second", 500).0, EntryKind::Reinstate, "each has its own");
+    let approval = approve(&play, proposal);
+    // What two give counts for neither.
+    let approved = by(&mut play, "second", approval).unwrap()[0];
+    assert_eq!(kind(&play, approved), EntryKind::Reinstate);
+    play.now = play.now.plus_days(1);
+    let next_day = by(&mut play, "first", again(500)).unwrap()[0];
+    assert_eq!(kind(&play, next_day), EntryKind::Reinstate);
+    let above = by(&mut play, "second", again(501)).unwrap()[0];
+    assert_eq!(kind(&play, above), EntryKind::Propose);
     play.assert_sound();
 }

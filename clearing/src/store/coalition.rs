@@ -4,7 +4,7 @@ use clearing_core::facts::FoundedFacts;
 use clearing_core::facts::coalition::{Coalition, NoticeDays, Recovery};
 use clearing_core::facts::limits::Limits;
 use clearing_core::facts::terms::Terms;
-use clearing_core::units::{Money, Timestamp};
+use clearing_core::units::{Money, Points, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::StoreError;
@@ -81,6 +81,7 @@ struct Settings {
     notice_days: Vec<u16>,
     proposal_days: u16,
     account_change_days: u16,
+    care_points: i64,
 }
 
 fn settings_of(coalition: &Coalition) -> Settings {
@@ -102,6 +103,7 @@ fn settings_of(coalition: &Coalition) -> Settings {
         notice_days: coalition.notice_days.iter().collect(),
         proposal_days: coalition.proposal_days,
         account_change_days: coalition.account_change_days,
+        care_points: coalition.care_points.0,
     }
 }
 
@@ -128,5 +130,6 @@ fn coalition_of(id: &str, settings: &str) -> Result<Coalition, StoreError> {
             .map_err(|error| StoreError::damaged("the days of notices", error))?,
         proposal_days: settings.proposal_days,
         account_change_days: settings.account_change_days,
+        care_points: Points(settings.care_points),
     })
 }

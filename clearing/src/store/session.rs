@@ -43,7 +43,7 @@ use super::tables::{Column, GATE, JOURNAL_HEAD, Kind};
 use super::watched::Watched;
 use super::{
     Backend, Known, Store, StoreError, attachments, coalition, consents, credentials, funding, gate, journal, parties,
-    proposals, requests, slice, snapshot, windows,
+    people, proposals, requests, slice, snapshot, windows,
 };
 use crate::clock;
 
@@ -345,6 +345,7 @@ impl WriterSession {
             gate::update(&mut link, book, changes, header.time).await?;
         }
         consents::save_given(&mut link, book, changes).await?;
+        people::save_care(&mut link, book, changes).await?;
         credentials::save(&mut link, book, changes).await?;
         proposals::save(&mut link, book, changes).await?;
         let records = requests::records(book, changes)?;

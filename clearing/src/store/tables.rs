@@ -561,6 +561,13 @@ tables! {
             /// what they are until then
             roles_before: Int2 ["roles_before BETWEEN 0 AND 15"],
         };
+        /// What people of the operator gave to members again, each alone, on the last day on which they did.
+        care CARE {
+            person: Text key,
+            /// in days since 1970
+            day: Int4,
+            points: Int ["points >= 0"],
+        };
         /// What the coalition has taken off the list of what two persons do together.
         one_person ONE_PERSON {
             operation: Text key,

@@ -67,7 +67,7 @@ use clearing_core::book::Book;
 use clearing_core::command::{Command, Request};
 use clearing_core::facts::answer::{Accepted, Answer, Reply};
 use clearing_core::facts::chain::{BatchHeader, STRIPE};
-use clearing_core::facts::coalition::{Calendar, Coalition, House, NoticeDays, Recovery};
+use clearing_core::facts::coalition::{CARE_POINTS, Calendar, Coalition, House, NoticeDays, Recovery};
 use clearing_core::facts::credential::Revoked;
 use clearing_core::facts::limits::Limits;
 use clearing_core::facts::member::MemberRef;
@@ -184,6 +184,7 @@ fn house() -> House {
         notice_days: NoticeDays::default(),
         proposal_days: 7,
         account_change_days: 3,
+        care_points: CARE_POINTS,
     };
     House {
         coalition,

@@ -1175,6 +1175,9 @@ pub struct ServerInfo {
     /// After how many days the roles of a recovered approver are in force: 3 unless the coalition was founded with another number, 0
     /// to 366.
     pub account_change_days: i32,
+    /// How many points one person of the operator gives to members again on a day (ReinstatePoints), before a second one is needed: 500
+    /// unless the coalition was founded with another number.
+    pub care_points: i64,
     /// The person of the operator that calls. Not set for anybody else.
     pub person_id: Option<String>,
 }
@@ -1199,6 +1202,7 @@ impl FromWire<v1::GetServerInfoResponse> for ServerInfo {
             enrolment_endpoint: wire.enrolment_endpoint,
             proposal_days: wire.proposal_days,
             account_change_days: wire.account_change_days,
+            care_points: wire.care_points,
             person_id: wire.person_id,
         })
     }
@@ -1382,6 +1386,8 @@ open_enum! {
         Withdrawn = "WITHDRAWN",
         /// Its time is over.
         Ended = "ENDED",
+        /// It is to a person or an auditor, one person of the operator made it alone, and since then there are two approvers.
+        MadeAlone = "MADE_ALONE",
     }
 }
 

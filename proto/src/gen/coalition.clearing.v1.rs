@@ -4172,6 +4172,8 @@ pub enum InviteState {
     Withdrawn = 3,
     /// Its time is over.
     Ended = 4,
+    /// It is to a person or an auditor, one person of the operator made it alone, and since then there are two approvers.
+    MadeAlone = 5,
 }
 impl InviteState {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -4185,6 +4187,7 @@ impl InviteState {
             Self::Used => "INVITE_STATE_USED",
             Self::Withdrawn => "INVITE_STATE_WITHDRAWN",
             Self::Ended => "INVITE_STATE_ENDED",
+            Self::MadeAlone => "INVITE_STATE_MADE_ALONE",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -4195,6 +4198,7 @@ impl InviteState {
             "INVITE_STATE_USED" => Some(Self::Used),
             "INVITE_STATE_WITHDRAWN" => Some(Self::Withdrawn),
             "INVITE_STATE_ENDED" => Some(Self::Ended),
+            "INVITE_STATE_MADE_ALONE" => Some(Self::MadeAlone),
             _ => None,
         }
     }
@@ -6267,6 +6271,10 @@ pub struct GetServerInfoResponse {
     /// to 366.
     #[prost(int32, tag = "17")]
     pub account_change_days: i32,
+    /// How many points one person of the operator gives to members again on a day (ReinstatePoints), before a second one is needed: 500
+    /// unless the coalition was founded with another number.
+    #[prost(int64, tag = "19")]
+    pub care_points: i64,
     /// The person of the operator that calls. Not set for anybody else.
     #[prost(string, optional, tag = "18")]
     pub person_id: ::core::option::Option<::prost::alloc::string::String>,
@@ -9071,6 +9079,11 @@ pub struct SetPersonRequest {
     /// All roles that it has from now on, each once. Empty: none.
     #[prost(enumeration = "PersonRole", repeated, tag = "3")]
     pub roles: ::prost::alloc::vec::Vec<i32>,
+    /// Of who becomes approver and has a certificate that the house did not issue: its serial number, 1 to 20 bytes in lower-case
+    /// hexadecimal, no 00 in front. The house knows nothing of it and takes the caller's word. Empty: it has one of the house.
+    /// Refused without the role APPROVER.
+    #[prost(string, tag = "4")]
+    pub certificate_serial: ::prost::alloc::string::String,
 }
 /// Answer of SetPerson (`PersonSet` in the SDK). It writes one entry, without postings.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -9268,10 +9281,11 @@ pub mod people_service_client {
             self
         }
         /// Gives a person its roles, from now on; a name that nobody had is a new person. Somebody without any role may do nothing.
-        /// Stands on the list of two persons.
+        /// Who becomes approver has a certificate already; who becomes the second one has just one, and from then on the open invites to
+        /// people and auditors, which one person made alone, give nothing. Stands on the list of two persons.
         ///
-        /// Reasons: NOT_PERMITTED (fewer than two approvers would be left, one while there is one, or no clerk; metadata: problem),
-        /// OVERFLOW (there are 1,000 people), and those of every call with an effect.
+        /// Reasons: NOT_PERMITTED (fewer than two approvers would be left, one while there is one, or no clerk who has joined; or who
+        /// would become approver has no certificate, or the second one several; metadata: problem), OVERFLOW (there are 1,000 people), and those of every call with an effect.
         pub async fn set_person(
             &mut self,
             request: impl tonic::IntoRequest<super::SetPersonRequest>,
@@ -9374,10 +9388,11 @@ pub mod people_service_server {
     #[async_trait]
     pub trait PeopleService: std::marker::Send + std::marker::Sync + 'static {
         /// Gives a person its roles, from now on; a name that nobody had is a new person. Somebody without any role may do nothing.
-        /// Stands on the list of two persons.
+        /// Who becomes approver has a certificate already; who becomes the second one has just one, and from then on the open invites to
+        /// people and auditors, which one person made alone, give nothing. Stands on the list of two persons.
         ///
-        /// Reasons: NOT_PERMITTED (fewer than two approvers would be left, one while there is one, or no clerk; metadata: problem),
-        /// OVERFLOW (there are 1,000 people), and those of every call with an effect.
+        /// Reasons: NOT_PERMITTED (fewer than two approvers would be left, one while there is one, or no clerk who has joined; or who
+        /// would become approver has no certificate, or the second one several; metadata: problem), OVERFLOW (there are 1,000 people), and those of every call with an effect.
         async fn set_person(
             &self,
             request: tonic::Request<super::SetPersonRequest>,

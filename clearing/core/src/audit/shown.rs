@@ -226,6 +226,13 @@ impl Shown for Consent {
     }
 }
 
+impl Shown for DayCount {
+    fn fields(&self, _: &Unit) -> Vec<(&'static str, String)> {
+        let Self { day, points } = self;
+        vec![("day", day.to_string()), ("points", points.0.to_string())]
+    }
+}
+
 impl Shown for Coalition {
     fn fields(&self, unit: &Unit) -> Vec<(&'static str, String)> {
         let Self {
@@ -246,6 +253,7 @@ impl Shown for Coalition {
             notice_days,
             proposal_days,
             account_change_days,
+            care_points,
         } = self;
         let own = vec![
             ("id", id.clone()),
@@ -263,6 +271,7 @@ impl Shown for Coalition {
             ("days of notices", notice_days.to_string()),
             ("days of a proposal", proposal_days.to_string()),
             ("days until a recovered approver is one", account_change_days.to_string()),
+            ("points that one person gives again on a day", care_points.0.to_string()),
         ];
         own.into_iter().chain(default_terms.fields(unit)).chain(default_limits.fields(unit)).collect()
     }

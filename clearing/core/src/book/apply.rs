@@ -10,6 +10,7 @@ use crate::facts::hold::{Hold, HoldState};
 use crate::facts::limits::Guard;
 use crate::facts::lot::{Lot, LotBirth, LotMove};
 use crate::facts::member::{Member, PassedOver};
+use crate::facts::person::PersonId;
 use crate::facts::proposal::ProposalState;
 use crate::facts::receipt::ReceiptLine;
 use crate::facts::returned::ReturnedAmount;
@@ -255,6 +256,15 @@ impl Book {
         }
     }
 
+    /// What a person gave to a member again, alone.
+    fn count_care(&mut self, person: PersonId, entry: &Entry) {
+        let day = self.day_of(entry.time);
+        let births = entry.lots.iter().filter(|moved| moved.birth.is_some());
+        let points = births.map(|moved| moved.net().unwrap_or_default().0).sum();
+        self.care.entry(person).or_default().add(day, Points(points));
+        self.changes.care.insert(person);
+    }
+
     fn count(&mut self, partner: PartnerId, day: i32, issued: Points, accepted: Points) {
         for guards in [&mut self.guards, &mut self.changes.guards] {
             guards.entry(partner).or_default().counted.add(day, issued, accepted);
@@ -338,11 +348,11 @@ impl Book {
                 Fact::Alone(new) => self.apply_alone(new),
                 Fact::Proposed(_) => self.apply_proposed(id, entry),
                 Fact::Proposal(decided) => self.end_proposal(decided.proposal, decided.state, id),
-                Fact::By(by) => {
-                    if let Some((proposal, _)) = by.approved {
-                        self.end_proposal(proposal, ProposalState::Done, id);
-                    }
-                }
+                Fact::By(by) => match by.approved {
+                    Some((proposal, _)) => self.end_proposal(proposal, ProposalState::Done, id),
+                    None if entry.kind == EntryKind::Reinstate => self.count_care(by.person, entry),
+                    None => {}
+                },
                 // What an abandoned request did is undone by postings. Redemptions and holds are applied where their rows are; what says why, or what was before, changes nothing.
                 Fact::Redemption(_)
                 | Fact::Hold(_)

@@ -14,7 +14,7 @@ use crate::facts::partner::Partner;
 use crate::facts::person::People;
 use crate::facts::terms::Terms;
 use crate::rejection::Rejection;
-use crate::units::{Currency, Malformed, Money, PartnerId, Timestamp};
+use crate::units::{Currency, Malformed, Money, PartnerId, Points, Timestamp};
 
 /// Partners that a coalition has at the most, beside the operator: so that an answer with a row for each of them, such as all
 /// orders of a settlement, fits into a message.
@@ -91,8 +91,12 @@ pub struct Coalition {
     pub proposal_days: u16,
     /// How many days after it was named a recovered approver's roles are in force.
     pub account_change_days: u16,
+    /// How many points one person of the operator gives to members again on a day, before a second one is needed.
+    pub care_points: Points,
 }
 
+/// Points that one person gives to members again on a day, unless somebody says otherwise.
+pub const CARE_POINTS: Points = Points(500);
 /// Days after which a proposal lapses, unless somebody says otherwise.
 pub const PROPOSAL_DAYS: u16 = 7;
 /// Days at the most after which a proposal lapses, and after which a recovered approver is one.

@@ -423,6 +423,7 @@ fn founded_fields(founded: &FoundedFacts) -> Vec<Field> {
         field("notice_days", Some(coalition.notice_days.to_string())),
         field("proposal_days", Some(coalition.proposal_days.to_string())),
         field("account_change_days", Some(coalition.account_change_days.to_string())),
+        field("care_points", Some(coalition.care_points.0.to_string())),
     ];
     // New partners' terms begin with these.
     let no_version = |(name, _): &Field| !matches!(*name, "version" | "effective_time");

@@ -116,6 +116,16 @@ impl ReinstatePoints {
 impl Operation for ReinstatePoints {
     const NAME: &'static str = "ReinstatePoints";
     const ROLES: Roles = CARE;
+    const TWO_PERSONS: bool = true;
+
+    /// One person gives so much on a day.
+    ///
+    /// Rule: care-points
+    fn waits(&self, book: &Book, ask: &Ask<'_>) -> bool {
+        let given = ask.person.and_then(|person| book.care.get(&person));
+        let given = given.map_or(Points::ZERO, |given| given.on(book.day_of(ask.now)));
+        given.0.saturating_add(self.points.0) > book.house.coalition.care_points.0
+    }
 
     fn check(&self) -> Result<(), Rejection> {
         check_moment("expire_time", self.expires)?;
@@ -129,6 +139,7 @@ impl Operation for ReinstatePoints {
     fn footprint(&self, ask: &Ask<'_>, needs: &mut Footprint<'_>) {
         needs.member(self.member);
         needs.funders(ask.caller, &[(self.funder, 1)]);
+        needs.care.extend(ask.person);
     }
 
     fn admit(&self, book: &Book, ask: &Ask<'_>) -> Result<Admitted, Rejection> {

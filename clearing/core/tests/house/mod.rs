@@ -9,7 +9,7 @@ use clearing_core::audit;
 use clearing_core::book::Book;
 use clearing_core::command::{Command, Request};
 use clearing_core::facts::answer::{Accepted, Answer, MemberReply, Reply, Reversed};
-use clearing_core::facts::coalition::{Calendar, Coalition, House, NoticeDays, Recovery};
+use clearing_core::facts::coalition::{CARE_POINTS, Calendar, Coalition, House, NoticeDays, Recovery};
 use clearing_core::facts::credential::Revoked;
 use clearing_core::facts::entry::{Entry, EntryKind};
 use clearing_core::facts::limits::Limits;
@@ -89,6 +89,7 @@ pub fn coalition() -> Coalition {
         notice_days: NoticeDays::default(),
         proposal_days: 7,
         account_change_days: 3,
+        care_points: CARE_POINTS,
     }
 }
 

@@ -924,6 +924,11 @@ fn of_people(play: &Play, number: u32) -> (Option<PersonId>, Command) {
             let alone = if rest % 4 == 1 { BTreeSet::from(["SetLimits".to_owned()]) } else { BTreeSet::new() };
             (Some(by), Command::SetTwoPersonList(SetTwoPersonList { alone }))
         }
+        (7, _) if rest % 3 > 0 => {
+            let (member, funder) = (member_ref(MEMBERS[rest % 3]), PartnerId::operator());
+            let (points, reason) = (Points(200), Code::new("law").unwrap());
+            (Some(by), Command::ReinstatePoints(ReinstatePoints { member, funder, points, expires: None, reason }))
+        }
         (7, _) => (Some(by), Command::WithdrawFunds(WithdrawFunds { fund: Fund::Reserve, amount: Money(1) })),
         _ => {
             let calendar = Calendar { cut_offs: vec![format!("{} 1 * * *", rest % 3)], time_zone: "UTC".to_owned() };
