@@ -1,7 +1,7 @@
 //! Two persons of the operator: proposals and approvals through the SDK, races of deciders, and who a person is to the house.
 
 use clearing::clock::Clock;
-use clearing::server::Drained;
+use clearing::server::{Drained, ServerLimits};
 use clearing_certs::Kind;
 use clearing_play::{BACKENDS, Backend, TestHouse, endpoint, serve};
 use partner_sdk::operator::{
@@ -327,14 +327,6 @@ async fn a_recovered_approver_is_listed_with_the_day_from_which_it_is_one() {
             let store = database.store().await;
             clearing::recovery::recover(store, clock.clone(), "zoe".parse().unwrap()).await
         };
-        // A file of SQLite is taken by its process before anybody comes so far.
-        if backend == Backend::Postgres {
-            while database.number("SELECT count(*) FROM leases").await == 0 {
-                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-            }
-            let refused = recover().await;
-            assert!(matches!(refused, Err(clearing::recovery::RecoverError::Alive)), "{refused:?}");
-        }
         assert_eq!(server.shutdown(DRAIN).await, Drained::Clean);
         let named = recover().await.unwrap();
         assert_eq!(named.before, None);
@@ -346,4 +338,23 @@ async fn a_recovered_approver_is_listed_with_the_day_from_which_it_is_one() {
         assert_eq!(zoe.coming_time, Some(named.now.since.to_jiff().into()));
         house.end().await;
     }
+}
+
+/// On PostgreSQL it was done beside a node that served.
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_is_named_while_a_node_of_the_house_is_alive() {
+    let house = TestHouse::with_limits(Backend::Postgres, ServerLimits::default()).await;
+    while house.database.number("SELECT count(*) FROM leases WHERE name = 'scheduler'").await == 0 {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    let TestHouse { database, identities, server } = house;
+    let recover =
+        async || clearing::recovery::recover(database.store().await, Clock::system(), "zoe".parse().unwrap()).await;
+    let refused = recover().await;
+    assert!(matches!(refused, Err(clearing::recovery::RecoverError::Alive)), "{refused:?}");
+    assert_eq!(server.shutdown(DRAIN).await, Drained::Clean);
+    recover().await.unwrap();
+    // It gives the lease back: a node that starts does the due work at once.
+    let server = serve(&database.url, &identities, Clock::system()).await;
+    TestHouse { database, identities, server }.end().await;
 }
