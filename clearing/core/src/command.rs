@@ -10,7 +10,7 @@ use crate::book::Book;
 use crate::facts::answer::Attachment;
 use crate::facts::credential::Badge;
 use crate::facts::entry::Entry;
-use crate::facts::origin::Origin;
+use crate::facts::origin::{Code, Origin};
 use crate::facts::person::{PersonId, Role, Roles};
 use crate::facts::proposal::{ByFacts, ProposalState};
 use crate::operation::{Admitted, Ask, Decision, Footprint, Gate, Operation, Subject};
@@ -330,6 +330,13 @@ macro_rules! operations {
             pub fn subject(&self) -> Option<Subject> {
                 match self {
                     $(Self::$operation(operation) => operation.subject()),*
+                }
+            }
+
+            /// See [`Operation::reason`].
+            pub fn reason(&self) -> Option<&Code> {
+                match self {
+                    $(Self::$operation(operation) => operation.reason()),*
                 }
             }
 

@@ -13,7 +13,7 @@ use crate::facts::coalition::House;
 use crate::facts::credential::{Badge, Holder, Serial};
 use crate::facts::entry::{Entry, EntryDraft, EntryKind};
 use crate::facts::member::MemberRef;
-use crate::facts::origin::Origin;
+use crate::facts::origin::{Code, Origin};
 use crate::facts::person::{PersonId, Role, Roles};
 use crate::facts::receipt::{Receipt, ReceiptLine, Side};
 use crate::rejection::Rejection;
@@ -109,6 +109,11 @@ pub trait Operation {
 
     /// Whom it is about, of what the operator asks of the house; none of what a till asks, or the house itself.
     fn subject(&self) -> Option<Subject> {
+        None
+    }
+
+    /// Why it is asked for, where the message says it.
+    fn reason(&self) -> Option<&Code> {
         None
     }
 

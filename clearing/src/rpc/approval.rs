@@ -5,7 +5,8 @@ use std::sync::Arc;
 use clearing_core::book::Book;
 use clearing_core::command::{self, ApproveProposal, Command, hash_of};
 use clearing_core::facts::coalition::Coalition;
-use clearing_core::facts::origin::Origin;
+use clearing_core::facts::member::MemberRef;
+use clearing_core::facts::origin::{Code, Origin};
 use clearing_core::facts::proposal::ProposalState;
 use clearing_core::rejection::Rejection;
 use clearing_core::rules::action::FieldChange;
@@ -111,11 +112,15 @@ impl ApprovalService for Service {
         let stored = stored.ok_or_else(|| errors::not_found("proposal", self.0.opaque.entry(id)))?;
         let now = self.0.clock.now();
         let (mut state, mut changes, mut refusal) = (stored.proposal.state, Vec::new(), None);
+        // Of what was done its entry tells whom it was about.
+        let mut member = stored.decided.as_ref().and_then(|entry| entry.entry.member);
         match (state, proposed(&stored)) {
             (ProposalState::Open, Some(operation)) => {
                 let shown = stored.proposal.facts.shown.map(|shown| shown.badge(clock::machine_time()));
                 let asked = command::Request { badge: shown, ..own(operation.clone()) };
                 let book = self.0.store.book_to_show(&asked, now).await.map_err(|error| errors::of_store(&error))?;
+                let named = operation.subject().and_then(|subject| subject.member);
+                member = named.and_then(|named| book.find_member(named).ok());
                 state = book.state_of(&stored.proposal, Some(&operation.found_hash(&book)), now);
                 if state != ProposalState::Lapsed {
                     let may = book.check_asker(&stored.proposal, operation.name(), operation.roles(), now);
@@ -132,8 +137,10 @@ impl ApprovalService for Service {
             _ => {}
         }
         let house = self.0.house();
+        let mut proposal = from_proposal(&stored, state, &house.coalition, &self.0.opaque);
+        proposal.member_id = member.map(|member| member.to_string()).or(proposal.member_id);
         Ok(Response::new(v1::GetProposalResponse {
-            proposal: Some(from_proposal(&stored, state, &house.coalition, &self.0.opaque)),
+            proposal: Some(proposal),
             changes: changes.into_iter().map(from_change).collect(),
             refusal: refusal.filter(|_| state == ProposalState::Open),
         }))
@@ -205,6 +212,7 @@ fn from_proposal(
     let StoredProposal { id, proposal, decided, .. } = stored;
     let operation = proposed(stored);
     let subject = operation.as_ref().and_then(Command::subject).unwrap_or_default();
+    let by_id = subject.member.and_then(|member| if let MemberRef::Id(id) = member { Some(id) } else { None });
     // What another proposal took the place of was decided by nobody.
     let decided = decided.as_ref().filter(|_| !matches!(state, ProposalState::Lapsed | ProposalState::Stale));
     let by = decided.and_then(|entry| entry.entry.facts.by());
@@ -219,6 +227,8 @@ fn from_proposal(
         partner_ids: subject.partners.iter().map(PartnerId::to_string).collect(),
         person_id: subject.person.map(|person| person.to_string()),
         window: subject.window.map(i64::from),
+        member_id: by_id.map(|member| member.to_string()),
+        reason_code: operation.as_ref().and_then(Command::reason).map_or("", Code::as_str).to_owned(),
         decided_by: by.map(|by| by.person.to_string()),
         decide_time: decided.and_then(|entry| from_timestamp(entry.entry.time)),
         decision_entry_id: decided.map(|entry| opaque.entry(entry.id)),

@@ -5,8 +5,8 @@ use clearing::server::{Drained, ServerLimits};
 use clearing_certs::Kind;
 use clearing_play::{BACKENDS, Backend, TestHouse, endpoint, serve};
 use partner_sdk::operator::{
-    AdminActions, ApproveProposal, Deposit, Operator, PartnerState, PersonRole, ProposalState, RefuseProposal,
-    SetPartnerState, SetPerson, WithdrawFunds,
+    AdminActions, ApproveProposal, Deposit, FreezeMember, Operator, PartnerState, PersonRole, ProposalState,
+    RefuseProposal, SetPartnerState, SetPerson, UnfreezeMember, WithdrawFunds,
 };
 use partner_sdk::{Client, CreateInvites, Decimal, Error, Holder, Issue, Money, Outcome, RevokeCredentials};
 
@@ -357,4 +357,63 @@ async fn nobody_is_named_while_a_node_of_the_house_is_alive() {
     // It gives the lease back: a node that starts does the due work at once.
     let server = serve(&database.url, &identities, Clock::system()).await;
     TestHouse { database, identities, server }.end().await;
+}
+
+/// What a proposal was about could not be seen, so that whoever approved it approved a word.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proposal_to_lift_a_freeze_shows_whose_and_why() {
+    for backend in BACKENDS {
+        let (house, _) = TestHouse::of_s01(backend, |_| ()).await;
+        let boris = second_approver(&house).await;
+        let first = house.client("operator").await.operator();
+        let issued = house.client("A").await.issue(Issue::to("card", "7").points(5)).await.unwrap().accepted().unwrap();
+        let member_id = issued.member.member_id;
+        first.freeze_member(FreezeMember::of(("card", "7")).reason("LOST")).await.unwrap().accepted().unwrap();
+        let lift = UnfreezeMember::of(("card", "7")).reason("FOUND");
+        let proposal = proposed(first.unfreeze_member(lift).await);
+        let shown = boris.proposal(&proposal).await.unwrap();
+        let told = (shown.proposal.member_id.as_deref(), shown.proposal.reason_code.as_str());
+        assert_eq!(told, (Some(&*member_id), "FOUND"));
+        let approve = ApproveProposal::of(&proposal, shown.proposal.proposal_hash);
+        boris.approve_proposal(approve).await.unwrap().accepted().unwrap();
+        let done = boris.proposal(&proposal).await.unwrap().proposal;
+        assert_eq!((done.member_id.as_deref(), done.reason_code.as_str()), (Some(&*member_id), "FOUND"));
+        house.end().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_has_lapsed_leaves_the_list_and_support_sees_its_own() {
+    for backend in BACKENDS {
+        let (house, begin) = TestHouse::of_s01(backend, |house| house.coalition.proposal_days = 2).await;
+        let first = house.client("operator").await.operator();
+        first.set_person(SetPerson::of("helper", [PersonRole::Support])).await.unwrap().accepted().unwrap();
+        let boris = second_approver(&house).await;
+        drop(house.client("A").await.issue(Issue::to("card", "7").points(5)).await.unwrap().accepted().unwrap());
+        first.freeze_member(FreezeMember::of(("card", "7")).reason("LOST")).await.unwrap().accepted().unwrap();
+        let stop = SetPartnerState::of("B", PartnerState::Suspended);
+        first.set_partner_state(stop).await.unwrap().accepted().unwrap();
+        let old = proposed(first.set_partner_state(SetPartnerState::of("B", PartnerState::Active)).await);
+        let helper = house.person("helper").await.operator();
+        let own = proposed(helper.unfreeze_member(UnfreezeMember::of(("card", "7"))).await);
+        let ids = async |desk: &Operator, all: bool| {
+            let listed = desk.proposals(all).all().await.unwrap();
+            listed.into_iter().map(|proposal| proposal.proposal_id).collect::<Vec<_>>()
+        };
+        assert_eq!(ids(&boris, false).await, [own.clone(), old.clone()]);
+        assert_eq!(ids(&helper, false).await, [own.clone()]);
+        assert!(helper.proposal(&own).await.is_ok());
+        assert!(helper.proposal(&old).await.is_err(), "it is nothing of the helper's");
+        house
+            .client("operator")
+            .await
+            .sandbox()
+            .advance_clock(begin + std::time::Duration::from_secs(2 * 86_400))
+            .await
+            .unwrap();
+        assert!(ids(&boris, false).await.is_empty());
+        assert_eq!(ids(&boris, true).await, [own.clone(), old]);
+        assert_eq!(ids(&helper, true).await, [own]);
+        house.end().await;
+    }
 }

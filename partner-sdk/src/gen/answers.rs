@@ -1998,6 +1998,10 @@ pub struct Proposal {
     pub decide_time: Option<SystemTime>,
     /// Id of the entry by which it was decided: of one that is DONE the first that it wrote.
     pub decision_entry_id: Option<String>,
+    /// The member that it is about. Not set if it is about none; in a list also if it was asked for by an identifier of the member.
+    pub member_id: Option<String>,
+    /// Why, as who proposed it said. Empty if it said nothing.
+    pub reason_code: String,
 }
 
 impl FromWire<v1::Proposal> for Proposal {
@@ -2016,6 +2020,8 @@ impl FromWire<v1::Proposal> for Proposal {
             decided_by: wire.decided_by,
             decide_time: wire.decide_time.map(FromWire::read).transpose()?,
             decision_entry_id: wire.decision_entry_id,
+            member_id: wire.member_id,
+            reason_code: wire.reason_code,
         })
     }
 }

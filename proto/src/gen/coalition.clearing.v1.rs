@@ -1863,6 +1863,12 @@ pub struct Proposal {
     /// Id of the entry by which it was decided: of one that is DONE the first that it wrote.
     #[prost(string, optional, tag = "13")]
     pub decision_entry_id: ::core::option::Option<::prost::alloc::string::String>,
+    /// The member that it is about. Not set if it is about none; in a list also if it was asked for by an identifier of the member.
+    #[prost(string, optional, tag = "14")]
+    pub member_id: ::core::option::Option<::prost::alloc::string::String>,
+    /// Why, as who proposed it said. Empty if it said nothing.
+    #[prost(string, tag = "15")]
+    pub reason_code: ::prost::alloc::string::String,
 }
 /// Request of ApproveProposal.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -3098,10 +3104,12 @@ pub mod care_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Gives a member points again that it lost, as an issue of a funder, who pays for them by its terms.
+        /// Gives a member points again that it lost, as an issue of a funder, who pays for them by its terms: the operator, or a partner that
+        /// consents to the operator (SetFundingConsent), within its budget. Stands on the list of two persons for what brings the points
+        /// that one person gave on a day above the coalition's `care_points`.
         ///
         /// Reasons: TIME_OUT_OF_RANGE, PARTNER_EXITED, PARTNER_RESTRICTED, PARTNER_SUSPENDED (of the funder), NOT_FOUND (unknown
-        /// member or funder), NET_DEBIT_CAP, OVERFLOW, and those of every call with an effect.
+        /// member or funder), CONSENT_EXCEEDED (metadata: funder_id, asked_points, left_points), NET_DEBIT_CAP, OVERFLOW, and those of every call with an effect.
         pub async fn reinstate_points(
             &mut self,
             request: impl tonic::IntoRequest<super::ReinstatePointsRequest>,
@@ -3279,10 +3287,12 @@ pub mod care_service_server {
             tonic::Response<super::ExtendExpiryResponse>,
             tonic::Status,
         >;
-        /// Gives a member points again that it lost, as an issue of a funder, who pays for them by its terms.
+        /// Gives a member points again that it lost, as an issue of a funder, who pays for them by its terms: the operator, or a partner that
+        /// consents to the operator (SetFundingConsent), within its budget. Stands on the list of two persons for what brings the points
+        /// that one person gave on a day above the coalition's `care_points`.
         ///
         /// Reasons: TIME_OUT_OF_RANGE, PARTNER_EXITED, PARTNER_RESTRICTED, PARTNER_SUSPENDED (of the funder), NOT_FOUND (unknown
-        /// member or funder), NET_DEBIT_CAP, OVERFLOW, and those of every call with an effect.
+        /// member or funder), CONSENT_EXCEEDED (metadata: funder_id, asked_points, left_points), NET_DEBIT_CAP, OVERFLOW, and those of every call with an effect.
         async fn reinstate_points(
             &self,
             request: tonic::Request<super::ReinstatePointsRequest>,
@@ -10417,7 +10427,8 @@ pub mod settlement_service_client {
         }
         /// Gives the payment orders of a confirmed settlement for what is still due, and marks it as exported. It may be
         /// repeated in the same mode. In the other mode it voids the orders that were given before: that is done only with
-        /// `replace`, and only while nothing has been paid.
+        /// `replace`, and only while nothing has been paid; it stands on the list of two persons. Once it is approved, the new orders
+        /// are given by the same request without `replace`.
         ///
         /// Reasons: NOT_FOUND (no such window), WINDOW_NOT_CLOSED, SETTLEMENT_NOT_CONFIRMED, SETTLEMENT_SETTLED,
         /// SETTLEMENT_ALREADY_PAID (in another mode; metadata: paid), EXPORTED_OTHERWISE (without `replace`; metadata:
@@ -10664,7 +10675,8 @@ pub mod settlement_service_server {
         >;
         /// Gives the payment orders of a confirmed settlement for what is still due, and marks it as exported. It may be
         /// repeated in the same mode. In the other mode it voids the orders that were given before: that is done only with
-        /// `replace`, and only while nothing has been paid.
+        /// `replace`, and only while nothing has been paid; it stands on the list of two persons. Once it is approved, the new orders
+        /// are given by the same request without `replace`.
         ///
         /// Reasons: NOT_FOUND (no such window), WINDOW_NOT_CLOSED, SETTLEMENT_NOT_CONFIRMED, SETTLEMENT_SETTLED,
         /// SETTLEMENT_ALREADY_PAID (in another mode; metadata: paid), EXPORTED_OTHERWISE (without `replace`; metadata:

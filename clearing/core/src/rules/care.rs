@@ -52,6 +52,10 @@ impl Operation for ExtendExpiry {
         Some(Subject::member(self.member).and([self.issuer]))
     }
 
+    fn reason(&self) -> Option<&Code> {
+        Some(&self.reason)
+    }
+
     fn footprint(&self, _: &Ask<'_>, needs: &mut Footprint<'_>) {
         needs.member(self.member).all = true;
     }
@@ -136,6 +140,10 @@ impl Operation for ReinstatePoints {
         Some(Subject::member(self.member).and([self.funder]))
     }
 
+    fn reason(&self) -> Option<&Code> {
+        Some(&self.reason)
+    }
+
     fn footprint(&self, ask: &Ask<'_>, needs: &mut Footprint<'_>) {
         needs.member(self.member);
         needs.funders(ask.caller, &[(self.funder, 1)]);
@@ -183,6 +191,10 @@ impl Operation for WriteOffDebt {
 
     fn subject(&self) -> Option<Subject> {
         Some(Subject::member(self.member).and([self.creditor]))
+    }
+
+    fn reason(&self) -> Option<&Code> {
+        Some(&self.reason)
     }
 
     fn footprint(&self, _: &Ask<'_>, needs: &mut Footprint<'_>) {
@@ -238,6 +250,10 @@ impl Operation for FreezeMember {
         Some(Subject::member(self.member))
     }
 
+    fn reason(&self) -> Option<&Code> {
+        Some(&self.reason)
+    }
+
     fn footprint(&self, _: &Ask<'_>, needs: &mut Footprint<'_>) {
         needs.member(self.member);
     }
@@ -286,6 +302,10 @@ impl Operation for UnfreezeMember {
     fn found(&self, book: &Book) -> Vec<u8> {
         let member = book.find_member(self.member).ok().and_then(|id| book.members.get(&id));
         member.map_or(0, |member| member.record.frozen_no).to_be_bytes().to_vec()
+    }
+
+    fn reason(&self) -> Option<&Code> {
+        self.reason.as_ref()
     }
 
     fn footprint(&self, _: &Ask<'_>, needs: &mut Footprint<'_>) {

@@ -242,6 +242,10 @@ impl Operation for RevokeCredentials {
         Some(self.holder.map_or_else(Subject::default, about))
     }
 
+    fn reason(&self) -> Option<&Code> {
+        Some(&self.reason)
+    }
+
     fn footprint(&self, ask: &Ask<'_>, needs: &mut Footprint<'_>) {
         needs.lines.extend(&self.serials);
         needs.holders.extend(self.holder.map(|holder| (holder, ask.machine())));
