@@ -9,7 +9,7 @@ use clearing::coalition_file::FIRST_PERSON;
 use clearing::tls::TlsMaterial;
 use clearing_certs::{Authority, Kind, ServerAddress, Validity};
 use clearing_core::facts::calendar::Calendars;
-use clearing_core::facts::coalition::{Coalition, House, NoticeDays, Recovery};
+use clearing_core::facts::coalition::{CARE_POINTS, Coalition, House, NoticeDays, Recovery};
 use clearing_core::facts::credential::Revoked;
 use clearing_core::facts::limits::Limits;
 use clearing_core::facts::partner::{Partner, PartnerState};
@@ -77,6 +77,7 @@ pub fn house(now: Timestamp) -> House {
         proposal_days: 7,
         account_change_days: 3,
         carry_windows_max: Some(4),
+        care_points: CARE_POINTS,
     };
     let partners = (0..PARTNERS + WALLET_ISSUERS).map(|at| {
         let at_redemption = at >= PARTNERS && (at - PARTNERS) % 2 == 1;
@@ -86,7 +87,9 @@ pub fn house(now: Timestamp) -> House {
     let partners = partners.map(|(id, funding)| {
         let terms = vec![Terms { funding, ..terms.clone() }];
         let (display_name, state) = (id.to_string(), PartnerState::Active);
-        (id, Partner { id, display_name, state, suspended_in: None, terms, limits: Limits::default(), group: None })
+        let (limits, state_no, limits_no) = (Limits::default(), 0, 0);
+        let group = None;
+        (id, Partner { id, display_name, state, suspended_in: None, terms, limits, group, state_no, limits_no })
     });
     let partners: BTreeMap<PartnerId, Partner> = partners.collect();
     let calendar = Calendars::default();

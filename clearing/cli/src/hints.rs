@@ -211,6 +211,12 @@ const HINTS: &[Row] = &[
         &["member decay", "member freeze", "member reinstate"],
         "no member or partner has that name: check the scheme and the value",
     ),
+    (
+        "CONSENT_EXCEEDED",
+        &["member reinstate"],
+        "the funder lets the operator give so many by `clearing partner consent {funder_id} operator --budget POINTS`; or name \
+         --funder operator",
+    ),
     ("PARTNER_EXITED", &["member reinstate"], "name another --funder: `clearing partner list`"),
     ("PARTNER_RESTRICTED", ANY, "`clearing partner state {partner_id} active` lets it act again"),
     ("PARTNER_SUSPENDED", ANY, "`clearing partner state {partner_id} active` lets it act again"),

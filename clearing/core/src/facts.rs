@@ -36,7 +36,7 @@ use crate::chart::MoneyAccount;
 use crate::facts::bank_account::{AccountStopFacts, BankAccountFacts};
 use crate::facts::calendar::{Calendar, SettlementDays};
 use crate::facts::coalition::Coalition;
-use crate::facts::credential::{ForeignFacts, InvitedFacts, IssuedFacts, RevokedFacts, WithdrawnFacts};
+use crate::facts::credential::{CertifiedFacts, ForeignFacts, InvitedFacts, IssuedFacts, RevokedFacts, WithdrawnFacts};
 use crate::facts::legal::LegalFacts;
 use crate::facts::limits::{Consent, Limits};
 use crate::facts::lot::{LotId, LotPlace};
@@ -118,6 +118,8 @@ pub enum Fact {
     BankAccountStopped(AccountStopFacts),
     /// What the calendar said of a close.
     CutOff(CutOffFacts),
+    /// The certificate for which somebody became approver.
+    Certified(CertifiedFacts),
 }
 
 /// The facts of an entry, none of a kind twice.
@@ -171,6 +173,7 @@ impl Facts {
         group: Group -> GroupFacts,
         bank_account_stopped: BankAccountStopped -> AccountStopFacts,
         cut_off: CutOff -> CutOffFacts,
+        certified: Certified -> CertifiedFacts,
     }
 
     /// The credential that was issued.

@@ -55,7 +55,9 @@ impl PartnerService for Service {
         house_reply(&written, &self.0)?;
         let PartnerFacts { partner: id, display_name, state, limits } = recorded(&written, Facts::created)?.clone();
         let terms = vec![recorded(&written, Facts::terms)?.terms.clone()];
-        let created = Partner { id, display_name, state, suspended_in: None, terms, limits, group: None };
+        let (group, state_no, limits_no) = (None, 0, 0);
+        let created =
+            Partner { id, display_name, state, suspended_in: None, terms, limits, group, state_no, limits_no };
         let partner = from_partner(&created, first_entry(&written)?.entry.time, &written.house.coalition);
         Ok(Response::new(v1::CreatePartnerResponse {
             written: from_house(&written, &self.0.opaque),

@@ -1334,6 +1334,9 @@ pub struct ServerInfo {
     /// After how many days a change of a bank account is in force, and so are the roles of a recovered approver: 3 unless the
     /// coalition was founded with another number, 0 to 366.
     pub account_change_days: i32,
+    /// How many points one person of the operator gives to members again on a day (ReinstatePoints), before a second one is needed: 500
+    /// unless the coalition was founded with another number.
+    pub care_points: i64,
     /// The person of the operator that calls. Not set for anybody else.
     pub person_id: Option<String>,
 }
@@ -1358,6 +1361,7 @@ impl FromWire<v1::GetServerInfoResponse> for ServerInfo {
             enrolment_endpoint: wire.enrolment_endpoint,
             proposal_days: wire.proposal_days,
             account_change_days: wire.account_change_days,
+            care_points: wire.care_points,
             person_id: wire.person_id,
         })
     }
@@ -1541,6 +1545,8 @@ open_enum! {
         Withdrawn = "WITHDRAWN",
         /// Its time is over.
         Ended = "ENDED",
+        /// It is to a person or an auditor, one person of the operator made it alone, and since then there are two approvers.
+        MadeAlone = "MADE_ALONE",
     }
 }
 
@@ -2177,6 +2183,10 @@ pub struct Proposal {
     pub decide_time: Option<SystemTime>,
     /// Id of the entry by which it was decided: of one that is DONE the first that it wrote.
     pub decision_entry_id: Option<String>,
+    /// The member that it is about. Not set if it is about none; in a list also if it was asked for by an identifier of the member.
+    pub member_id: Option<String>,
+    /// Why, as who proposed it said. Empty if it said nothing.
+    pub reason_code: String,
 }
 
 impl FromWire<v1::Proposal> for Proposal {
@@ -2195,6 +2205,8 @@ impl FromWire<v1::Proposal> for Proposal {
             decided_by: wire.decided_by,
             decide_time: wire.decide_time.map(FromWire::read).transpose()?,
             decision_entry_id: wire.decision_entry_id,
+            member_id: wire.member_id,
+            reason_code: wire.reason_code,
         })
     }
 }

@@ -1879,6 +1879,12 @@ pub struct Proposal {
     /// Id of the entry by which it was decided: of one that is DONE the first that it wrote.
     #[prost(string, optional, tag = "13")]
     pub decision_entry_id: ::core::option::Option<::prost::alloc::string::String>,
+    /// The member that it is about. Not set if it is about none; in a list also if it was asked for by an identifier of the member.
+    #[prost(string, optional, tag = "14")]
+    pub member_id: ::core::option::Option<::prost::alloc::string::String>,
+    /// Why, as who proposed it said. Empty if it said nothing.
+    #[prost(string, tag = "15")]
+    pub reason_code: ::prost::alloc::string::String,
 }
 /// Request of ApproveProposal.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -3815,10 +3821,12 @@ pub mod care_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Gives a member points again that it lost, as an issue of a funder, who pays for them by its terms.
+        /// Gives a member points again that it lost, as an issue of a funder, who pays for them by its terms: the operator, or a partner that
+        /// consents to the operator (SetFundingConsent), within its budget. Stands on the list of two persons for what brings the points
+        /// that one person gave on a day above the coalition's `care_points`.
         ///
         /// Reasons: TIME_OUT_OF_RANGE, PARTNER_EXITED, PARTNER_RESTRICTED, PARTNER_SUSPENDED (of the funder), NOT_FOUND (unknown
-        /// member or funder), NET_DEBIT_CAP, OVERFLOW, and those of every call with an effect.
+        /// member or funder), CONSENT_EXCEEDED (metadata: funder_id, asked_points, left_points), NET_DEBIT_CAP, OVERFLOW, and those of every call with an effect.
         pub async fn reinstate_points(
             &mut self,
             request: impl tonic::IntoRequest<super::ReinstatePointsRequest>,
@@ -3996,10 +4004,12 @@ pub mod care_service_server {
             tonic::Response<super::ExtendExpiryResponse>,
             tonic::Status,
         >;
-        /// Gives a member points again that it lost, as an issue of a funder, who pays for them by its terms.
+        /// Gives a member points again that it lost, as an issue of a funder, who pays for them by its terms: the operator, or a partner that
+        /// consents to the operator (SetFundingConsent), within its budget. Stands on the list of two persons for what brings the points
+        /// that one person gave on a day above the coalition's `care_points`.
         ///
         /// Reasons: TIME_OUT_OF_RANGE, PARTNER_EXITED, PARTNER_RESTRICTED, PARTNER_SUSPENDED (of the funder), NOT_FOUND (unknown
-        /// member or funder), NET_DEBIT_CAP, OVERFLOW, and those of every call with an effect.
+        /// member or funder), CONSENT_EXCEEDED (metadata: funder_id, asked_points, left_points), NET_DEBIT_CAP, OVERFLOW, and those of every call with an effect.
         async fn reinstate_points(
             &self,
             request: tonic::Request<super::ReinstatePointsRequest>,
@@ -4889,6 +4899,8 @@ pub enum InviteState {
     Withdrawn = 3,
     /// Its time is over.
     Ended = 4,
+    /// It is to a person or an auditor, one person of the operator made it alone, and since then there are two approvers.
+    MadeAlone = 5,
 }
 impl InviteState {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -4902,6 +4914,7 @@ impl InviteState {
             Self::Used => "INVITE_STATE_USED",
             Self::Withdrawn => "INVITE_STATE_WITHDRAWN",
             Self::Ended => "INVITE_STATE_ENDED",
+            Self::MadeAlone => "INVITE_STATE_MADE_ALONE",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -4912,6 +4925,7 @@ impl InviteState {
             "INVITE_STATE_USED" => Some(Self::Used),
             "INVITE_STATE_WITHDRAWN" => Some(Self::Withdrawn),
             "INVITE_STATE_ENDED" => Some(Self::Ended),
+            "INVITE_STATE_MADE_ALONE" => Some(Self::MadeAlone),
             _ => None,
         }
     }
@@ -6984,6 +6998,10 @@ pub struct GetServerInfoResponse {
     /// coalition was founded with another number, 0 to 366.
     #[prost(int32, tag = "17")]
     pub account_change_days: i32,
+    /// How many points one person of the operator gives to members again on a day (ReinstatePoints), before a second one is needed: 500
+    /// unless the coalition was founded with another number.
+    #[prost(int64, tag = "19")]
+    pub care_points: i64,
     /// The person of the operator that calls. Not set for anybody else.
     #[prost(string, optional, tag = "18")]
     pub person_id: ::core::option::Option<::prost::alloc::string::String>,
@@ -10173,6 +10191,11 @@ pub struct SetPersonRequest {
     /// All roles that it has from now on, each once. Empty: none.
     #[prost(enumeration = "PersonRole", repeated, tag = "3")]
     pub roles: ::prost::alloc::vec::Vec<i32>,
+    /// Of who becomes approver and has a certificate that the house did not issue: its serial number, 1 to 20 bytes in lower-case
+    /// hexadecimal, no 00 in front. The house knows nothing of it and takes the caller's word. Empty: it has one of the house.
+    /// Refused without the role APPROVER.
+    #[prost(string, tag = "4")]
+    pub certificate_serial: ::prost::alloc::string::String,
 }
 /// Answer of SetPerson (`PersonSet` in the SDK). It writes one entry, without postings.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -10370,10 +10393,11 @@ pub mod people_service_client {
             self
         }
         /// Gives a person its roles, from now on; a name that nobody had is a new person. Somebody without any role may do nothing.
-        /// Stands on the list of two persons.
+        /// Who becomes approver has a certificate already; who becomes the second one has just one, and from then on the open invites to
+        /// people and auditors, which one person made alone, give nothing. Stands on the list of two persons.
         ///
-        /// Reasons: NOT_PERMITTED (fewer than two approvers would be left, one while there is one, or no clerk; metadata: problem),
-        /// OVERFLOW (there are 1,000 people), and those of every call with an effect.
+        /// Reasons: NOT_PERMITTED (fewer than two approvers would be left, one while there is one, or no clerk who has joined; or who
+        /// would become approver has no certificate, or the second one several; metadata: problem), OVERFLOW (there are 1,000 people), and those of every call with an effect.
         pub async fn set_person(
             &mut self,
             request: impl tonic::IntoRequest<super::SetPersonRequest>,
@@ -10476,10 +10500,11 @@ pub mod people_service_server {
     #[async_trait]
     pub trait PeopleService: std::marker::Send + std::marker::Sync + 'static {
         /// Gives a person its roles, from now on; a name that nobody had is a new person. Somebody without any role may do nothing.
-        /// Stands on the list of two persons.
+        /// Who becomes approver has a certificate already; who becomes the second one has just one, and from then on the open invites to
+        /// people and auditors, which one person made alone, give nothing. Stands on the list of two persons.
         ///
-        /// Reasons: NOT_PERMITTED (fewer than two approvers would be left, one while there is one, or no clerk; metadata: problem),
-        /// OVERFLOW (there are 1,000 people), and those of every call with an effect.
+        /// Reasons: NOT_PERMITTED (fewer than two approvers would be left, one while there is one, or no clerk who has joined; or who
+        /// would become approver has no certificate, or the second one several; metadata: problem), OVERFLOW (there are 1,000 people), and those of every call with an effect.
         async fn set_person(
             &self,
             request: tonic::Request<super::SetPersonRequest>,
@@ -11663,7 +11688,8 @@ pub mod settlement_service_client {
         }
         /// Gives the payment orders of a confirmed settlement for what is still due, and marks it as exported. It may be
         /// repeated in the same mode. In the other mode it voids the orders that were given before: that is done only with
-        /// `replace`, and only while nothing has been paid.
+        /// `replace`, and only while nothing has been paid; it stands on the list of two persons. Once it is approved, the new orders
+        /// are given by the same request without `replace`.
         ///
         /// Reasons: NOT_FOUND (no such window), WINDOW_NOT_CLOSED, SETTLEMENT_NOT_CONFIRMED, SETTLEMENT_SETTLED,
         /// SETTLEMENT_ALREADY_PAID (in another mode; metadata: paid), EXPORTED_OTHERWISE (without `replace`; metadata:
@@ -11912,7 +11938,8 @@ pub mod settlement_service_server {
         >;
         /// Gives the payment orders of a confirmed settlement for what is still due, and marks it as exported. It may be
         /// repeated in the same mode. In the other mode it voids the orders that were given before: that is done only with
-        /// `replace`, and only while nothing has been paid.
+        /// `replace`, and only while nothing has been paid; it stands on the list of two persons. Once it is approved, the new orders
+        /// are given by the same request without `replace`.
         ///
         /// Reasons: NOT_FOUND (no such window), WINDOW_NOT_CLOSED, SETTLEMENT_NOT_CONFIRMED, SETTLEMENT_SETTLED,
         /// SETTLEMENT_ALREADY_PAID (in another mode; metadata: paid), EXPORTED_OTHERWISE (without `replace`; metadata:

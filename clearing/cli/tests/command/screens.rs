@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use clearing_certs::{Authority, Kind, Validity};
 use partner_sdk::{Issue, Redeem};
 use serde_json::Value;
 
@@ -108,7 +109,7 @@ fn asked() -> Vec<Vec<&'static str>> {
         "member freeze card:1 --reason R --until 2026-03-01".to_owned(),
         "member balance card:1".to_owned(),
         // From here on two persons are needed.
-        format!("person add {PERSON} --roles clerk,approver,support,auditor"),
+        format!("person add {PERSON} --roles clerk,approver,support,auditor --certificate by-hand.pem --yes"),
         "person list".to_owned(),
         format!("person roles {PERSON} --roles approver"),
         "approvals list".to_owned(),
@@ -123,6 +124,15 @@ fn asked() -> Vec<Vec<&'static str>> {
 
 /// A person of the operator with a name as long as one may be.
 const PERSON: &str = "a-person-with-a-very-long-name1";
+
+/// A certificate of that person, of whatever authority: the house takes the word of who names it.
+fn by_hand() -> String {
+    let now = jiff::Timestamp::now();
+    let hour = jiff::SignedDuration::from_hours(1);
+    let valid = Validity { not_before: now - hour, not_after: now + hour };
+    let authority = Authority::generate("points.example", valid).unwrap();
+    authority.issue_client(Kind::Operator, PERSON, valid).unwrap().0.cert_pem
+}
 
 /// What was proposed last.
 fn proposal(house: &Asking<'_>) -> String {
@@ -175,6 +185,7 @@ async fn what_a_command_lists_fits_a_screen_and_has_times_of_the_coalition_for_p
          [[partner]]\nid = \"{grocer}\"\n[[partner]]\nid = \"{fuel}\"\n"
     );
     fs::write(desk.path("long.toml"), file).unwrap();
+    fs::write(desk.path("by-hand.pem"), by_hand()).unwrap();
     let place = ["--listen", "127.0.0.1:0", "--coalition", "long.toml", "--start", "2026-01-01T12:00"];
     let server = desk.serve(&[&["sandbox"], &place[..]].concat());
     let house = desk.asking(&["--config", "sandbox/clearing.toml"]);

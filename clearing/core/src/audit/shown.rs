@@ -229,6 +229,13 @@ impl Shown for Consent {
     }
 }
 
+impl Shown for DayCount {
+    fn fields(&self, _: &Unit) -> Vec<(&'static str, String)> {
+        let Self { day, points } = self;
+        vec![("day", day.to_string()), ("points", points.0.to_string())]
+    }
+}
+
 impl Shown for Coalition {
     fn fields(&self, unit: &Unit) -> Vec<(&'static str, String)> {
         let Self {
@@ -249,6 +256,7 @@ impl Shown for Coalition {
             notice_days,
             proposal_days,
             account_change_days,
+            care_points,
             carry_windows_max,
         } = self;
         let own = vec![
@@ -268,6 +276,7 @@ impl Shown for Coalition {
             ("days of a proposal", proposal_days.to_string()),
             ("days until a bank account is changed or a recovered approver is one", account_change_days.to_string()),
             ("closes that carry a small leg", or_none(*carry_windows_max)),
+            ("points that one person gives again on a day", care_points.0.to_string()),
         ];
         own.into_iter().chain(default_terms.fields(unit)).chain(default_limits.fields(unit)).collect()
     }
@@ -289,7 +298,7 @@ impl Shown for BTreeSet<String> {
 impl Shown for Proposal {
     fn fields(&self, _: &Unit) -> Vec<(&'static str, String)> {
         let Self { person, asked, facts, state, decided } = self;
-        let ProposedFacts { operation, content, found, shown, replaces } = facts;
+        let ProposedFacts { operation, content, found, about, shown, replaces } = facts;
         let shown = shown.map(|shown| format!("{} of {}, from {}", shown.serial, shown.holder, shown.begins));
         let replaces = replaces.map(|(proposal, state)| format!("{proposal}, which is {}", state.as_str()));
         vec![
@@ -298,6 +307,7 @@ impl Shown for Proposal {
             ("operation", format!("{operation:02x?}")),
             ("hash", format!("{content:02x?}")),
             ("hash of what was found", format!("{found:02x?}")),
+            ("about", or_none(*about)),
             ("certificate", or_none(shown)),
             ("takes the place of", or_none(replaces)),
             ("state", state.as_str().to_owned()),
@@ -309,13 +319,15 @@ impl Shown for Proposal {
 impl Shown for Partner {
     fn fields(&self, unit: &Unit) -> Vec<(&'static str, String)> {
         // Its terms are compared by themselves.
-        let Self { id, display_name, state, suspended_in, terms: _, limits, group } = self;
+        let Self { id, display_name, state, suspended_in, terms: _, limits, group, state_no, limits_no } = self;
         let own = vec![
             ("id", id.to_string()),
             ("display name", display_name.clone()),
             ("state", state.as_str().to_owned()),
             ("suspended in window", or_none(*suspended_in)),
             ("group", or_none(*group)),
+            ("changes of the state", state_no.to_string()),
+            ("changes of the limits", limits_no.to_string()),
         ];
         own.into_iter().chain(limits.fields(unit)).collect()
     }
@@ -466,8 +478,20 @@ fn of_hash(hash: &Hash) -> String {
 
 impl Shown for Invite {
     fn fields(&self, _: &Unit) -> Vec<(&'static str, String)> {
-        let Self { holder, scopes, device, secret, created, ends, by, made_with, withdrawn, used, foreign_attempts } =
-            self;
+        let Self {
+            holder,
+            scopes,
+            device,
+            secret,
+            created,
+            ends,
+            by,
+            made_with,
+            withdrawn,
+            made_alone,
+            used,
+            foreign_attempts,
+        } = self;
         vec![
             ("holder", holder.to_string()),
             ("scopes", scopes.to_string()),
@@ -478,6 +502,7 @@ impl Shown for Invite {
             ("made by", by.to_string()),
             ("made with", or_none(*made_with)),
             ("withdrawn", or_none(*withdrawn)),
+            ("made by one person alone", made_alone.to_string()),
             ("used", or_none(used.map(|(time, serial)| format!("{time} for {serial}")))),
             ("foreign attempts", foreign_attempts.to_string()),
         ]
@@ -585,6 +610,7 @@ impl Shown for Record {
             decaying,
             next_release,
             frozen_until,
+            frozen_no,
             passed_over,
         } = self;
         let counts = |counts: &std::collections::BTreeMap<PartnerId, DayCount>| {
@@ -609,6 +635,7 @@ impl Shown for Record {
             ("decaying for", or_none(decaying)),
             ("next release", or_none(*next_release)),
             ("frozen until", or_none(*frozen_until)),
+            ("frozen by its entry", frozen_no.to_string()),
             ("passed over", list(passed_over.iter().map(|(issuer, at)| format!("{issuer} at {}", mark(at))))),
         ]
     }

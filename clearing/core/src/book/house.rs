@@ -8,8 +8,8 @@ use crate::chart::MoneyAccount;
 use crate::facts::calendar::CalendarVersion;
 use crate::facts::coalition::House;
 use crate::facts::credential::{
-    Credential, ForeignFacts, Invite, InvitedFacts, IssuedFacts, NewInvite, Revocation, RevokedFacts, Serial,
-    WithdrawnFacts,
+    Credential, ForeignFacts, HolderKind, Invite, InvitedFacts, IssuedFacts, NewInvite, Revocation, RevokedFacts,
+    Serial, WithdrawnFacts,
 };
 use crate::facts::entry::Entry;
 use crate::facts::limits::Consent;
@@ -41,7 +41,8 @@ impl Book {
     pub(super) fn apply_partner(&mut self, created: &PartnerFacts) {
         let PartnerFacts { partner: id, display_name, state, limits } = created.clone();
         let suspended_in = state.is_suspended().then_some(self.open_window);
-        let partner = Partner { id, display_name, state, suspended_in, terms: Vec::new(), limits, group: None };
+        let (terms, group, state_no, limits_no) = (Vec::new(), None, 0, 0);
+        let partner = Partner { id, display_name, state, suspended_in, terms, limits, group, state_no, limits_no };
         self.house_mut().partners.insert(id, partner);
         self.changes.partners.insert(id);
     }
@@ -59,6 +60,7 @@ impl Book {
         if let Some(partner) = self.house_mut().partners.get_mut(&new.partner) {
             partner.suspended_in = new.state.is_suspended().then(|| partner.suspended_in.unwrap_or(open));
             partner.state = new.state;
+            partner.state_no = partner.state_no.saturating_add(1);
             self.changes.partners.insert(new.partner);
         }
     }
@@ -73,6 +75,7 @@ impl Book {
     pub(super) fn apply_limits(&mut self, new: &LimitsFacts) {
         if let Some(partner) = self.house_mut().partners.get_mut(&new.partner) {
             partner.limits = new.limits;
+            partner.limits_no = partner.limits_no.saturating_add(1);
             self.changes.partners.insert(new.partner);
         }
     }
@@ -87,6 +90,7 @@ impl Book {
 
     pub(super) fn apply_invites(&mut self, invited: &InvitedFacts, time: Timestamp) {
         let InvitedFacts { holder, scopes, ends, by, made_with, invites } = invited;
+        let made_alone = holder.kind != HolderKind::Partner && !self.house.people.are_two(time);
         for NewInvite { id, secret, device } in invites {
             let invite = Invite {
                 holder: *holder,
@@ -98,6 +102,7 @@ impl Book {
                 by: *by,
                 made_with: *made_with,
                 withdrawn: None,
+                made_alone,
                 used: None,
                 foreign_attempts: 0,
             };
