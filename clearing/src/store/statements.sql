@@ -1135,34 +1135,22 @@
     SELECT version, checksum FROM _sqlx_migrations WHERE success ORDER BY version;
 
 -- store.partners
-    SELECT p.partner, p.display_name, p.state, p.suspended_in, p.group_id, l.partner, l.net_debit_cap, l.outstanding_points, l.points_per_day, l.points_per_member_per_day,
-    SELECT p.partner, p.display_name, p.state, p.suspended_in, p.state_no, p.limits_no, l.partner, l.net_debit_cap, l.outstanding_points, l.points_per_day, l.points_per_member_per_day,
+    SELECT p.partner, p.display_name, p.state, p.suspended_in, p.group_id, p.state_no, p.limits_no, l.partner, l.net_debit_cap, l.outstanding_points, l.points_per_day, l.points_per_member_per_day,
         l.points_per_entry, l.transfer_points_per_entry, l.transfer_points_per_member_per_day,
         l.redeem_points_per_member_per_day, l.redeem_foreign_points_per_day, l.cooling_seconds FROM partners AS p LEFT JOIN limits AS l ON l.partner = p.partner;
 
 -- store.upsert_partners (SQLite)
-    INSERT INTO partners (partner, display_name, state, suspended_in, group_id)
-    VALUES ($1, $2, $3, $4, $5)
+    INSERT INTO partners (partner, display_name, state, suspended_in, group_id, state_no, limits_no)
+    VALUES ($1, $2, $3, $4, $5, $6, $7)
     ON CONFLICT (partner) DO UPDATE SET display_name = excluded.display_name, state = excluded.state, suspended_in = excluded.suspended_in,
-        group_id = excluded.group_id;
+        group_id = excluded.group_id, state_no = excluded.state_no, limits_no = excluded.limits_no;
 
 -- store.upsert_partners (PostgreSQL)
-    INSERT INTO partners (partner, display_name, state, suspended_in, group_id)
-    SELECT k.partner, k.display_name, k.state, k.suspended_in, k.group_id
-        FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[]) AS k (partner, display_name, state, suspended_in, group_id)
+    INSERT INTO partners (partner, display_name, state, suspended_in, group_id, state_no, limits_no)
+    SELECT k.partner, k.display_name, k.state, k.suspended_in, k.group_id, k.state_no, k.limits_no
+        FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::bigint[], $7::bigint[]) AS k (partner, display_name, state, suspended_in, group_id, state_no, limits_no)
     ON CONFLICT (partner) DO UPDATE SET display_name = excluded.display_name, state = excluded.state, suspended_in = excluded.suspended_in,
-        group_id = excluded.group_id;
-    INSERT INTO partners (partner, display_name, state, suspended_in, state_no, limits_no)
-    VALUES ($1, $2, $3, $4, $5, $6)
-    ON CONFLICT (partner) DO UPDATE SET display_name = excluded.display_name, state = excluded.state, suspended_in = excluded.suspended_in,
-        state_no = excluded.state_no, limits_no = excluded.limits_no;
-
--- store.upsert_partners (PostgreSQL)
-    INSERT INTO partners (partner, display_name, state, suspended_in, state_no, limits_no)
-    SELECT k.partner, k.display_name, k.state, k.suspended_in, k.state_no, k.limits_no
-        FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[]) AS k (partner, display_name, state, suspended_in, state_no, limits_no)
-    ON CONFLICT (partner) DO UPDATE SET display_name = excluded.display_name, state = excluded.state, suspended_in = excluded.suspended_in,
-        state_no = excluded.state_no, limits_no = excluded.limits_no;
+        group_id = excluded.group_id, state_no = excluded.state_no, limits_no = excluded.limits_no;
 
 -- store.people
     SELECT person, roles, since_at, roles_before FROM people;
