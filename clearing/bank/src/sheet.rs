@@ -12,7 +12,9 @@ use rust_decimal::Decimal;
 use crate::encoding::{BOM, Encoding};
 use crate::fault::{Fault, FileError};
 use crate::order::{Account, BankCode, Payments, Written};
-use crate::statement::{Balance, BankFile, FileFormat, Line, LineState, OtherSide, Own, Period, Sign, Statement};
+use crate::statement::{
+    Balance, BankFile, FileFormat, Line, LineKind, LineState, OtherSide, Own, Period, Sign, Statement,
+};
 use crate::text::{account_number, amount, cleaned, dotted_day, iso_day, said, signed_amount};
 use crate::{FILE_BYTES_MAX, LINES_MAX};
 
@@ -340,6 +342,7 @@ impl Row<'_> {
             sign,
             amount,
             currency: self.own.currency(),
+            kind: LineKind::Payment,
             reversal: false,
             return_reason: None,
             other: OtherSide {
