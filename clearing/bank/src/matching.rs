@@ -4,8 +4,6 @@
 //! It is found from a picture of what the house knows, which whoever imports has made, and from the line alone; nothing is booked
 //! here, and the house decides again when it is told. Whose money it is, the account that it came from and the reference of an order
 //! must agree on; where they do not, it is booked as nobody's and a person says whose.
-//!
-//! Rule: bank-matching
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -200,6 +198,8 @@ pub struct Judged<'a> {
 }
 
 /// What each line of a file means, in the file's order. The same file and the same picture give the same.
+///
+/// Rule: bank-matching
 pub fn judge<'a>(file: &'a BankFile, known: &Known) -> Vec<Judged<'a>> {
     let mut left = known.ordered.clone();
     let mut judged = Vec::with_capacity(file.lines());

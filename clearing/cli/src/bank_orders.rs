@@ -26,7 +26,7 @@ use crate::output::Page;
 use crate::paper::settlement as paper;
 use crate::session::Session;
 
-/// Who stands for all of the coalition's own accounts in orders.
+/// Who stands for the coalition's own account in orders.
 const HOUSE: [&str; 2] = ["hub", "funds"];
 const OPERATOR: &str = "operator";
 
@@ -219,7 +219,7 @@ impl Ends {
         let mut known: BTreeMap<&str, Option<bank::Party>> = BTreeMap::new();
         let mut ends = BTreeMap::new();
         for id in named {
-            let whose = if HOUSE.contains(&id) { OPERATOR } else { id };
+            let whose = whose_account(id);
             if !known.contains_key(whose) {
                 known.insert(whose, party(session, whose, exports, &changes).await?);
             }
@@ -255,11 +255,22 @@ impl Ends {
 }
 
 fn no_account(id: &str, exported: &str) -> String {
-    let whose = if HOUSE.contains(&id) { "the operator" } else { id };
-    format!("{whose} had no bank account in force when it was exported ({exported}); export it again once there is one")
+    format!(
+        "{} had no bank account in force when it was exported ({exported}); export it again once there is one",
+        whose_account(id)
+    )
+}
+
+/// The participant at whose account an end of an order pays or is paid.
+///
+/// Rule: house-account
+fn whose_account(id: &str) -> &str {
+    if HOUSE.contains(&id) { OPERATOR } else { id }
 }
 
 /// Who somebody is in a file; none without an account at any of the exports.
+///
+/// Rule: order-accounts
 async fn party(
     session: &Session,
     id: &str,
@@ -289,7 +300,7 @@ async fn party(
     }))
 }
 
-/// The account that was in force at a moment. What has come into force is never ended, so the answer is the same for ever.
+/// The account that was in force at a moment, of an order that was exported then. What has come into force is never ended, so the answer is the same for ever.
 fn account_at(versions: &[BankAccountVersion], time: SystemTime) -> Option<&BankAccount> {
     let in_force = |version: &&BankAccountVersion| {
         version.end_time.is_none() && version.effective_time.is_some_and(|from| from <= time)
