@@ -34,15 +34,14 @@ CREATE TABLE gate (
     forgotten_before bigint NOT NULL
 );
 
--- The calendar in force; the ones before it are in the journal.
-CREATE TABLE calendar (
-    id        smallint NOT NULL PRIMARY KEY CHECK (id = 1),
-    -- JSON list of cron expressions
-    crons     text NOT NULL,
-    -- IANA name
-    time_zone text NOT NULL,
-    -- it has no cut-offs before this
-    set_at    bigint NOT NULL
+-- The versions of the calendar: the one in force, those that are announced, and those by which a cut-off may still have to
+-- be kept. The ones before them are in the journal.
+CREATE TABLE calendars (
+    number       bigint NOT NULL PRIMARY KEY CHECK (number >= 1),
+    -- it rules the cut-offs behind this, up to the next version
+    effective_at bigint NOT NULL,
+    -- JSON: rows of cut-offs, time zone, weekend, holidays
+    calendar     text NOT NULL
 );
 
 -- Which node does a job of the house, and until when, by the clock of the database. It only keeps nodes from doing the same

@@ -6,7 +6,9 @@ CREATE TABLE partners (
     display_name text NOT NULL,
     state        text NOT NULL CHECK (state IN ('ACTIVE', 'RESTRICTED', 'SUSPENDED', 'EXITED')),
     -- the window that was open when it was suspended, or left; null: it is neither
-    suspended_in integer
+    suspended_in integer,
+    -- the brand that it trades for together with others; null: it stands alone
+    group_id     text
 );
 
 -- Immutable versions. A lot keeps the version it was issued under.
@@ -94,6 +96,49 @@ CREATE TABLE consents (
     used    bigint NOT NULL,
     PRIMARY KEY (funder, partner)
 ) WITH (fillfactor = 20);
+
+-- Who partners are by law. What was known before is in the journal.
+CREATE TABLE legal_records (
+    partner     text NOT NULL PRIMARY KEY,
+    legal_name  text NOT NULL,
+    -- a line each: the scheme, a space, the value
+    tax_ids     text NOT NULL,
+    street      text NOT NULL,
+    postal_code text NOT NULL,
+    town        text NOT NULL,
+    -- two capital letters
+    country     text NOT NULL CHECK (length(country) = 2)
+);
+
+-- Where partners are paid: versions, of which nothing changes but how one ended before it was in force.
+CREATE TABLE bank_accounts (
+    partner        text NOT NULL,
+    version        integer NOT NULL CHECK (version >= 1),
+    -- null: it is named by the code of its bank and its number
+    iban           text,
+    country        text,
+    bank_code      text,
+    account_number text,
+    -- the bank's own account with the central bank; empty where orders need none
+    correspondent  text,
+    holder         text NOT NULL,
+    bank_name      text NOT NULL,
+    asked_at       bigint NOT NULL,
+    -- the partner itself, or operator
+    asked_by       text NOT NULL,
+    -- from when on it is in force, if nothing ended it before
+    effective_at   bigint NOT NULL CHECK (effective_at >= asked_at),
+    -- 0 replaced, 1 stopped; null: neither
+    ended          smallint CHECK (ended IN (0, 1)),
+    ended_at       bigint,
+    PRIMARY KEY (partner, version),
+    CHECK ((iban IS NULL) = (country IS NOT NULL) AND (country IS NULL) = (correspondent IS NULL)),
+    CHECK ((country IS NULL) = (bank_code IS NULL) AND (country IS NULL) = (account_number IS NULL)),
+    CHECK ((ended IS NULL) = (ended_at IS NULL))
+);
+-- Finds whose money has arrived. Two partners may share an account.
+CREATE INDEX bank_accounts_by_iban ON bank_accounts (iban) WHERE iban IS NOT NULL;
+CREATE INDEX bank_accounts_by_number ON bank_accounts (account_number, bank_code) WHERE account_number IS NOT NULL;
 
 -- The people of the operator. What they were before is in the journal.
 CREATE TABLE people (

@@ -6,6 +6,9 @@ CREATE TABLE windows (
     state            text NOT NULL CHECK (state IN ('OPEN', 'CLOSED', 'SETTLING', 'SETTLED')),
     opened_at        bigint NOT NULL,
     closed_at        bigint,
+    -- when its settlement is told and paid, as 20260201; null while it is open, and where no calendar said so
+    advice_day       bigint,
+    payment_day      bigint,
     -- entries of a window are one range of the journal, as closing takes the gate alone
     first_sequence   bigint NOT NULL,
     -- the first sequence of the next window; null while open
@@ -24,6 +27,7 @@ CREATE TABLE windows (
     pairwise         bigint,
     CHECK ((state = 'OPEN') = (closed_at IS NULL) AND (closed_at IS NULL) = (end_sequence IS NULL)),
     CHECK ((closed_at IS NULL) = (settlement_state IS NULL)),
+    CHECK ((advice_day IS NULL) = (payment_day IS NULL) AND (advice_day IS NULL OR closed_at IS NOT NULL)),
     CHECK ((closed_at IS NULL) = (legs_total IS NULL) AND (closed_at IS NULL) = (carried_change IS NULL))
 );
 -- Just one window is open at any time.
@@ -33,12 +37,14 @@ CREATE INDEX windows_in_flight ON windows (window_number) WHERE settlement_state
 
 -- Positions over a window: what is carried out of window n opens window n + 1.
 CREATE TABLE participants (
-    window_number bigint NOT NULL,
+    window_number   bigint NOT NULL,
     -- or operator
-    partner       text NOT NULL,
-    opening       bigint NOT NULL,
+    partner         text NOT NULL,
+    opening         bigint NOT NULL,
     -- 0 while the window is open
-    carried       bigint NOT NULL,
+    carried         bigint NOT NULL,
+    -- how many closes in a row had carried its leg for being small when the window opened
+    carried_windows bigint NOT NULL CHECK (carried_windows >= 0),
     PRIMARY KEY (window_number, partner)
 );
 

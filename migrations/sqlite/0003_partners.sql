@@ -6,7 +6,9 @@ CREATE TABLE partners (
     display_name TEXT NOT NULL,
     state        TEXT NOT NULL CHECK (state IN ('ACTIVE', 'RESTRICTED', 'SUSPENDED', 'EXITED')),
     -- the window that was open when it was suspended, or left; null: it is neither
-    suspended_in INTEGER
+    suspended_in INTEGER,
+    -- the brand that it trades for together with others; null: it stands alone
+    group_id     TEXT
 ) STRICT, WITHOUT ROWID;
 
 -- Immutable versions. A lot keeps the version it was issued under.
@@ -94,6 +96,49 @@ CREATE TABLE consents (
     used    INTEGER NOT NULL,
     PRIMARY KEY (funder, partner)
 ) STRICT, WITHOUT ROWID;
+
+-- Who partners are by law. What was known before is in the journal.
+CREATE TABLE legal_records (
+    partner     TEXT NOT NULL PRIMARY KEY,
+    legal_name  TEXT NOT NULL,
+    -- a line each: the scheme, a space, the value
+    tax_ids     TEXT NOT NULL,
+    street      TEXT NOT NULL,
+    postal_code TEXT NOT NULL,
+    town        TEXT NOT NULL,
+    -- two capital letters
+    country     TEXT NOT NULL CHECK (length(country) = 2)
+) STRICT, WITHOUT ROWID;
+
+-- Where partners are paid: versions, of which nothing changes but how one ended before it was in force.
+CREATE TABLE bank_accounts (
+    partner        TEXT NOT NULL,
+    version        INTEGER NOT NULL CHECK (version >= 1),
+    -- null: it is named by the code of its bank and its number
+    iban           TEXT,
+    country        TEXT,
+    bank_code      TEXT,
+    account_number TEXT,
+    -- the bank's own account with the central bank; empty where orders need none
+    correspondent  TEXT,
+    holder         TEXT NOT NULL,
+    bank_name      TEXT NOT NULL,
+    asked_at       INTEGER NOT NULL,
+    -- the partner itself, or operator
+    asked_by       TEXT NOT NULL,
+    -- from when on it is in force, if nothing ended it before
+    effective_at   INTEGER NOT NULL CHECK (effective_at >= asked_at),
+    -- 0 replaced, 1 stopped; null: neither
+    ended          INTEGER CHECK (ended IN (0, 1)),
+    ended_at       INTEGER,
+    PRIMARY KEY (partner, version),
+    CHECK ((iban IS NULL) = (country IS NOT NULL) AND (country IS NULL) = (correspondent IS NULL)),
+    CHECK ((country IS NULL) = (bank_code IS NULL) AND (country IS NULL) = (account_number IS NULL)),
+    CHECK ((ended IS NULL) = (ended_at IS NULL))
+) STRICT, WITHOUT ROWID;
+-- Finds whose money has arrived. Two partners may share an account.
+CREATE INDEX bank_accounts_by_iban ON bank_accounts (iban) WHERE iban IS NOT NULL;
+CREATE INDEX bank_accounts_by_number ON bank_accounts (account_number, bank_code) WHERE account_number IS NOT NULL;
 
 -- The people of the operator. What they were before is in the journal.
 CREATE TABLE people (

@@ -6,6 +6,9 @@ CREATE TABLE windows (
     state            TEXT NOT NULL CHECK (state IN ('OPEN', 'CLOSED', 'SETTLING', 'SETTLED')),
     opened_at        INTEGER NOT NULL,
     closed_at        INTEGER,
+    -- when its settlement is told and paid, as 20260201; null while it is open, and where no calendar said so
+    advice_day       INTEGER,
+    payment_day      INTEGER,
     -- entries of a window are one range of the journal, as closing takes the gate alone
     first_sequence   INTEGER NOT NULL,
     -- the first sequence of the next window; null while open
@@ -24,6 +27,7 @@ CREATE TABLE windows (
     pairwise         INTEGER,
     CHECK ((state = 'OPEN') = (closed_at IS NULL) AND (closed_at IS NULL) = (end_sequence IS NULL)),
     CHECK ((closed_at IS NULL) = (settlement_state IS NULL)),
+    CHECK ((advice_day IS NULL) = (payment_day IS NULL) AND (advice_day IS NULL OR closed_at IS NOT NULL)),
     CHECK ((closed_at IS NULL) = (legs_total IS NULL) AND (closed_at IS NULL) = (carried_change IS NULL))
 ) STRICT;
 -- Just one window is open at any time.
@@ -33,12 +37,14 @@ CREATE INDEX windows_in_flight ON windows (window_number) WHERE settlement_state
 
 -- Positions over a window: what is carried out of window n opens window n + 1.
 CREATE TABLE participants (
-    window_number INTEGER NOT NULL,
+    window_number   INTEGER NOT NULL,
     -- or operator
-    partner       TEXT NOT NULL,
-    opening       INTEGER NOT NULL,
+    partner         TEXT NOT NULL,
+    opening         INTEGER NOT NULL,
     -- 0 while the window is open
-    carried       INTEGER NOT NULL,
+    carried         INTEGER NOT NULL,
+    -- how many closes in a row had carried its leg for being small when the window opened
+    carried_windows INTEGER NOT NULL CHECK (carried_windows >= 0),
     PRIMARY KEY (window_number, partner)
 ) STRICT, WITHOUT ROWID;
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use clearing_certs::Kind;
 use clearing_proto::v1::admin_service_client::AdminServiceClient;
 use clearing_proto::v1::approval_service_client::ApprovalServiceClient;
+use clearing_proto::v1::bank_account_service_client::BankAccountServiceClient;
 use clearing_proto::v1::care_service_client::CareServiceClient;
 use clearing_proto::v1::credential_service_client::CredentialServiceClient;
 use clearing_proto::v1::entry_service_client::EntryServiceClient;
@@ -58,6 +59,7 @@ pub struct Wire {
     pub approvals: ApprovalServiceClient<Channel>,
     pub settlement: SettlementServiceClient<Channel>,
     pub credentials: CredentialServiceClient<Channel>,
+    pub bank_accounts: BankAccountServiceClient<Channel>,
     pub care: CareServiceClient<Channel>,
     pub admin: AdminServiceClient<Channel>,
     pub report: ReportServiceClient<Channel>,
@@ -93,6 +95,7 @@ impl Wire {
             approvals: ApprovalServiceClient::new(channel.clone()),
             settlement: SettlementServiceClient::new(channel.clone()),
             credentials: CredentialServiceClient::new(channel.clone()),
+            bank_accounts: BankAccountServiceClient::new(channel.clone()),
             care: CareServiceClient::new(channel.clone()),
             admin: AdminServiceClient::new(channel.clone()),
             report: ReportServiceClient::new(channel.clone()),

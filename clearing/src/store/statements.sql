@@ -147,22 +147,23 @@
 -- store.other_commodities
     SELECT commodity, account FROM balances WHERE commodity NOT IN ($1, $2) LIMIT 1;
 
--- store.calendar
-    SELECT crons, time_zone, set_at FROM calendar;
+-- store.calendars
+    SELECT number, effective_at, calendar FROM calendars;
 
--- store.upsert_calendar (SQLite)
-    INSERT INTO calendar (id, crons, time_zone, set_at)
-    VALUES ($1, $2, $3, $4)
-    ON CONFLICT (id) DO UPDATE SET crons = excluded.crons, time_zone = excluded.time_zone, set_at = excluded.set_at;
+-- store.forget_calendars
+    DELETE FROM calendars;
 
--- store.upsert_calendar (PostgreSQL)
-    INSERT INTO calendar (id, crons, time_zone, set_at)
-    SELECT k.id, k.crons, k.time_zone, k.set_at
-        FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[]) AS k (id, crons, time_zone, set_at)
-    ON CONFLICT (id) DO UPDATE SET crons = excluded.crons, time_zone = excluded.time_zone, set_at = excluded.set_at;
+-- store.insert_calendars (SQLite)
+    INSERT INTO calendars (number, effective_at, calendar)
+    VALUES ($1, $2, $3);
+
+-- store.insert_calendars (PostgreSQL)
+    INSERT INTO calendars (number, effective_at, calendar)
+    SELECT k.number, k.effective_at, k.calendar
+        FROM unnest($1::bigint[], $2::bigint[], $3::text[]) AS k (number, effective_at, calendar);
 
 -- store.schedule
-    SELECT g.window_number, g.opened_at, c.crons, c.time_zone, c.set_at FROM gate AS g LEFT JOIN calendar AS c ON c.id = 1;
+    SELECT g.window_number, g.opened_at, c.number, c.effective_at, c.calendar FROM gate AS g LEFT JOIN calendars AS c ON 1 = 1;
 
 -- store.coalition
     SELECT c.coalition_id, c.domain, c.fingerprint, c.settings, c.created_at, g.terms_epoch FROM coalition AS c CROSS JOIN gate AS g;
@@ -744,6 +745,81 @@
     WHERE leases.holder = excluded.holder
     OR leases.expires_at <= (extract(epoch FROM clock_timestamp()) * 1000000)::bigint;
 
+-- store.lock_partners (SQLite)
+    SELECT p.partner FROM (SELECT $1 AS partner) AS k CROSS JOIN partners AS p WHERE p.partner = k.partner;
+
+-- store.lock_partners (PostgreSQL)
+    SELECT p.partner FROM partners AS p JOIN unnest($1::text[]) AS k (partner) ON p.partner = k.partner ORDER BY p.partner FOR UPDATE OF p;
+
+-- store.legal_records_of (SQLite)
+    SELECT r.partner, r.legal_name, r.tax_ids, r.street, r.postal_code, r.town, r.country FROM (SELECT $1 AS partner) AS k CROSS JOIN legal_records AS r WHERE r.partner = k.partner;
+
+-- store.legal_records_of (PostgreSQL)
+    SELECT r.partner, r.legal_name, r.tax_ids, r.street, r.postal_code, r.town, r.country FROM unnest($1::text[]) AS k (partner) CROSS JOIN legal_records AS r WHERE r.partner = k.partner;
+
+-- store.bank_accounts_now (SQLite)
+    SELECT b.partner, b.version, b.iban, b.country, b.bank_code, b.account_number, b.correspondent, b.holder,
+        b.bank_name, b.asked_at, b.asked_by, b.effective_at, b.ended, b.ended_at FROM (SELECT $1 AS partner) AS k CROSS JOIN bank_accounts AS b WHERE b.partner = k.partner AND b.version IN (
+        (SELECT MAX(l.version) FROM bank_accounts AS l WHERE l.partner = k.partner),
+        (SELECT MAX(f.version) FROM bank_accounts AS f
+         WHERE f.partner = k.partner AND f.ended IS NULL AND f.effective_at <= $2));
+
+-- store.bank_accounts_now (PostgreSQL)
+    SELECT b.partner, b.version, b.iban, b.country, b.bank_code, b.account_number, b.correspondent, b.holder,
+        b.bank_name, b.asked_at, b.asked_by, b.effective_at, b.ended, b.ended_at FROM unnest($1::text[]) AS k (partner) CROSS JOIN bank_accounts AS b WHERE b.partner = k.partner AND b.version IN (
+        (SELECT MAX(l.version) FROM bank_accounts AS l WHERE l.partner = k.partner),
+        (SELECT MAX(f.version) FROM bank_accounts AS f
+         WHERE f.partner = k.partner AND f.ended IS NULL AND f.effective_at <= $2));
+
+-- store.all_legal_records
+    SELECT partner, legal_name, tax_ids, street, postal_code, town, country FROM legal_records;
+
+-- store.all_bank_accounts
+    SELECT partner, version, iban, country, bank_code, account_number, correspondent, holder, bank_name,
+        asked_at, asked_by, effective_at, ended, ended_at FROM bank_accounts;
+
+-- store.upsert_legal_records (SQLite)
+    INSERT INTO legal_records (partner, legal_name, tax_ids, street, postal_code, town, country)
+    VALUES ($1, $2, $3, $4, $5, $6, $7)
+    ON CONFLICT (partner) DO UPDATE SET legal_name = excluded.legal_name, tax_ids = excluded.tax_ids, street = excluded.street,
+        postal_code = excluded.postal_code, town = excluded.town, country = excluded.country;
+
+-- store.upsert_legal_records (PostgreSQL)
+    INSERT INTO legal_records (partner, legal_name, tax_ids, street, postal_code, town, country)
+    SELECT k.partner, k.legal_name, k.tax_ids, k.street, k.postal_code, k.town, k.country
+        FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[]) AS k (partner, legal_name, tax_ids, street, postal_code, town, country)
+    ON CONFLICT (partner) DO UPDATE SET legal_name = excluded.legal_name, tax_ids = excluded.tax_ids, street = excluded.street,
+        postal_code = excluded.postal_code, town = excluded.town, country = excluded.country;
+
+-- store.upsert_bank_accounts (SQLite)
+    INSERT INTO bank_accounts (partner, version, iban, country, bank_code, account_number, correspondent, holder, bank_name,
+        asked_at, asked_by, effective_at, ended, ended_at)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+    ON CONFLICT (partner, version) DO UPDATE SET iban = excluded.iban, country = excluded.country, bank_code = excluded.bank_code,
+        account_number = excluded.account_number, correspondent = excluded.correspondent,
+        holder = excluded.holder, bank_name = excluded.bank_name, asked_at = excluded.asked_at,
+        asked_by = excluded.asked_by, effective_at = excluded.effective_at, ended = excluded.ended,
+        ended_at = excluded.ended_at;
+
+-- store.upsert_bank_accounts (PostgreSQL)
+    INSERT INTO bank_accounts (partner, version, iban, country, bank_code, account_number, correspondent, holder, bank_name,
+        asked_at, asked_by, effective_at, ended, ended_at)
+    SELECT k.partner, k.version, k.iban, k.country, k.bank_code, k.account_number, k.correspondent, k.holder,
+        k.bank_name, k.asked_at, k.asked_by, k.effective_at, k.ended, k.ended_at
+        FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
+        $9::text[], $10::bigint[], $11::text[], $12::bigint[], $13::bigint[], $14::bigint[]) AS k (partner, version, iban, country, bank_code, account_number, correspondent, holder, bank_name,
+        asked_at, asked_by, effective_at, ended, ended_at)
+    ON CONFLICT (partner, version) DO UPDATE SET iban = excluded.iban, country = excluded.country, bank_code = excluded.bank_code,
+        account_number = excluded.account_number, correspondent = excluded.correspondent,
+        holder = excluded.holder, bank_name = excluded.bank_name, asked_at = excluded.asked_at,
+        asked_by = excluded.asked_by, effective_at = excluded.effective_at, ended = excluded.ended,
+        ended_at = excluded.ended_at;
+
+-- store.list_bank_accounts
+    SELECT partner, version, iban, country, bank_code, account_number, correspondent, holder, bank_name,
+        asked_at, asked_by, effective_at, ended, ended_at FROM bank_accounts WHERE partner = $1 AND version < $2
+    ORDER BY version DESC LIMIT $3;
+
 -- store.upsert_limits (SQLite)
     INSERT INTO limits (partner, net_debit_cap, outstanding_points, points_per_day, points_per_member_per_day,
         points_per_entry, transfer_points_per_entry, transfer_points_per_member_per_day,
@@ -1050,20 +1126,22 @@
     SELECT version, checksum FROM _sqlx_migrations WHERE success ORDER BY version;
 
 -- store.partners
-    SELECT p.partner, p.display_name, p.state, p.suspended_in, l.partner, l.net_debit_cap, l.outstanding_points, l.points_per_day, l.points_per_member_per_day,
+    SELECT p.partner, p.display_name, p.state, p.suspended_in, p.group_id, l.partner, l.net_debit_cap, l.outstanding_points, l.points_per_day, l.points_per_member_per_day,
         l.points_per_entry, l.transfer_points_per_entry, l.transfer_points_per_member_per_day,
         l.redeem_points_per_member_per_day, l.redeem_foreign_points_per_day, l.cooling_seconds FROM partners AS p LEFT JOIN limits AS l ON l.partner = p.partner;
 
 -- store.upsert_partners (SQLite)
-    INSERT INTO partners (partner, display_name, state, suspended_in)
-    VALUES ($1, $2, $3, $4)
-    ON CONFLICT (partner) DO UPDATE SET display_name = excluded.display_name, state = excluded.state, suspended_in = excluded.suspended_in;
+    INSERT INTO partners (partner, display_name, state, suspended_in, group_id)
+    VALUES ($1, $2, $3, $4, $5)
+    ON CONFLICT (partner) DO UPDATE SET display_name = excluded.display_name, state = excluded.state, suspended_in = excluded.suspended_in,
+        group_id = excluded.group_id;
 
 -- store.upsert_partners (PostgreSQL)
-    INSERT INTO partners (partner, display_name, state, suspended_in)
-    SELECT k.partner, k.display_name, k.state, k.suspended_in
-        FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[]) AS k (partner, display_name, state, suspended_in)
-    ON CONFLICT (partner) DO UPDATE SET display_name = excluded.display_name, state = excluded.state, suspended_in = excluded.suspended_in;
+    INSERT INTO partners (partner, display_name, state, suspended_in, group_id)
+    SELECT k.partner, k.display_name, k.state, k.suspended_in, k.group_id
+        FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[]) AS k (partner, display_name, state, suspended_in, group_id)
+    ON CONFLICT (partner) DO UPDATE SET display_name = excluded.display_name, state = excluded.state, suspended_in = excluded.suspended_in,
+        group_id = excluded.group_id;
 
 -- store.people
     SELECT person, roles, since_at, roles_before FROM people;
@@ -1525,11 +1603,11 @@
         FROM unnest($1::bigint[]) AS k (window_number)) ORDER BY w.window_number FOR UPDATE;
 
 -- store.windows
-    SELECT window_number, state, opened_at, closed_at, first_sequence, end_sequence, legs_moved,
-        settlement_state, mode, legs_total, carried_change, gross, pairwise FROM windows WHERE window_number BETWEEN $1 AND $2 ORDER BY window_number;
+    SELECT window_number, state, opened_at, closed_at, advice_day, payment_day, first_sequence, end_sequence,
+        legs_moved, settlement_state, mode, legs_total, carried_change, gross, pairwise FROM windows WHERE window_number BETWEEN $1 AND $2 ORDER BY window_number;
 
 -- store.participants
-    SELECT window_number, partner, opening, carried FROM participants WHERE window_number BETWEEN $1 AND $2;
+    SELECT window_number, partner, opening, carried, carried_windows FROM participants WHERE window_number BETWEEN $1 AND $2;
 
 -- store.proofs
     SELECT window_number, class, opening, change FROM proofs WHERE window_number BETWEEN $1 AND $2;
@@ -1573,37 +1651,41 @@
     SELECT window_number, ordinal, payer, payee, amount, paid FROM orders WHERE window_number BETWEEN $1 AND $2 ORDER BY window_number, ordinal;
 
 -- store.upsert_window (SQLite)
-    INSERT INTO windows (window_number, state, opened_at, closed_at, first_sequence, end_sequence, legs_moved,
-        settlement_state, mode, legs_total, carried_change, gross, pairwise)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+    INSERT INTO windows (window_number, state, opened_at, closed_at, advice_day, payment_day, first_sequence, end_sequence,
+        legs_moved, settlement_state, mode, legs_total, carried_change, gross, pairwise)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
     ON CONFLICT (window_number) DO UPDATE SET state = excluded.state, closed_at = excluded.closed_at,
+        advice_day = excluded.advice_day, payment_day = excluded.payment_day,
         end_sequence = COALESCE(windows.end_sequence, excluded.end_sequence), legs_moved = excluded.legs_moved,
         settlement_state = excluded.settlement_state, mode = excluded.mode, legs_total = excluded.legs_total,
         carried_change = excluded.carried_change, gross = excluded.gross, pairwise = excluded.pairwise;
 
 -- store.upsert_window (PostgreSQL)
-    INSERT INTO windows (window_number, state, opened_at, closed_at, first_sequence, end_sequence, legs_moved,
-        settlement_state, mode, legs_total, carried_change, gross, pairwise)
-    SELECT k.window_number, k.state, k.opened_at, k.closed_at, k.first_sequence, k.end_sequence, k.legs_moved,
-        k.settlement_state, k.mode, k.legs_total, k.carried_change, k.gross, k.pairwise
-        FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::text[],
-        $8::text[], $9::text[], $10::text[], $11::text[], $12::bigint[], $13::bigint[]) AS k (window_number, state, opened_at, closed_at, first_sequence, end_sequence, legs_moved,
-        settlement_state, mode, legs_total, carried_change, gross, pairwise)
+    INSERT INTO windows (window_number, state, opened_at, closed_at, advice_day, payment_day, first_sequence, end_sequence,
+        legs_moved, settlement_state, mode, legs_total, carried_change, gross, pairwise)
+    SELECT k.window_number, k.state, k.opened_at, k.closed_at, k.advice_day, k.payment_day, k.first_sequence,
+        k.end_sequence, k.legs_moved, k.settlement_state, k.mode, k.legs_total, k.carried_change, k.gross,
+        k.pairwise
+        FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[],
+        $8::bigint[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::bigint[],
+        $15::bigint[]) AS k (window_number, state, opened_at, closed_at, advice_day, payment_day, first_sequence, end_sequence,
+        legs_moved, settlement_state, mode, legs_total, carried_change, gross, pairwise)
     ON CONFLICT (window_number) DO UPDATE SET state = excluded.state, closed_at = excluded.closed_at,
+        advice_day = excluded.advice_day, payment_day = excluded.payment_day,
         end_sequence = COALESCE(windows.end_sequence, excluded.end_sequence), legs_moved = excluded.legs_moved,
         settlement_state = excluded.settlement_state, mode = excluded.mode, legs_total = excluded.legs_total,
         carried_change = excluded.carried_change, gross = excluded.gross, pairwise = excluded.pairwise;
 
 -- store.upsert_participants (SQLite)
-    INSERT INTO participants (window_number, partner, opening, carried)
-    VALUES ($1, $2, $3, $4)
-    ON CONFLICT (window_number, partner) DO UPDATE SET carried = excluded.carried;
+    INSERT INTO participants (window_number, partner, opening, carried, carried_windows)
+    VALUES ($1, $2, $3, $4, $5)
+    ON CONFLICT (window_number, partner) DO UPDATE SET carried = excluded.carried, carried_windows = excluded.carried_windows;
 
 -- store.upsert_participants (PostgreSQL)
-    INSERT INTO participants (window_number, partner, opening, carried)
-    SELECT k.window_number, k.partner, k.opening, k.carried
-        FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::bigint[]) AS k (window_number, partner, opening, carried)
-    ON CONFLICT (window_number, partner) DO UPDATE SET carried = excluded.carried;
+    INSERT INTO participants (window_number, partner, opening, carried, carried_windows)
+    SELECT k.window_number, k.partner, k.opening, k.carried, k.carried_windows
+        FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[]) AS k (window_number, partner, opening, carried, carried_windows)
+    ON CONFLICT (window_number, partner) DO UPDATE SET carried = excluded.carried, carried_windows = excluded.carried_windows;
 
 -- store.upsert_proofs (SQLite)
     INSERT INTO proofs (window_number, class, opening, change)

@@ -13,7 +13,7 @@ use prost_reflect::{DynamicMessage, MethodDescriptor, Value};
 use tonic::{Code, Status};
 
 use crate::foreign::Plain;
-use crate::samples::{Samples, methods};
+use crate::samples::{Samples, methods, with_days};
 
 /// What a certificate makes of whoever shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -164,7 +164,7 @@ fn about_partners(method: &MethodDescriptor, sample: DynamicMessage) -> Vec<(Opt
 #[tokio::test(flavor = "multi_thread")]
 async fn every_call_is_open_to_the_roles_it_is_meant_for_and_to_no_other() {
     for backend in BACKENDS {
-        let (test, _) = TestHouse::of_s01(backend, |_| ()).await;
+        let (test, _) = TestHouse::of_s01(backend, with_days).await;
         let samples = Samples::of(&test, "A").await;
         for (name, roles) in PEOPLE {
             samples.set_person(name, roles).await;

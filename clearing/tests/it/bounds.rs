@@ -20,7 +20,7 @@ use tonic_types::StatusExt as _;
 
 use crate::foreign::Plain;
 use crate::interface;
-use crate::samples::{Samples, methods, under_a_new_key};
+use crate::samples::{Samples, methods, under_a_new_key, with_days};
 
 /// The most points of one operation: "the limit of an entry".
 const POINTS_MAX: i64 = 1_000_000_000_000;
@@ -442,7 +442,7 @@ async fn what_the_comment_of_a_field_says_of_its_bounds_is_what_the_house_does()
 }
 
 async fn plays_all(backend: Backend) {
-    let (test, begin) = TestHouse::of_s01(backend, |_| ()).await;
+    let (test, begin) = TestHouse::of_s01(backend, with_days).await;
     let now = i64::try_from(begin.duration_since(std::time::UNIX_EPOCH).unwrap().as_secs()).unwrap();
     let comments = comments();
     let comment = |field: &FieldDescriptor| {

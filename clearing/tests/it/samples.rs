@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use clearing_certs::Kind;
 use clearing_core::command::Command;
+use clearing_core::facts::coalition::House;
 use clearing_core::rules::person::SetTwoPersonList;
 use clearing_play::{BACKENDS, TestHouse, Wire};
 use clearing_proto::{FILE_DESCRIPTOR_SET, v1};
@@ -68,8 +69,13 @@ fn card(value: impl Into<String>) -> Option<v1::MemberRef> {
     Some(v1::MemberRef { member: Some(v1::member_ref::Member::Identifier(card)) })
 }
 
+/// A change of a bank account can be stopped only where it waits for some days.
+pub fn with_days(house: &mut House) {
+    house.coalition.account_change_days = 3;
+}
+
 impl Samples {
-    /// Each of them can be sent once, by this partner or, where partners may not call the method, by the operator.
+    /// Each of them can be sent once to a house [`with_days`], by this partner or, where partners may not call the method, by the operator.
     pub async fn of(test: &TestHouse, caller: &'static str) -> Self {
         let wire = |id| test.wire(Kind::Partner, id);
         let mut own = wire(caller);
@@ -96,6 +102,7 @@ impl Samples {
     /// The good requests of a method; none of one that is not known here.
     pub async fn good(&self, method: &MethodDescriptor) -> Vec<DynamicMessage> {
         let bytes = match method.parent_service().name() {
+            "BankAccountService" => self.of_bank_account(method.name()).await,
             "CareService" => self.of_care(method.name()).await,
             "CredentialService" => self.of_credentials(method.name()).await,
             "PartnerService" => self.of_partners(method.name()).await,
@@ -482,12 +489,18 @@ impl Samples {
         let number = v1::bank_account::Number::Iban("DE89370400440532013000".to_owned());
         let (number, holder) = (Some(number), "Grocer GmbH".to_owned());
         let account = v1::BankAccount { number, holder, bank_name: String::new() };
-        let set = v1::SetBankAccountRequest { request_id, partner_id: partner_id.clone(), bank_account: Some(account) };
+        let set = v1::SetBankAccountRequest {
+            request_id: request_id.clone(),
+            partner_id: partner_id.clone(),
+            bank_account: Some(account),
+        };
         let message = match method {
             "SetBankAccount" => set.encode_to_vec(),
             "StopBankAccountChange" => {
-                // The plain clients of these tests have none of this service yet, by which a change could be asked for.
-                return Vec::new();
+                let set = self.own.clone().bank_accounts.set_bank_account(set).await.unwrap().into_inner();
+                let (version, reason_code) = (set.version.unwrap().version, "not-ours".to_owned());
+                let request_id = foreign::key();
+                v1::StopBankAccountChangeRequest { request_id, partner_id, version, reason_code }.encode_to_vec()
             }
             "ListBankAccounts" => v1::ListBankAccountsRequest { partner_id, ..Default::default() }.encode_to_vec(),
             _ => return Vec::new(),
@@ -760,7 +773,7 @@ impl Samples {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_method_has_a_sample_and_each_sample_is_taken() {
     for backend in BACKENDS {
-        let (test, _) = TestHouse::of_s01(backend, |_| ()).await;
+        let (test, _) = TestHouse::of_s01(backend, with_days).await;
         let mut callers = Plain::partners(&test, ["C", "operator"]).await;
         for of in ["C", "operator"] {
             let samples = Samples::of(&test, of).await;

@@ -395,7 +395,7 @@ pub(crate) fn op() -> impl Strategy<Value = Op> {
         4 => (any::<Index>(), 1..400i64).prop_map(|(of, points)| Op::Capture { of, points }),
         2 => any::<Index>().prop_map(|of| Op::Void { of }),
         4 => purchase.prop_map(|(by, member, spend, earn, hold)| Op::Purchase { by, member, spend, earn, hold }),
-        8 => (any::<Index>(), 1..=100i64).prop_map(|(of, share)| Op::ReturnPurchase { of, share }),
+        3 => (any::<Index>(), 1..=100i64).prop_map(|(of, share)| Op::ReturnPurchase { of, share }),
         5 => reverse.prop_map(|(of, points, refuse)| Op::Reverse { of, points, refuse: refuse && points % 3 == 0 }),
         1 => newest.prop_map(|(by, member, points)| Op::ReverseNewest { by, member, points }),
         3 => transfer.prop_map(|(by, member, to, points)| Op::Transfer { by, member, to, points }),

@@ -11,7 +11,7 @@ use tonic_types::StatusExt as _;
 use super::{Newcomer, code_of, invite_by, is_refused, issue, issues, reason};
 use crate::access::{Role, lets_in};
 use crate::foreign::Plain;
-use crate::samples::{Samples, methods};
+use crate::samples::{Samples, methods, with_days};
 
 const SCOPES: [CredentialScope; 6] = [
     CredentialScope::Issue,
@@ -51,7 +51,7 @@ fn is_open(method: &MethodDescriptor, scope: CredentialScope) -> bool {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_call_is_open_to_the_scopes_that_it_is_of_and_to_no_other() {
     for backend in BACKENDS {
-        let (test, _) = TestHouse::of_s01(backend, |_| ()).await;
+        let (test, _) = TestHouse::of_s01(backend, with_days).await;
         let (newcomer, a) = (Newcomer::to(&test), test.wire(Kind::Partner, "A"));
         let mut callers = Vec::new();
         for scope in SCOPES {
@@ -89,7 +89,7 @@ async fn every_call_is_open_to_the_scopes_that_it_is_of_and_to_no_other() {
 /// The operator's own services have no scope at all: a till of the operator's is none of an administrator.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_credential_of_the_operator_with_scopes_administers_nothing() {
-    let (test, _) = TestHouse::of_s01(Backend::Sqlite, |_| ()).await;
+    let (test, _) = TestHouse::of_s01(Backend::Sqlite, with_days).await;
     let (newcomer, operator) = (Newcomer::to(&test), super::operator(&test));
     let invited = |asked: &mut v1::CreateInvitesRequest| {
         asked.holder = super::partner("operator");

@@ -18,7 +18,7 @@ use tonic_types::StatusExt as _;
 
 use super::{Wired, member_ref, request_id, units, wire_time};
 use crate::foreign::Plain;
-use crate::samples::{Samples, methods, under_a_new_key};
+use crate::samples::{Samples, methods, under_a_new_key, with_days};
 
 /// What somebody was told, and how to ask for it again.
 struct Told {
@@ -320,6 +320,7 @@ async fn a_repeated_request_is_told_what_it_was_told_whatever_has_changed_since(
         let operator_pays_later = |house: &mut House| {
             let operator = house.partners.get_mut(&PartnerId::operator()).unwrap();
             operator.terms[0].funding = Funding::AtRedemption;
+            with_days(house);
         };
         let house = Wired::with(backend, operator_pays_later).await;
         let mut callers = Callers::of(&house).await;
