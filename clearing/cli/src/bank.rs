@@ -75,7 +75,7 @@ pub struct Csv {
     #[arg(long, value_name = "CHARACTER", default_value = ",")]
     delimiter: String,
     /// Lines above the one with the names of the columns.
-    #[arg(long, value_name = "LINES", default_value_t = 0)]
+    #[arg(long, value_name = "LINES", default_value_t = 0, value_parser = values::whole::<u32>)]
     lines_above: u32,
     /// How days are written.
     #[arg(long, value_enum, default_value_t = Days::Iso)]

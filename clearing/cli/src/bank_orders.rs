@@ -114,7 +114,7 @@ impl ToBanks {
         let numbered: Vec<(u32, PaymentOrder)> = numbered.filter(|(_, order)| self.is_wanted(&order.payer)).collect();
         let exports = exports_of(session, window, mode).await?;
         let first = exports.first();
-        let ends = Ends::of(session, &numbered, exports.times()).await?;
+        let ends = Ends::of(session, &numbered, &exports).await?;
         let (orders, left_out) = ends.orders(&numbered, &session.zone.said(first));
         let exported = session.zone.civil(first).map_err(|error| Failure::internal(&error))?;
         let sums = sums(&orders);
@@ -168,6 +168,8 @@ struct Exports {
     number: u32,
     /// When they were recorded, the first one first. There is always one.
     times: Vec<SystemTime>,
+    /// The place of the first one in the journal; none if it is still to be recorded.
+    place: Option<i64>,
 }
 
 impl Exports {
@@ -175,29 +177,24 @@ impl Exports {
         self.times[0]
     }
 
-    fn times(&self) -> &[SystemTime] {
-        &self.times
-    }
-
     /// From what was recorded, the earliest first. One that is to be recorded now, in another mode than the last, begins anew.
     fn from(recorded: &[AdminAction], mode: OrderMode, now: SystemTime) -> Self {
-        let mut number = 0;
-        let mut times = Vec::new();
+        let mut exports = Self { number: 0, times: Vec::new(), place: None };
         let mut last = None;
         for action in recorded {
             let changed = paper::field(action, "mode");
-            if times.is_empty() || changed.is_some() {
-                number += 1;
-                times.clear();
+            if exports.times.is_empty() || changed.is_some() {
+                let place = Some(action.journal_sequence);
+                exports = Self { number: exports.number + 1, times: Vec::new(), place };
             }
-            last = changed.map(str::to_owned).or(last);
-            times.push(action.action_time);
+            last = changed.or(last);
+            exports.times.push(action.action_time);
         }
-        // Of one that a payment had fixed before the first export, no export names the mode.
-        if times.is_empty() || last.is_some_and(|last| last != mode.as_str()) {
-            return Self { number: number + 1, times: vec![now] };
+        // Where a payment had fixed the mode before the first export, no export names it.
+        if exports.times.is_empty() || last.is_some_and(|last| last != mode.as_str()) {
+            return Self { number: exports.number + 1, times: vec![now], place: None };
         }
-        Self { number, times }
+        exports
     }
 }
 
@@ -213,9 +210,9 @@ async fn exports_of(session: &Session, window: i64, mode: OrderMode) -> Result<E
 struct Ends(BTreeMap<String, Option<bank::Party>>);
 
 impl Ends {
-    async fn of(session: &Session, orders: &[(u32, PaymentOrder)], exports: &[SystemTime]) -> Result<Self, Failure> {
+    async fn of(session: &Session, orders: &[(u32, PaymentOrder)], exports: &Exports) -> Result<Self, Failure> {
         let named: BTreeSet<&str> = orders.iter().flat_map(|(_, order)| [&*order.payer, &*order.payee]).collect();
-        let changes = record_changes(session, exports[0]).await?;
+        let changes = record_changes(session, exports).await?;
         let mut known: BTreeMap<&str, Option<bank::Party>> = BTreeMap::new();
         let mut ends = BTreeMap::new();
         for id in named {
@@ -274,16 +271,17 @@ fn whose_account(id: &str) -> &str {
 async fn party(
     session: &Session,
     id: &str,
-    exports: &[SystemTime],
+    exports: &Exports,
     changes: &[AdminAction],
 ) -> Result<Option<bank::Party>, Failure> {
     let known = session.operator().partner(id).await?;
-    let is_there_since = |version: &BankAccountVersion| version.effective_time.is_some_and(|from| from <= exports[0]);
+    let is_there_since =
+        |version: &BankAccountVersion| version.effective_time.is_some_and(|from| from <= exports.first());
     let account = match known.bank_account {
         Some(in_force) if is_there_since(&in_force) => Some(in_force.bank_account),
         Some(_) => {
             let versions = session.client.bank_accounts(id).all().await?;
-            exports.iter().find_map(|time| account_at(&versions, *time)).cloned()
+            exports.times.iter().find_map(|time| account_at(&versions, *time)).cloned()
         }
         None => None,
     };
@@ -311,10 +309,14 @@ fn account_at(versions: &[BankAccountVersion], time: SystemTime) -> Option<&Bank
 fn at_bank(account: BankAccount) -> bank::Account {
     let given = |text: String| Some(text).filter(|text| !text.is_empty());
     let bank_name = given(account.bank_name);
+    let by_number = |number| bank::Account {
+        number,
+        bank: bank::BankCode::None,
+        bank_name: bank_name.clone(),
+        correspondent: None,
+    };
     match account.number {
-        AccountNumber::Iban(number) => {
-            bank::Account { number, bank: bank::BankCode::None, bank_name, correspondent: None }
-        }
+        AccountNumber::Iban(number) => by_number(number),
         AccountNumber::National { country_code, bank_code, account_number, correspondent_account_number } => {
             bank::Account {
                 number: account_number,
@@ -323,13 +325,17 @@ fn at_bank(account: BankAccount) -> bank::Account {
                 correspondent: given(correspondent_account_number),
             }
         }
+        // Of a kind that this program does not know, no file can be made.
+        _ => by_number(String::new()),
     }
 }
 
 /// What was written down since of who somebody is by law, the earliest first.
-async fn record_changes(session: &Session, since: SystemTime) -> Result<Vec<AdminAction>, Failure> {
-    let filter = AdminActions::all().kind(EntryKind::SetLegalRecord).since(since);
+async fn record_changes(session: &Session, exports: &Exports) -> Result<Vec<AdminAction>, Failure> {
+    let Some(place) = exports.place else { return Ok(Vec::new()) };
+    let filter = AdminActions::all().kind(EntryKind::SetLegalRecord).since(exports.first());
     let mut changes = session.operator().admin_actions(filter).all().await?;
+    changes.retain(|action| action.journal_sequence > place);
     changes.sort_by_key(|action| action.journal_sequence);
     Ok(changes)
 }

@@ -132,8 +132,10 @@ fn legs_as_orders(settlement: &Settlement) -> impl Iterator<Item = KnownOrder> +
 /// The number, and the bank's code where one is needed.
 fn number(version: &BankAccountVersion) -> (&str, Option<&str>) {
     match &version.bank_account.number {
-        AccountNumber::National { bank_code, account_number, .. } => (account_number, Some(bank_code)),
-        AccountNumber::Iban(iban) => (iban, None),
+        AccountNumber::National { bank_code, account_number, .. } => {
+            (account_number.as_str(), Some(bank_code.as_str()))
+        }
+        AccountNumber::Iban(iban) => (iban.as_str(), None),
         _ => ("", None),
     }
 }
