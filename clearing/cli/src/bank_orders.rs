@@ -199,7 +199,7 @@ impl Exports {
 }
 
 async fn exports_of(session: &Session, window: i64, mode: OrderMode) -> Result<Exports, Failure> {
-    let filter = AdminActions::all().kind(EntryKind::Export).window(window);
+    let filter = AdminActions::all().kind(EntryKind::ExportOrders).window(window);
     let mut recorded = session.operator().admin_actions(filter).all().await?;
     recorded.retain(|action| action.window == window);
     recorded.sort_by_key(|action| action.journal_sequence);
