@@ -117,6 +117,11 @@ impl Known {
         self.ordered.push(ordered);
     }
 
+    /// What one of the coalition's own accounts is for.
+    pub fn purpose(&self, account: &str) -> Option<Purpose> {
+        self.own.get(account).copied()
+    }
+
     /// Whose an account may be, by all that is known of it.
     fn owners(&self, side: &OtherSide) -> BTreeSet<&str> {
         let known = side.account.as_ref().and_then(|number| self.accounts.get(number));
@@ -240,13 +245,13 @@ impl OfLine<'_> {
                 "it has no reference, and the file does not hold the whole day: it may have come in another file",
             );
         }
-        let Some(purpose) = known.own.get(&self.statement.account).copied() else {
+        let Some(purpose) = known.purpose(&self.statement.account) else {
             return left("it is not said what the account is for");
         };
         if line.amount.is_zero() {
             return left("nothing moved");
         }
-        let other = line.other.account.as_ref().and_then(|number| known.own.get(number)).copied();
+        let other = line.other.account.as_ref().and_then(|number| known.purpose(number));
         if let Some(other) = other {
             return self.own_transfer(purpose, other);
         }
