@@ -165,6 +165,8 @@ pub fn read_csv(bytes: &[u8], own: &Own, sheet: &Sheet) -> Result<BankFile, File
         rest = rest.split_once('\n').map_or("", |(_, below)| below);
     }
     let above = u64::from(sheet.lines_above);
+    // A row that ends with both is told one line too early: the reader has seen the first, and not yet the second.
+    let rest = rest.replace("\r\n", "\n");
     let mut reader = ReaderBuilder::new().has_headers(false).delimiter(sheet.delimiter).from_reader(rest.as_bytes());
     let mut columns = None;
     let mut lines = Vec::new();
