@@ -275,8 +275,7 @@ async fn party(
     changes: &[AdminAction],
 ) -> Result<Option<bank::Party>, Failure> {
     let known = session.operator().partner(id).await?;
-    let is_there_since =
-        |version: &BankAccountVersion| version.effective_time.is_some_and(|from| from <= exports.first());
+    let is_there_since = |version: &BankAccountVersion| version.effective_time <= exports.first();
     let account = match known.bank_account {
         Some(in_force) if is_there_since(&in_force) => Some(in_force.bank_account),
         Some(_) => {
@@ -300,9 +299,7 @@ async fn party(
 
 /// The account that was in force at a moment, of an order that was exported then. What has come into force is never ended, so the answer is the same for ever.
 fn account_at(versions: &[BankAccountVersion], time: SystemTime) -> Option<&BankAccount> {
-    let in_force = |version: &&BankAccountVersion| {
-        version.end_time.is_none() && version.effective_time.is_some_and(|from| from <= time)
-    };
+    let in_force = |version: &&BankAccountVersion| version.end_time.is_none() && version.effective_time <= time;
     versions.iter().filter(in_force).max_by_key(|version| version.version).map(|version| &version.bank_account)
 }
 

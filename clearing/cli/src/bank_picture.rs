@@ -94,7 +94,7 @@ impl Picture {
                 SettlementState::Settled | SettlementState::Aborted if over == WINDOWS_OVER_MAX => continue,
                 SettlementState::Settled | SettlementState::Aborted => over += 1,
                 SettlementState::Confirmed | SettlementState::Exported | SettlementState::PartlyPaid => {}
-                _ => continue,
+                SettlementState::Proposed | SettlementState::Other(_) | _ => continue,
             }
             let settlement = session.operator().preview_settlement(Some(window.window)).await?;
             for order in legs_as_orders(&settlement) {
@@ -120,10 +120,12 @@ fn legs_as_orders(settlement: &Settlement) -> impl Iterator<Item = KnownOrder> +
         let [partner, hub] = [leg.partner_id.clone(), HUB.to_owned()];
         let (payer, payee) = if pays { (partner, hub) } else { (hub, partner) };
         let due = leg.due.amount.abs();
-        let state = match settlement.state {
-            SettlementState::Aborted => OrderState::Aborted,
-            _ if due.is_zero() => OrderState::Paid,
-            _ => OrderState::Due(due),
+        let state = if settlement.state == SettlementState::Aborted {
+            OrderState::Aborted
+        } else if due.is_zero() {
+            OrderState::Paid
+        } else {
+            OrderState::Due(due)
         };
         KnownOrder { window: settlement.window, payer, payee, state }
     })
