@@ -53,6 +53,8 @@ fn help() -> String {
                     clearing calendar set '0 12 * * *' '0 0 1 * *'     whenever one of the two is due\n  \
                     clearing calendar set '0 18 L * *' --on-holiday BEFORE --holidays TARGET --advice 1 --payment 3\n  \
                                                                    the last business day of every month\n  \
+                    clearing calendar set '0 18 * * FRI' '0 18 L * * BEFORE 1 3' --on-holiday SKIP\n  \
+                                                                   that, and every Friday that is no holiday\n  \
                     clearing calendar set '0 0 * * *' --from 2026-12-01     announced: it rules from then on\n  \
                     clearing calendar set --none                       by hand only\n  \
                     clearing calendar show --next 12 --ics cut-offs.ics\n\n\
@@ -71,11 +73,12 @@ fn help() -> String {
 /// Arguments of `calendar set`.
 #[derive(Debug, Args)]
 pub struct Set {
-    /// Cron expressions of five fields, each in quotes; the window is closed whenever one of them is due.
-    #[arg(value_name = "CRON", required_unless_present = "none", num_args = 1..=16)]
-    expressions: Vec<String>,
-    /// What becomes of a cut-off on a day on which banks do not work: KEEP it, at the same time of the last business day BEFORE or
-    /// of the next one AFTER, or SKIP it.
+    /// Cron expressions of five fields, each in quotes; the window is closed whenever one of them is due. Where rows differ, each
+    /// says behind its fields what --on-holiday, --advice and --payment say of all others: '0 18 L * * BEFORE 1 3'.
+    #[arg(value_name = "CRON", required_unless_present = "none", num_args = 1..=16, value_parser = row)]
+    rows: Vec<Row>,
+    /// What becomes of a cut-off on a day on which banks do not work: KEEP it, have it at the same time of the last business day
+    /// BEFORE or of the next one AFTER, or SKIP it.
     #[arg(long, value_name = "WHAT", default_value = "KEEP", value_parser = on_holiday)]
     on_holiday: OnHoliday,
     /// Business days after the cut-off on which its settlement is told: 0 to 30.
@@ -105,7 +108,7 @@ pub struct Set {
     #[arg(long, value_name = "TIME", value_parser = when)]
     from: Option<When>,
     /// No calendar: windows are closed by hand.
-    #[arg(long, conflicts_with_all = ["expressions", "time_zone", "holidays", "holiday_file"])]
+    #[arg(long, conflicts_with_all = ["rows", "on_holiday", "advice", "payment", "time_zone", "weekend", "no_weekend", "holidays", "holiday_file"])]
     none: bool,
     #[command(flatten)]
     effect: Effect,
@@ -123,6 +126,39 @@ pub struct Show {
     /// Takes the place of a file that is there.
     #[arg(long, requires = "ics")]
     force: bool,
+}
+
+/// A row of cut-offs as it is typed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Row {
+    expression: String,
+    on_holiday: Option<OnHoliday>,
+    advice: Option<u8>,
+    payment: Option<u8>,
+}
+
+/// A cron expression, and behind its five fields maybe what a holiday does to it and when it is told and paid: as `clearing log`
+/// tells a row. The expression stays as it was typed.
+fn row(text: &str) -> Result<Row, String> {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let (fields, rest) = words.split_at(words.len().min(5));
+    let end = fields.iter().fold(0, |end, field| end + text[end..].find(field).unwrap_or_default() + field.len());
+    let days = |text: &&str| values::between::<u8>(text, 0, 30).map_err(|problem| format!("{text}: {problem}"));
+    if rest.len() > 3 {
+        return Err(format!(
+            "{} words; at most 8: five fields, KEEP, BEFORE, AFTER or SKIP, and two numbers of days",
+            words.len()
+        ));
+    }
+    Ok(Row {
+        expression: if rest.is_empty() { text.to_owned() } else { text[..end].to_owned() },
+        on_holiday: rest
+            .first()
+            .map(|word| on_holiday(word).map_err(|problem| format!("{word}: {problem}")))
+            .transpose()?,
+        advice: rest.get(1).map(days).transpose()?,
+        payment: rest.get(2).map(days).transpose()?,
+    })
 }
 
 fn on_holiday(text: &str) -> Result<OnHoliday, String> {
@@ -158,11 +194,14 @@ pub async fn run(context: &Context, command: Command) -> Result<Answer, Failure>
 }
 
 async fn set(session: &Session, arguments: Set, dates: Dates) -> Result<Answer, Failure> {
-    let Set {
-        expressions, on_holiday, advice, payment, time_zone, weekend, no_weekend, holidays, from, effect, ..
-    } = arguments;
-    let row = |expression| CutOffRow::cron(expression).on_holiday(on_holiday).days(advice, payment.unwrap_or(advice));
-    let mut request = SetCalendar::of(expressions.into_iter().map(row)).holiday_rules(holidays);
+    let Set { rows, on_holiday, advice, payment, time_zone, weekend, no_weekend, holidays, from, effect, .. } =
+        arguments;
+    let of_all = |row: Row| {
+        let advice = row.advice.unwrap_or(advice);
+        let payment = row.payment.or(payment).unwrap_or(advice);
+        CutOffRow::cron(row.expression).on_holiday(row.on_holiday.unwrap_or(on_holiday)).days(advice, payment)
+    };
+    let mut request = SetCalendar::of(rows.into_iter().map(of_all)).holiday_rules(holidays);
     request = request.holidays(dates.holidays).working_days(dates.working_days);
     if let Some(zone) = time_zone {
         request = request.time_zone(zone);
@@ -180,7 +219,13 @@ async fn set(session: &Session, arguments: Set, dates: Dates) -> Result<Answer, 
         "cut_offs": set.cut_offs.iter().map(cut_off_json).collect::<Vec<_>>(),
         "replayed": set.written.replayed,
     });
-    let page = Page::new().text("The calendar is set.").and(&shown(Some(&set.version), &set.cut_offs, &session.zone));
+    let from = set.version.effective_time;
+    let said = if from > session.info.server_time {
+        format!("The calendar is set. It rules from {} on; until then the one before it.", session.zone.said(from))
+    } else {
+        "The calendar is set.".to_owned()
+    };
+    let page = Page::new().text(said).and(&shown(Some(&set.version), &set.cut_offs, &session.zone));
     Ok(Answer::new(json, page))
 }
 
@@ -251,7 +296,9 @@ fn shown(version: Option<&CalendarVersion>, cut_offs: &[CutOff], coalition: &Zon
     let mut page =
         Page::new().text(format!("Windows are closed by this calendar, in times of {}:", calendar.time_zone));
     for row in &calendar.cut_offs {
-        page = page.text(format!("  {}, on a holiday {}", row.cron_expression, row.on_holiday));
+        let (advice, payment) = (row.advice_days, row.payment_days);
+        let days = format!("told {advice}, paid {payment} business days later");
+        page = page.text(format!("  {}   on a holiday {}, {days}", row.cron_expression, row.on_holiday));
     }
     if !calendar.holiday_rules.is_empty() {
         page = page.text(format!("Holidays are those of {}.", calendar.holiday_rules.join(", ")));
@@ -413,6 +460,26 @@ mod tests {
         assert_eq!(days("0 0 13 * FRI")[..50], either[..50]);
         assert_eq!(days("0 0 13 * +FRI"), both);
         assert_eq!(both.len(), 4, "{both:?}");
+    }
+
+    #[test]
+    fn a_row_may_say_behind_its_fields_what_differs() {
+        let typed = |text: &str| row(text).map(|row| (row.expression, row.on_holiday, row.advice, row.payment));
+        assert_eq!(typed("0 12  L * *"), Ok(("0 12  L * *".to_owned(), None, None, None)));
+        assert_eq!(typed("0 12  L * * before"), Ok(("0 12  L * *".to_owned(), Some(OnHoliday::Before), None, None)));
+        let whole = ("0 18 0 * 0".to_owned(), Some(OnHoliday::Skip), Some(1), Some(3));
+        assert_eq!(typed(" 0 18 0 * 0 SKIP 1 3 ").map(|row| (row.0.trim().to_owned(), row.1, row.2, row.3)), Ok(whole));
+        // What is no row is left to the house, which says what a row is.
+        assert_eq!(typed("61"), Ok(("61".to_owned(), None, None, None)));
+        for (text, problem) in [
+            ("0 18 L * * NEVER", "NEVER"),
+            ("0 18 L * * SKIP 31", "31"),
+            ("0 18 L * * SKIP 1 x", "x"),
+            ("0 18 L * * SKIP 1 3 4", "9 words"),
+        ] {
+            let refused = typed(text).unwrap_err();
+            assert!(refused.contains(problem), "{text}: {refused}");
+        }
     }
 
     #[test]

@@ -162,7 +162,8 @@ struct Rules {
     /// After how many days a proposal lapses that no second person has approved: 1 to 366.
     #[arg(long, value_name = "DAYS", default_value_t = PROPOSAL_DAYS, value_parser = |text: &str| values::between::<u16>(text, 1, i64::from(DECISION_DAYS_MAX)))]
     proposal_days: u16,
-    /// After how many days somebody is an approver whom `person recover` has named: 0 to 366.
+    /// After how many days a change of a bank account is in force, and somebody is an approver whom `person recover` has named: 0
+    /// to 366.
     #[arg(long, value_name = "DAYS", default_value_t = ACCOUNT_CHANGE_DAYS, value_parser = |text: &str| values::between::<u16>(text, 0, i64::from(DECISION_DAYS_MAX)))]
     account_change_days: u16,
     #[command(flatten)]
@@ -478,6 +479,7 @@ fn to_json(arguments: &Arguments, house: &House, files: &Files) -> Value {
         "notice_days": coalition.notice_days.iter().collect::<Vec<_>>(),
         "proposal_days": coalition.proposal_days,
         "account_change_days": coalition.account_change_days,
+        "carry_windows_max": coalition.carry_windows_max,
         "first_person": arguments.first_person.as_str(),
         "authority": files.authority,
         "root_key_encrypted": arguments.root.passphrase.is_some(),

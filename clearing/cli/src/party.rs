@@ -12,6 +12,7 @@ use crate::limits;
 use crate::output::{Answer, Page};
 use crate::session::{Effect, Session, moment, moment_or_none};
 use crate::times::Zone;
+use crate::values;
 
 /// The commands of partners as legal parties.
 #[derive(Debug, Subcommand)]
@@ -81,16 +82,19 @@ pub struct LegalArguments {
     effect: Effect,
 }
 
+/// What names another account; what stops a change does not.
+const OF_ANOTHER: [&str; 6] = ["country", "bank_code", "account", "correspondent", "holder", "bank_name"];
+
 /// Arguments of `partner account`.
 #[derive(Debug, Args)]
 pub struct AccountArguments {
     /// Which partner; "operator" for the operator.
     partner: String,
     /// Its number, with or without spaces.
-    #[arg(long, conflicts_with_all = ["bik", "bank_code"])]
+    #[arg(long, conflicts_with_all = ["bik", "country", "bank_code", "account", "correspondent", "stop", "reason"])]
     iban: Option<String>,
     /// Russia: the BIK of its bank.
-    #[arg(long, requires = "account", conflicts_with = "bank_code")]
+    #[arg(long, requires = "account", conflicts_with_all = ["country", "bank_code", "stop", "reason"])]
     bik: Option<String>,
     /// The country of a bank code.
     #[arg(long, value_name = "CODE", requires = "bank_code")]
@@ -111,10 +115,10 @@ pub struct AccountArguments {
     #[arg(long)]
     bank_name: Option<String>,
     /// Stops the change of this version.
-    #[arg(long, value_name = "VERSION", conflicts_with_all = ["iban", "bik", "bank_code", "account", "holder"])]
+    #[arg(long, value_name = "VERSION", conflicts_with_all = OF_ANOTHER, value_parser = |text: &str| values::between::<i32>(text, 1, 10_000))]
     stop: Option<i32>,
     /// Why it is stopped: a word, such as not-ours.
-    #[arg(long, value_name = "CODE", requires = "stop")]
+    #[arg(long, value_name = "CODE", requires = "stop", conflicts_with_all = OF_ANOTHER)]
     reason: Option<String>,
     #[command(flatten)]
     effect: Effect,
@@ -252,6 +256,8 @@ async fn account(session: &Session, arguments: AccountArguments) -> Result<Answe
         let said = format!("Version {version} of the bank account of {partner} is stopped for good.");
         return Ok(Answer::new(json, Page::new().text(said).next(format!("clearing partner account {partner}"))));
     }
+    let says_more =
+        [&country, &bank_code, &account, &correspondent, &holder, &bank_name].into_iter().any(Option::is_some);
     // What is typed, or pasted from a paper, has spaces; what is kept has none.
     let plain = |text: String| text.split_whitespace().collect::<String>();
     let number = |holder: String| {
@@ -269,6 +275,12 @@ async fn account(session: &Session, arguments: AccountArguments) -> Result<Answe
     let known = session.operator().partner(&partner).await?;
     let legal_name = known.legal_record.as_ref().map(|record| record.legal_name.clone());
     let Some(asked) = number(holder.or(legal_name).unwrap_or_default()) else {
+        // Whoever names a holder wants a change, and would take the list for it.
+        if says_more {
+            return Err(Failure::usage("that names no account").hint(
+                "write --iban IBAN, or --bik BIK --account NUMBER, or --country CODE --bank-code CODE --account NUMBER",
+            ));
+        }
         return list(session, &partner).await;
     };
     let set = SetBankAccount::of(&partner, asked).request_id(session.request_id(effect));
@@ -295,6 +307,13 @@ async fn account(session: &Session, arguments: AccountArguments) -> Result<Answe
 async fn list(session: &Session, partner: &str) -> Result<Answer, Failure> {
     let versions = session.client.bank_accounts(partner).all().await?;
     let json = json!({ "partner": partner, "versions": versions.iter().map(version_json).collect::<Vec<_>>() });
+    if versions.is_empty() {
+        let page = Page::new().text(format!("No bank account of {partner} is known: nothing can be paid to it."));
+        return Ok(Answer::new(
+            json,
+            page.next(format!("clearing partner account {partner} --iban IBAN --holder NAME")),
+        ));
+    }
     let rows = versions.iter().map(|version| row(version, &session.zone));
     let header = ["version", "state", "account", "holder", "asked by", "in force from"];
     let mut page = Page::new().table(&header, rows).text(session.zone.note());

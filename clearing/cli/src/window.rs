@@ -33,6 +33,9 @@ pub enum Command {
     Close(Irrevocable),
 }
 
+/// Windows of which `window list` says in words when they are paid: the newest.
+const PAYMENT_DAYS_TOLD: usize = 3;
+
 /// Runs one of them.
 pub async fn run(context: &Context, command: Command) -> Result<Answer, Failure> {
     match command {
@@ -69,6 +72,11 @@ async fn list(session: &Session, limit: usize) -> Result<Answer, Failure> {
     let mut page = Page::new().table(&[">window", "state", "settlement", "closed", ">legs", "unconfirmed for"], rows);
     if let Some(open) = windows.iter().find(|window| window.state == WindowState::Open) {
         page = page.text(format!("Window {} is open since {}.", open.window, session.zone.said(open.open_time)));
+    }
+    let to_be_paid = |window: &&Window| !window.payment_day.is_empty() && window.state != WindowState::Settled;
+    for window in windows.iter().filter(to_be_paid).take(PAYMENT_DAYS_TOLD) {
+        let Window { window, advice_day, payment_day, .. } = window;
+        page = page.text(format!("What window {window} settles is told on {advice_day} and paid on {payment_day}."));
     }
     page = match next_closes.first().zip(calendar.as_ref()) {
         Some((next, calendar)) => {
@@ -149,6 +157,8 @@ pub fn to_json(window: &Window) -> Value {
         "settlement_state": settlement_word(window),
         "open_time": moment(window.open_time),
         "close_time": moment_or_none(window.close_time),
+        "advice_day": Some(&window.advice_day).filter(|day| !day.is_empty()),
+        "payment_day": Some(&window.payment_day).filter(|day| !day.is_empty()),
         "leg": window.leg.as_ref().map(|leg| leg.amount.amount.to_string()),
     })
 }

@@ -34,12 +34,12 @@ const MOVED_DAYS_MAX: usize = 2 * Calendar::DATES_MAX;
 pub enum CalendarProblem {
     #[error("{count} cut-offs are given; a calendar has at most {}: leave out {}", Calendar::CUT_OFFS_MAX, .count - Calendar::CUT_OFFS_MAX)]
     TooMany { count: usize },
-    #[error("{} is not a cron expression of five fields", shown(.0))]
-    NotFiveFields(String),
-    #[error("{} is not a cron expression: {}", shown(.0), .1)]
-    Malformed(String, String),
-    #[error("{} never occurs", shown(.0))]
-    NeverOccurs(String),
+    #[error("{} is not a cron expression of five fields", shown(.expression))]
+    NotFiveFields { row: usize, expression: String },
+    #[error("{} is not a cron expression: {problem}", shown(.expression))]
+    Malformed { row: usize, expression: String, problem: String },
+    #[error("{} never occurs", shown(.expression))]
+    NeverOccurs { row: usize, expression: String },
     #[error("{} is not the name of an IANA time zone", shown(.0))]
     UnknownZone(String),
     #[error(
@@ -47,7 +47,7 @@ pub enum CalendarProblem {
         shown(.expression),
         CutOffPattern::DAYS_MAX
     )]
-    Days { expression: String, advice: u8, payment: u8 },
+    Days { row: usize, expression: String, advice: u8, payment: u8 },
     #[error("{days} days of the week are without banks; write at most {}", Calendar::WEEKEND_MAX)]
     Weekend { days: usize },
     #[error("{count} {what} are given; a calendar has at most {}: leave out those that are over", Calendar::DATES_MAX)]
@@ -58,18 +58,19 @@ pub enum CalendarProblem {
 
 impl CalendarProblem {
     /// The field that it is about.
-    pub fn field(&self) -> &'static str {
-        match self {
-            Self::TooMany { .. }
-            | Self::NotFiveFields(_)
-            | Self::Malformed(..)
-            | Self::NeverOccurs(_)
-            | Self::Days { .. } => "calendar.cut_offs",
+    pub fn field(&self) -> String {
+        let field = match self {
+            Self::NotFiveFields { row, .. } | Self::Malformed { row, .. } | Self::NeverOccurs { row, .. } => {
+                return format!("calendar.cut_offs[{row}].cron_expression");
+            }
+            Self::Days { row, .. } => return format!("calendar.cut_offs[{row}].payment_days"),
+            Self::TooMany { .. } => "calendar.cut_offs",
             Self::UnknownZone(_) => "calendar.time_zone",
             Self::Weekend { .. } => "calendar.weekend",
             Self::Dates { what: "working days", .. } => "calendar.working_days",
             Self::Dates { .. } | Self::Both(_) => "calendar.holidays",
-        }
+        };
+        field.to_owned()
     }
 }
 
@@ -94,17 +95,17 @@ pub fn check(calendar: &Calendar) -> Result<(), CalendarProblem> {
         return Err(CalendarProblem::Both(*both));
     }
     let plan = Plan::read(calendar)?;
-    for (row, pattern) in plan.rows.iter().zip(cut_offs) {
+    for (place, (row, pattern)) in plan.rows.iter().zip(cut_offs).enumerate() {
         let CutOffPattern { advice_days: advice, payment_days: payment, .. } = *pattern;
         let expression = || pattern.cron_expression.clone();
         if advice > payment || payment > CutOffPattern::DAYS_MAX {
-            return Err(CalendarProblem::Days { expression: expression(), advice, payment });
+            return Err(CalendarProblem::Days { row: place, expression: expression(), advice, payment });
         }
         // Whether a row ever has a cut-off does not depend on when one starts to look.
         let mut days =
             std::iter::successors(Some(Date::constant(2000, 1, 1)), |day| day.tomorrow().ok()).take(CYCLE_DAYS);
         if !days.any(|day| plan.times_of(row, day).next().is_some()) {
-            return Err(CalendarProblem::NeverOccurs(expression()));
+            return Err(CalendarProblem::NeverOccurs { row: place, expression: expression() });
         }
     }
     Ok(())
@@ -137,7 +138,8 @@ impl<'a> Plan<'a> {
             "" => TimeZone::UTC,
             name => TimeZone::get(name).map_err(|_| CalendarProblem::UnknownZone(name.to_owned()))?,
         };
-        let rows = calendar.cut_offs.iter().map(Row::read).collect::<Result<_, _>>()?;
+        let rows = calendar.cut_offs.iter().enumerate().map(|(row, pattern)| Row::read(row, pattern));
+        let rows = rows.collect::<Result<_, _>>()?;
         Ok(Self { calendar, rows, zone })
     }
 
@@ -236,12 +238,16 @@ impl<'a> Plan<'a> {
 }
 
 impl<'a> Row<'a> {
-    fn read(pattern: &'a CutOffPattern) -> Result<Self, CalendarProblem> {
+    /// The row of this place.
+    fn read(row: usize, pattern: &'a CutOffPattern) -> Result<Self, CalendarProblem> {
         let text = &pattern.cron_expression;
         if text.len() > CutOffPattern::EXPRESSION_LENGTH_MAX || text.split_whitespace().count() != 5 {
-            return Err(CalendarProblem::NotFiveFields(text.clone()));
+            return Err(CalendarProblem::NotFiveFields { row, expression: text.clone() });
         }
-        let malformed = |error: croner::errors::CronError| CalendarProblem::Malformed(text.clone(), error.to_string());
+        let malformed = |error: croner::errors::CronError| {
+            let (expression, problem) = (text.clone(), error.to_string());
+            CalendarProblem::Malformed { row, expression, problem }
+        };
         let parser = croner::parser::CronParser::builder()
             .seconds(croner::parser::Seconds::Disallowed)
             .year(croner::parser::Year::Disallowed)

@@ -579,7 +579,7 @@ tables! {
             /// from when on it is in force, if nothing ended it before
             effective_at: Int ["effective_at >= asked_at"],
             /// 0 replaced, 1 stopped; null: neither
-            ended: Int2 null ["ended IN (0, 1)"],
+            ended: Int2 null ["ended BETWEEN 0 AND 1"],
             ended_at: Int null,
         } must {
             "(iban IS NULL) = (country IS NOT NULL) AND (country IS NULL) = (correspondent IS NULL)",

@@ -60,6 +60,28 @@ const LINES: &[Line] = &[
     line("ExtendExpiryRequest.expire_time", &["9000000"], &["0"], "TIME_OUT_OF_RANGE"),
     line("AdvanceClockRequest.to_time", &["0"], &["-1"], "TIME_OUT_OF_RANGE"),
     line("Calendar.cut_offs", &["0 *", "16 *"], &["17 *"], MALFORMED),
+    line("Calendar.weekend", &["0 *", "1 *", "3 *"], &["4 *"], MALFORMED),
+    line("Calendar.holidays", &["0 *", "1 *", "1000 *"], &["1001 *"], MALFORMED),
+    line("Calendar.working_days", &["0 *", "1 *", "1000 *"], &["1001 *"], MALFORMED),
+    line("CutOffPattern.cron_expression", &["0 0 1 FEB *"], &["", "* * * *", "0 0 30 2 *", "0 0 1 1 x*128"], MALFORMED),
+    line("SetCalendarRequest.effective_time", &["-", "0", "172800"], &["-1"], "TIME_OUT_OF_RANGE"),
+    line("LegalRecord.tax_ids", &["0 *", "1 *"], &["2 *", "9 *"], MALFORMED),
+    line("TaxId.scheme", &["RU_INN"], &["", "RU_IN", "X_", "X_a", "X_Z23456789012345678"], MALFORMED),
+    line("TaxId.value", &["7707083893"], &["", "7707083894", "770708389"], MALFORMED),
+    line("NationalAccount.country_code", &["RU"], &["", "R", "ru", "RUS"], MALFORMED),
+    line("NationalAccount.bank_code", &["044525225"], &["", "144525225", "04452522"], MALFORMED),
+    line(
+        "NationalAccount.account_number",
+        &["40702810838000110017"],
+        &["", "40702810838000110018", "4070281083800011001"],
+        MALFORMED,
+    ),
+    line(
+        "NationalAccount.correspondent_account_number",
+        &["", "30101810400000000225"],
+        &["30101810400000000226", "40702810838000110017", "x"],
+        MALFORMED,
+    ),
     line("SetFundingConsentRequest.partner_id", &["C"], &["A"], MALFORMED),
     line("*.account", &["reserve", "collateral:A"], &["collateral:", "pool", "position:A"], MALFORMED),
     line(
@@ -308,7 +330,7 @@ fn fields_of(message: &DynamicMessage, above: &[FieldDescriptor]) -> Vec<Vec<Fie
         let value = message.get_field(&field).into_owned();
         let below = match &value {
             Value::Message(below) => message.has_field(&field).then_some(below),
-            Value::List(items) if ["funders", "invites"].contains(&field.name()) => {
+            Value::List(items) if ["funders", "invites", "cut_offs", "tax_ids"].contains(&field.name()) => {
                 items.first().and_then(Value::as_message)
             }
             _ => None,

@@ -204,6 +204,8 @@ const OF_NO_FIELD: &[(&str, &str)] = &[
     ("scope", "one of the `scopes`: that which a credential lacks"),
     ("used_time", "when an invite was used"),
     ("machine_time", "what the clock of the house says"),
+    ("cut_off_time", "the first cut-off that would change, which is a `close_time`"),
+    ("pending_version", "the version that waits, beside the `version` that was named"),
     ("other_time", "what the clock says that it was compared with"),
 ];
 

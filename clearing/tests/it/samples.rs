@@ -495,7 +495,18 @@ impl Samples {
             bank_account: Some(account),
         };
         let message = match method {
-            "SetBankAccount" => set.encode_to_vec(),
+            "SetBankAccount" => {
+                let of_russia = v1::NationalAccount {
+                    country_code: "RU".to_owned(),
+                    bank_code: "044525225".to_owned(),
+                    account_number: "40702810838000110017".to_owned(),
+                    correspondent_account_number: "30101810400000000225".to_owned(),
+                };
+                let mut by_code = v1::SetBankAccountRequest { request_id: foreign::key(), ..set.clone() };
+                let account = by_code.bank_account.as_mut().expect("it is set above");
+                account.number = Some(v1::bank_account::Number::National(of_russia));
+                return vec![set.encode_to_vec(), by_code.encode_to_vec()];
+            }
             "StopBankAccountChange" => {
                 let set = self.own.clone().bank_accounts.set_bank_account(set).await.unwrap().into_inner();
                 let (version, reason_code) = (set.version.unwrap().version, "not-ours".to_owned());
@@ -552,8 +563,15 @@ impl Samples {
                 v1::WithdrawFundsRequest { request_id, account, amount }.encode_to_vec()
             }
             "SetCalendar" => {
-                let row = v1::CutOffPattern { cron_expression: "0 0 1 1 *".to_owned(), ..Default::default() };
-                let calendar = Some(v1::Calendar { cut_offs: vec![row], ..Default::default() });
+                let cron_expression = "0 0 1 1 *".to_owned();
+                let row = v1::CutOffPattern { cron_expression, payment_days: 30, ..Default::default() };
+                let calendar = Some(v1::Calendar {
+                    cut_offs: vec![row],
+                    weekend: vec![v1::Weekday::Sunday.into()],
+                    holidays: vec!["2026-05-11".to_owned()],
+                    working_days: vec!["2026-11-07".to_owned()],
+                    ..Default::default()
+                });
                 v1::SetCalendarRequest { request_id, calendar, effective_time: None }.encode_to_vec()
             }
             _ => return Vec::new(),
@@ -724,6 +742,7 @@ impl Samples {
             "ListAllExpiryNotices" => v1::ListAllExpiryNoticesRequest::default().encode_to_vec(),
             "GetPosition" => v1::GetPositionRequest::default().encode_to_vec(),
             "ListWindows" => v1::ListWindowsRequest::default().encode_to_vec(),
+            "GetCalendar" => v1::GetCalendarRequest::default().encode_to_vec(),
             "GetStatement" => v1::GetStatementRequest::default().encode_to_vec(),
             "ListObligations" => v1::ListObligationsRequest::default().encode_to_vec(),
             "ListOrders" => v1::ListOrdersRequest { window: 1, ..v1::ListOrdersRequest::default() }.encode_to_vec(),

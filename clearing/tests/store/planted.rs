@@ -4,19 +4,23 @@
 use clearing::audit::{AuditError, AuditLimits, UNEXPLAINED, audit_by};
 use clearing_core::command::{Command, Request};
 use clearing_core::facts::answer::Attachment;
+use clearing_core::facts::bank_account::{AccountNumber, BankAccount, NationalAccount};
 use clearing_core::facts::calendar::Calendar;
 use clearing_core::facts::chain::attachment_commitment;
 use clearing_core::facts::credential::{Device, Holder, NewInvite, Scopes, Serial};
+use clearing_core::facts::legal::{Address, LegalRecord, TaxId};
 use clearing_core::facts::limits::Limits;
 use clearing_core::facts::order::OrderMode;
 use clearing_core::facts::origin::Code;
 use clearing_core::facts::partner::PartnerState;
 use clearing_core::facts::person::{PersonId, Roles};
+use clearing_core::rules::bank_account::{SetBankAccount, StopBankAccountChange};
 use clearing_core::rules::calendar::SetCalendar;
 use clearing_core::rules::close::CloseWindow;
 use clearing_core::rules::credential::{CreateInvites, Enroll, Made, Renew, RevokeCredentials, WithdrawInvites};
+use clearing_core::rules::legal::SetLegalRecord;
 use clearing_core::rules::limits::SetLimits;
-use clearing_core::rules::partner::SetPartnerState;
+use clearing_core::rules::partner::{SetGroup, SetPartnerState};
 use clearing_core::rules::person::{SetPerson, SetTwoPersonList};
 use clearing_core::rules::proposal::RefuseProposal;
 use clearing_core::rules::settlement::{ConfirmSettlement, ExportOrders};
@@ -78,6 +82,7 @@ pub async fn play(test: &TestStore) {
         till.one("fuel", redeem(member, 3), at(151)).await.unwrap();
     }
     join(&mut till).await;
+    name_parties(&mut till).await;
     propose(&mut till).await;
     let window = test.store.open_book().await.unwrap().open_window;
     let mut house = async |command| till.one("operator", command, at(152)).await.unwrap();
@@ -127,6 +132,37 @@ async fn join(till: &mut Till) {
     let reason = Code::word("stolen").unwrap();
     let revoke = RevokeCredentials { serials: vec![serial(1)], holder: None, reason };
     till.one("grocer", revoke.into(), at(151)).await.unwrap();
+}
+
+/// A legal record, a group, and three versions of a bank account: one that was replaced, one that was stopped, one that waits.
+async fn name_parties(till: &mut Till) {
+    let partner = id("grocer");
+    let address = Address {
+        street: "Am Markt 1".to_owned(),
+        post_code: "53111".to_owned(),
+        town: "Bonn".to_owned(),
+        country: "DE".to_owned(),
+    };
+    let tax_id = TaxId { scheme: "EU_VAT".to_owned(), value: "DE136695976".to_owned() };
+    let legal = LegalRecord { name: "Grocer GmbH".to_owned(), tax_ids: vec![tax_id], address };
+    till.one("operator", SetLegalRecord { partner, legal }.into(), at(151)).await.unwrap();
+    let group = Some("retail".parse().unwrap());
+    till.one("operator", SetGroup { partner, group }.into(), at(151)).await.unwrap();
+    let iban = AccountNumber::Iban("DE89370400440532013000".to_owned());
+    let national = AccountNumber::National(NationalAccount {
+        country: "RU".to_owned(),
+        bank_code: "044525225".to_owned(),
+        account: "40702810838000110017".to_owned(),
+        correspondent: "30101810400000000225".to_owned(),
+    });
+    for (number, stopped) in [(iban, None), (national.clone(), Some(2)), (national, None)] {
+        let account = BankAccount { number, holder: "Grocer GmbH".to_owned(), bank_name: "Bank".to_owned() };
+        till.one("grocer", SetBankAccount { partner, account }.into(), at(151)).await.unwrap();
+        if let Some(version) = stopped {
+            let stop = StopBankAccountChange { partner, version, reason: None };
+            till.one("grocer", stop.into(), at(151)).await.unwrap();
+        }
+    }
 }
 
 /// Two people of the operator, of whose two proposals one is refused.
@@ -298,7 +334,10 @@ impl Column {
                 format!("{}{digit}{}", &text[..at], &text[at + 1..])
             });
             let longer = format!("{text}x");
-            let others = words.iter().chain([&longer]).filter(|word| **word != text);
+            // Where no other length passes.
+            let other =
+                format!("{}{}", if text.starts_with('Z') { "Y" } else { "Z" }, text.get(1..).unwrap_or_default());
+            let others = words.iter().chain([&longer, &other]).filter(|word| **word != text);
             return more.iter().filter(|more| **more != text).chain(others).map(|text| quoted(text)).collect();
         }
         let number: i64 = value.map_or(0, |value| value.parse().unwrap());

@@ -8,7 +8,7 @@ use clap::{Parser, Subcommand};
 
 use crate::failure::{Exit, Failure};
 use crate::output::{Format, Output};
-use crate::{credential, device, doctor, enroll, points};
+use crate::{account, calendar, credential, device, doctor, enroll, points};
 
 const AFTER_HELP: &str = "\
 The first day, with the string that the operator has sent:
@@ -76,6 +76,21 @@ enum Command {
     #[command(after_help = "Examples:\n  partner redeem card:4000123 60\n  \
                             partner redeem card:4000123 60 --store 7 --till 3 --receipt R-2")]
     Redeem(points::Movement),
+    /// Where the brand is paid: asks for another bank account, stops such a change, or shows all versions when nothing is to change.
+    ///
+    /// A change is in force some days later. Until then you or the operator stop it.
+    #[command(after_help = "Examples:\n  partner account\n  \
+                            partner account --iban DE89370400440532013000 --holder Grocer\n  \
+                            partner account --bik 044525225 --account 40702810838000110017 --holder Grocer\n  \
+                            partner account --stop 3 --reason not-ours")]
+    Account(account::Arguments),
+    /// When the house closes windows, and when what they settle is told and paid: a year ahead, in UTC.
+    #[command(after_help = "Examples:\n  partner calendar\n  partner calendar --next 100 --output json")]
+    Calendar {
+        /// How many cut-offs: 1 to 1,000.
+        #[arg(long, value_name = "COUNT", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=1000))]
+        next: u16,
+    },
     /// The brand's own credentials: which there are, and ending or renewing them.
     #[command(subcommand)]
     Credential(credential::Command),
@@ -118,6 +133,8 @@ fn execute(global: &Global, output: Output, command: Command) -> Result<(), Fail
             Command::Balance { member } => points::balance(global, member).await,
             Command::Issue(movement) => points::issue(global, movement).await,
             Command::Redeem(movement) => points::redeem(global, movement).await,
+            Command::Account(arguments) => account::run(global, arguments).await,
+            Command::Calendar { next } => calendar::run(global, next).await,
             Command::Credential(command) => credential::run(global, output, command).await,
             Command::Device(command) => device::run(global, command).await,
             Command::Doctor => doctor::run(global).await,

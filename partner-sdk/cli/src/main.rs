@@ -5,11 +5,14 @@
 //! | `command` | every command by name, with its help; reading the command line and running it |
 //! | `enroll` | joining: an invite becomes a folder with a credential |
 //! | `points` | balance, issue, redeem |
+//! | `account`, `calendar` | where the brand is paid, and when |
 //! | `credential`, `device` | the brand's own credentials, and invites for its devices |
 //! | `doctor` | whether all is well between this machine and the house |
 //! | `session` | the credential of a folder, and the connection with it |
 //! | `output`, `failure` | what commands print, and how they end |
 
+mod account;
+mod calendar;
 mod command;
 mod credential;
 mod device;

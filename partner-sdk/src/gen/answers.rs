@@ -1331,8 +1331,8 @@ pub struct ServerInfo {
     /// After how many days a proposal lapses that nobody has approved: 7 unless the coalition was founded with another number, 1 to
     /// 366.
     pub proposal_days: i32,
-    /// After how many days the roles of a recovered approver are in force: 3 unless the coalition was founded with another number, 0
-    /// to 366.
+    /// After how many days a change of a bank account is in force, and so are the roles of a recovered approver: 3 unless the
+    /// coalition was founded with another number, 0 to 366.
     pub account_change_days: i32,
     /// The person of the operator that calls. Not set for anybody else.
     pub person_id: Option<String>,

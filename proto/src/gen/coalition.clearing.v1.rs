@@ -2828,7 +2828,7 @@ pub struct StopBankAccountChangeResponse {
 /// Request of ListBankAccounts.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListBankAccountsRequest {
-    /// Whose; a partner may leave it out. Required of the operator and auditors.
+    /// Whose account: empty means the caller's own. Only the operator and auditors may name another.
     #[prost(string, tag = "1")]
     pub partner_id: ::prost::alloc::string::String,
     /// At most this many; 0 means 100, and 1000 is the most.
@@ -2981,10 +2981,10 @@ pub mod bank_account_service_client {
         }
         /// Asks for another bank account, the first one as well. It takes the place of a change that still waits, and the days begin
         /// anew. A partner asks for itself, with a credential that is for everything; for the operator it needs two persons, and the days
-        /// begin when the second has approved.
+        /// begin when the second has approved. A number whose check digits are wrong is INVALID_ARGUMENT.
         ///
         /// Reasons: NOT_FOUND (no such partner, or not the caller itself), OVERFLOW (there are 10,000 versions), and those of every call
-        /// with an effect. A number whose check digits are wrong is INVALID_ARGUMENT.
+        /// with an effect.
         pub async fn set_bank_account(
             &mut self,
             request: impl tonic::IntoRequest<super::SetBankAccountRequest>,
@@ -3096,10 +3096,10 @@ pub mod bank_account_service_server {
     pub trait BankAccountService: std::marker::Send + std::marker::Sync + 'static {
         /// Asks for another bank account, the first one as well. It takes the place of a change that still waits, and the days begin
         /// anew. A partner asks for itself, with a credential that is for everything; for the operator it needs two persons, and the days
-        /// begin when the second has approved.
+        /// begin when the second has approved. A number whose check digits are wrong is INVALID_ARGUMENT.
         ///
         /// Reasons: NOT_FOUND (no such partner, or not the caller itself), OVERFLOW (there are 10,000 versions), and those of every call
-        /// with an effect. A number whose check digits are wrong is INVALID_ARGUMENT.
+        /// with an effect.
         async fn set_bank_account(
             &self,
             request: tonic::Request<super::SetBankAccountRequest>,
@@ -6980,8 +6980,8 @@ pub struct GetServerInfoResponse {
     /// 366.
     #[prost(int32, tag = "16")]
     pub proposal_days: i32,
-    /// After how many days the roles of a recovered approver are in force: 3 unless the coalition was founded with another number, 0
-    /// to 366.
+    /// After how many days a change of a bank account is in force, and so are the roles of a recovered approver: 3 unless the
+    /// coalition was founded with another number, 0 to 366.
     #[prost(int32, tag = "17")]
     pub account_change_days: i32,
     /// The person of the operator that calls. Not set for anybody else.
@@ -9324,10 +9324,10 @@ pub mod partner_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Writes down who a partner, or the operator, is by law. The record takes the place of the earlier one as a whole.
+        /// Writes down who a partner, or the operator, is by law. The record takes the place of the earlier one as a whole. A
+        /// tax id whose check digits are wrong, or of a scheme that nobody knows, is INVALID_ARGUMENT.
         ///
-        /// Reasons: NOT_FOUND (no such partner), and those of every call with an effect. A tax id whose check digits are wrong, or of a
-        /// scheme that nobody knows, is INVALID_ARGUMENT.
+        /// Reasons: NOT_FOUND (no such partner), and those of every call with an effect.
         pub async fn set_legal_record(
             &mut self,
             request: impl tonic::IntoRequest<super::SetLegalRecordRequest>,
@@ -9529,10 +9529,10 @@ pub mod partner_service_server {
             tonic::Response<super::RenamePartnerResponse>,
             tonic::Status,
         >;
-        /// Writes down who a partner, or the operator, is by law. The record takes the place of the earlier one as a whole.
+        /// Writes down who a partner, or the operator, is by law. The record takes the place of the earlier one as a whole. A
+        /// tax id whose check digits are wrong, or of a scheme that nobody knows, is INVALID_ARGUMENT.
         ///
-        /// Reasons: NOT_FOUND (no such partner), and those of every call with an effect. A tax id whose check digits are wrong, or of a
-        /// scheme that nobody knows, is INVALID_ARGUMENT.
+        /// Reasons: NOT_FOUND (no such partner), and those of every call with an effect.
         async fn set_legal_record(
             &self,
             request: tonic::Request<super::SetLegalRecordRequest>,

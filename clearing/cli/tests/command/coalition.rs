@@ -162,8 +162,8 @@ async fn a_coalition_lives_from_init_to_a_settled_window() {
     assert_eq!(json(&["calendar", "show"])["cut_offs"], calendar["cut_offs"]);
     // The next midnight is less than a day away, and stays.
     let (code, error) = failure(&["calendar", "set", "--none"]);
-    assert_eq!((code, error["error"]["reason"].as_str()), (1, Some("CALENDAR_TOO_LATE")), "{error}");
-    let earliest = error["error"]["numbers"]["earliest_time"].as_str().unwrap().to_owned();
+    assert_eq!((code, error["reason"].as_str()), (1, Some("CALENDAR_TOO_LATE")), "{error}");
+    let earliest = error["numbers"]["earliest_time"].as_str().unwrap().to_owned();
     assert_eq!(json(&["calendar", "set", "--none", "--from", &earliest])["cut_offs"].as_array().map(Vec::len), Some(0));
     assert_eq!(json(&["partner", "state", "FUEL", "suspended", "--yes"])["state"], "SUSPENDED");
     let refused = fuel.issue(Issue::to("card", "1").points(1)).await.unwrap();

@@ -16,6 +16,7 @@ mod faults;
 mod init;
 mod irrevocable;
 mod member;
+mod money_days;
 mod paper;
 mod partner;
 mod people;

@@ -64,6 +64,17 @@ fn asked() -> Vec<Vec<&'static str>> {
         format!("partner terms {grocer}"),
         format!("partner limits {grocer}"),
         "partner consents".to_owned(),
+        format!(
+            "partner legal {grocer} --name {} --town {} --country DE --tax-id X_REGISTER={}",
+            "N".repeat(140),
+            "T".repeat(35),
+            "7".repeat(64)
+        ),
+        format!("partner legal {grocer}"),
+        format!("partner group {grocer} {fuel}"),
+        format!("partner account {grocer} --iban MT84MALT011000012345MTLCAST001S --holder {}", "H".repeat(140)),
+        format!("partner account {grocer}"),
+        format!("partner show {grocer}"),
         "calendar set 0~0~*~*~* --time-zone America/Argentina/ComodRivadavia".to_owned(),
         "calendar show".to_owned(),
         "settlement preview".to_owned(),

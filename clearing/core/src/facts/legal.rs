@@ -96,10 +96,10 @@ impl TaxId {
     /// plain text. A scheme that nobody knows is none: a misspelt name would go unchecked.
     ///
     /// # Errors
-    /// [`Malformed`], saying what is wrong.
+    /// The field, and what is wrong with it.
     ///
     /// Rule: tax-ids
-    pub fn check(&self) -> Result<(), Malformed> {
+    pub fn check(&self) -> Result<(), (&'static str, Malformed)> {
         let Self { scheme, value } = self;
         if let Some((name, form)) = Self::SCHEMES.iter().find(|(name, _)| name == scheme) {
             let told = match check_value(name, value) {
@@ -107,22 +107,24 @@ impl TaxId {
                 Err(Wrong::Form(more)) => format!("{} is not {form}{more}", shown(value)),
                 Err(Wrong::CheckDigits) => format!("the check digits of {} are wrong; read it again", shown(value)),
             };
-            return Err(Malformed(format!("{name}: {told}")));
+            return Err(("value", Malformed(format!("{name}: {told}"))));
         }
         let word = scheme.strip_prefix(Self::FREE).unwrap_or_default();
         let fits = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
         if word.is_empty() || scheme.len() > Self::SCHEME_MAX || !word.bytes().all(fits) {
             let names: Vec<&str> = Self::SCHEMES.iter().map(|(name, _)| *name).collect();
-            return Err(Malformed(format!(
+            let problem = format!(
                 "{} is not a scheme; write one of {}, or one of your own as {} and up to {} of A-Z 0-9 _, whose values are \
                  not checked",
                 shown(scheme),
                 names.join(", "),
                 Self::FREE,
                 Self::SCHEME_MAX - Self::FREE.len(),
-            )));
+            );
+            return Err(("scheme", Malformed(problem)));
         }
-        check_text(value, Self::VALUE_MAX).map_err(|Malformed(problem)| Malformed(format!("{scheme}: {problem}")))
+        let told = |Malformed(problem)| ("value", Malformed(format!("{scheme}: {problem}")));
+        check_text(value, Self::VALUE_MAX).map_err(told)
     }
 }
 

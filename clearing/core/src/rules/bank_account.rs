@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::book::Book;
 use crate::facts::Fact;
-use crate::facts::bank_account::{AccountStopFacts, BankAccount, BankAccountFacts};
+use crate::facts::bank_account::{AccountNumber, AccountStopFacts, BankAccount, BankAccountFacts};
 use crate::facts::entry::EntryKind;
 use crate::facts::origin::Code;
 use crate::facts::person::{Role, Roles};
@@ -38,7 +38,11 @@ impl Operation for SetBankAccount {
 
     fn check(&self) -> Result<(), Rejection> {
         let BankAccount { number, holder, bank_name } = &self.account;
-        number.check().map_err(|(field, problem)| Rejection::invalid(&format!("bank_account.{field}"), problem))?;
+        let way = match number {
+            AccountNumber::Iban(_) => "bank_account",
+            AccountNumber::National(_) => "bank_account.national",
+        };
+        number.check().map_err(|(field, problem)| Rejection::invalid(&format!("{way}.{field}"), problem))?;
         text("bank_account.holder", holder, BankAccount::NAME_MAX)?;
         if bank_name.is_empty() { Ok(()) } else { text("bank_account.bank_name", bank_name, BankAccount::NAME_MAX) }
     }

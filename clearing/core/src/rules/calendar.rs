@@ -37,7 +37,7 @@ impl Operation for SetCalendar {
     const TWO_PERSONS: bool = true;
 
     fn check(&self) -> Result<(), Rejection> {
-        check(&self.calendar).map_err(|problem| Rejection::invalid(problem.field(), problem))
+        check(&self.calendar).map_err(|problem| Rejection::invalid(&problem.field(), problem))
     }
 
     fn subject(&self) -> Option<Subject> {
@@ -59,8 +59,8 @@ impl Operation for SetCalendar {
         let calendars = &book.house.calendar;
         let number = calendars.next_number();
         let after = calendars.with(CalendarVersion { number, effective, calendar: self.calendar.clone() });
-        check_announced(&after, ask.now)?;
         check_in_time(calendars, &after, ask.now, book.house.coalition.days_after(1, ask.now))?;
+        check_announced(&after, ask.now)?;
         let before = Some(calendars.in_force(effective));
         let new = CalendarFacts { version: number, effective, calendar: self.calendar.clone(), before };
         decided(book, book.draft(EntryKind::SetCalendar, ask).with(Fact::Calendar(new)))

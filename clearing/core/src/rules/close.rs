@@ -147,7 +147,7 @@ impl Book {
     fn ends_a_year(&self, cut_off: Option<&CutOff>, now: Timestamp) -> bool {
         let year = |moment: Timestamp| moment.to_jiff().to_zoned(self.house.coalition.time_zone.clone()).year();
         let opened = self.windows.get(&self.open_window).map(|open| open.opened);
-        let by_hand = || opened.is_some_and(|opened| year(opened) < year(Timestamp(now.0.saturating_sub(1))));
+        let by_hand = || opened.is_some_and(|opened| year(opened) < year(now));
         cut_off.map_or_else(by_hand, |cut_off| cut_off.last_of_year)
     }
 }

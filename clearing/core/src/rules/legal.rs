@@ -34,8 +34,8 @@ impl Operation for SetLegalRecord {
             return refused(format!("{} tax ids; at most {} are kept", tax_ids.len(), LegalRecord::TAX_IDS_MAX));
         }
         for (at, tax_id) in tax_ids.iter().enumerate() {
-            if let Err(Malformed(problem)) = tax_id.check() {
-                return refused(problem);
+            if let Err((field, Malformed(problem))) = tax_id.check() {
+                return Err(Rejection::invalid(&format!("legal_record.tax_ids[{at}].{field}"), problem));
             }
             if tax_ids.iter().take(at).any(|other| other.scheme == tax_id.scheme) {
                 return refused(format!("{} is there twice; a partner has one number of a scheme", tax_id.scheme));

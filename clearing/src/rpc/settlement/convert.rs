@@ -200,7 +200,14 @@ pub(in crate::rpc) fn calendar(wire: Option<v1::Calendar>, coalition: &Coalition
     if no_weekend && !weekend.is_empty() {
         return Err(invalid("calendar.no_weekend", "is set, and so is calendar.weekend; set one of the two"));
     }
+    // One that is given twice counts twice.
+    let bound = |field: &str, count: usize, most: usize| {
+        let problem = || format!("{count} are given; at most {most} are kept: leave out {}", count - most);
+        if count > most { Err(invalid(field, problem())) } else { Ok(()) }
+    };
+    bound("calendar.weekend", weekend.len(), Calendar::WEEKEND_MAX)?;
     let dates = |field: &str, texts: &[String]| -> Result<BTreeSet<BusinessDate>, Status> {
+        bound(field, texts.len(), Calendar::DATES_MAX)?;
         texts.iter().map(|text| text.parse().map_err(|problem: Malformed| invalid(field, problem))).collect()
     };
     let rule = |name: &String| {
@@ -211,7 +218,7 @@ pub(in crate::rpc) fn calendar(wire: Option<v1::Calendar>, coalition: &Coalition
     };
     let plain = Calendar::of(Vec::<String>::new(), &time_zone);
     Ok(Calendar {
-        cut_offs: cut_offs.into_iter().map(cut_off_pattern).collect::<Result<_, _>>()?,
+        cut_offs: cut_offs.into_iter().enumerate().map(cut_off_pattern).collect::<Result<_, _>>()?,
         weekend: match (no_weekend, weekend.is_empty()) {
             (true, _) => BTreeSet::new(),
             (false, true) => plain.weekend,
@@ -224,22 +231,23 @@ pub(in crate::rpc) fn calendar(wire: Option<v1::Calendar>, coalition: &Coalition
     })
 }
 
-fn cut_off_pattern(wire: v1::CutOffPattern) -> Result<CutOffPattern, Status> {
+/// The row of this place.
+fn cut_off_pattern((row, wire): (usize, v1::CutOffPattern)) -> Result<CutOffPattern, Status> {
     let v1::CutOffPattern { cron_expression, on_holiday, advice_days, payment_days } = wire;
-    let days = |field: &str, days: i32| {
+    let field = |name: &str| format!("calendar.cut_offs[{row}].{name}");
+    let days = |name: &str, days: i32| {
         let most = CutOffPattern::DAYS_MAX;
         let fits = u8::try_from(days).ok().filter(|days| *days <= most);
-        fits.ok_or_else(|| invalid(field, format!("{days} is not between 0 and {most}")))
+        fits.ok_or_else(|| invalid(&field(name), format!("{days} is not between 0 and {most}")))
     };
-    let unknown = || invalid("calendar.cut_offs.on_holiday", format!("{on_holiday} is unknown"));
+    let unknown = || invalid(&field("on_holiday"), format!("{on_holiday} is unknown"));
     let on_holiday = match v1::OnHoliday::try_from(on_holiday).map_err(|_| unknown())? {
         v1::OnHoliday::Unspecified | v1::OnHoliday::Keep => OnHoliday::Keep,
         v1::OnHoliday::Before => OnHoliday::Before,
         v1::OnHoliday::After => OnHoliday::After,
         v1::OnHoliday::Skip => OnHoliday::Skip,
     };
-    let advice_days = days("calendar.cut_offs.advice_days", advice_days)?;
-    let payment_days = days("calendar.cut_offs.payment_days", payment_days)?;
+    let (advice_days, payment_days) = (days("advice_days", advice_days)?, days("payment_days", payment_days)?);
     Ok(CutOffPattern { cron_expression, on_holiday, advice_days, payment_days })
 }
 
@@ -434,6 +442,9 @@ mod tests {
         assert_eq!(field(v1::Calendar { holidays: vec!["2026-02-30".to_owned()], ..daily() }), "calendar.holidays");
         assert_eq!(field(v1::Calendar { working_days: vec!["x".to_owned()], ..daily() }), "calendar.working_days");
         let pattern = v1::CutOffPattern { payment_days: 256, ..Default::default() };
-        assert_eq!(field(v1::Calendar { cut_offs: vec![pattern], ..daily() }), "calendar.cut_offs.payment_days");
+        assert_eq!(
+            field(v1::Calendar { cut_offs: vec![daily().cut_offs.remove(0), pattern], ..daily() }),
+            "calendar.cut_offs[1].payment_days"
+        );
     }
 }

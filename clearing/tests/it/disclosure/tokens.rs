@@ -1,5 +1,6 @@
 //! Tokens of pages: of one list, of one caller, of one filter.
 
+use clearing_core::facts::calendar::Calendar;
 use clearing_proto::FILE_DESCRIPTOR_SET;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
@@ -24,7 +25,7 @@ macro_rules! list {
 }
 
 /// Every list: its name, how it is asked for with its first filter and with another one, and who may ask for it.
-const LISTS: [(&str, [Ask; 2], [&str; 2]); 20] = [
+const LISTS: [(&str, [Ask; 2], [&str; 2]); 22] = [
     (
         "ListEntries",
         [
@@ -60,6 +61,19 @@ const LISTS: [(&str, [Ask; 2], [&str; 2]); 20] = [
             unconfirmed: false
         }); 2],
         ["A", "C"],
+    ),
+    (
+        "GetCalendar",
+        [list!(position.get_calendar, |page_token| v1::GetCalendarRequest { page_size: 1, page_token }); 2],
+        ["A", "C"],
+    ),
+    (
+        "ListBankAccounts",
+        [
+            list!(bank_accounts.list_bank_accounts, accounts("A")),
+            list!(bank_accounts.list_bank_accounts, accounts("C")),
+        ],
+        ["operator", "auditor"],
     ),
     (
         "GetStatement",
@@ -225,6 +239,19 @@ fn orders(mode: v1::OrderMode) -> impl Fn(String) -> v1::ListOrdersRequest {
     }
 }
 
+fn accounts(partner: &'static str) -> impl Fn(String) -> v1::ListBankAccountsRequest {
+    move |page_token| v1::ListBankAccountsRequest { partner_id: partner.to_owned(), page_size: 1, page_token }
+}
+
+/// Asks for another account of the caller.
+async fn change_account(caller: &Wire, partner_id: &str) {
+    let number = Some(v1::bank_account::Number::Iban("DE89370400440532013000".to_owned()));
+    let account = v1::BankAccount { number, holder: "Grocer".to_owned(), bank_name: String::new() };
+    let (partner_id, bank_account) = (partner_id.to_owned(), Some(account));
+    let set = v1::SetBankAccountRequest { request_id: request_id(), partner_id, bank_account };
+    caller.bank_accounts.clone().set_bank_account(set).await.unwrap();
+}
+
 fn decay(period: &'static str) -> impl Fn(String) -> v1::DecayMembersRequest {
     move |page_token| v1::DecayMembersRequest {
         rate: "0.5".to_owned(),
@@ -283,7 +310,7 @@ async fn a_token_of_another_list_filter_or_caller_is_refused_everywhere() {
     listed.sort_unstable();
     assert_eq!(listed, paged(), "every list of the interface is tried");
     for backend in BACKENDS {
-        let test = house(backend, |_| ()).await;
+        let test = house(backend, |house| house.calendar = Calendar::of(["0 0 * * *"], "UTC").into()).await;
         let callers = ["A", "C", "operator"].map(|id| (id, test.wire(Kind::Partner, id)));
         let auditor = ("auditor", test.wire(Kind::Auditor, "books"));
         let callers: BTreeMap<&str, Wire> = callers.into_iter().chain([auditor]).collect();
@@ -294,6 +321,8 @@ async fn a_token_of_another_list_filter_or_caller_is_refused_everywhere() {
         }
         let newcomer = Newcomer::to(&test);
         for _ in 0..2 {
+            change_account(&callers["A"], "A").await;
+            change_account(&callers["C"], "C").await;
             newcomer.join(&callers["A"], |_| ()).await;
             invite_by(&callers["A"], |_| ()).await.unwrap();
         }
@@ -326,8 +355,8 @@ async fn a_token_of_another_list_filter_or_caller_is_refused_everywhere() {
                     assert!(is_refused(ask(callers[caller].clone(), text.to_owned()).await), "{name} takes {text}");
                 }
                 for (giver, of_filter, of_caller, token) in &tokens {
-                    let same_filter =
-                        *of_filter == filter || ["ListWindows", "ListPartners", "ListPeople"].contains(&name);
+                    let same_filter = *of_filter == filter
+                        || ["ListWindows", "ListPartners", "ListPeople", "GetCalendar"].contains(&name);
                     let own = *giver == name && same_filter && *of_caller == caller;
                     let answer = ask(callers[caller].clone(), token.clone()).await;
                     assert_eq!(
