@@ -81,7 +81,7 @@ impl From<Form> for bank::Format {
 }
 
 /// An order that stands in no file.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 struct LeftOut {
     payer: String,
     payee: String,
@@ -217,11 +217,12 @@ impl Ends {
         let mut ends = BTreeMap::new();
         for id in named {
             let whose = whose_account(id);
-            if !known.contains_key(whose) {
-                known.insert(whose, party(session, whose, exports, &changes).await?);
-            }
-            let party = known[whose].clone().map(|party| bank::Party { id: id.to_owned(), ..party });
-            ends.insert(id.to_owned(), party);
+            let found = match known.get(whose) {
+                Some(found) => found.clone(),
+                None => party(session, whose, exports, &changes).await?,
+            };
+            known.insert(whose, found.clone());
+            ends.insert(id.to_owned(), found.map(|found| bank::Party { id: id.to_owned(), ..found }));
         }
         Ok(Self(ends))
     }
@@ -232,7 +233,7 @@ impl Ends {
         for (number, order) in numbered {
             let [payer, payee] = [&order.payer, &order.payee].map(|id| self.0.get(id).and_then(Option::as_ref));
             let why = match (payer, payee) {
-                (Some(payer), Some(payee)) if payer.account.number == payee.account.number => {
+                (Some(payer), Some(payee)) if is_one_account(&payer.account, &payee.account) => {
                     "both ends have one account, so no bank moves anything: record it with clearing settlement pay"
                         .to_owned()
                 }
@@ -249,6 +250,11 @@ impl Ends {
         }
         (orders, left_out)
     }
+}
+
+/// A number is the bank's own where no IBAN says it all.
+fn is_one_account(one: &bank::Account, other: &bank::Account) -> bool {
+    one.number == other.number && one.bank == other.bank
 }
 
 fn no_account(id: &str, exported: &str) -> String {
@@ -297,7 +303,7 @@ async fn party(
     }))
 }
 
-/// The account that was in force at a moment, of an order that was exported then. What has come into force is never ended, so the answer is the same for ever.
+/// The account that was in force at a moment. What has come into force is never ended, so the answer is the same for ever.
 fn account_at(versions: &[BankAccountVersion], time: SystemTime) -> Option<&BankAccount> {
     let in_force = |version: &&BankAccountVersion| version.end_time.is_none() && version.effective_time <= time;
     versions.iter().filter(in_force).max_by_key(|version| version.version).map(|version| &version.bank_account)
