@@ -1,6 +1,7 @@
 //! A bank's file: how it is named and read, and what its lines mean (`clearing bank show`).
 
-use std::fs;
+use std::fs::File;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
@@ -139,12 +140,16 @@ pub async fn show(context: &Context, file: &OfFile) -> Result<Answer, Failure> {
 }
 
 impl OfFile {
-    /// What is in it, still unread.
+    /// What is in it, still unread; of one that is too large, so much that this is seen.
     ///
     /// # Errors
     /// Where it cannot be read.
     pub fn bytes(&self) -> Result<Vec<u8>, Failure> {
-        fs::read(&self.file).map_err(|error| Failure::file("cannot read", &self.file, &error))
+        let mut bytes = Vec::new();
+        let most = u64::try_from(files::FILE_BYTES_MAX).expect("64 bits hold every length") + 1;
+        let read = File::open(&self.file).and_then(|file| file.take(most).read_to_end(&mut bytes));
+        read.map_err(|error| Failure::file("cannot read", &self.file, &error))?;
+        Ok(bytes)
     }
 
     fn days(&self) -> Result<Option<Period>, Failure> {
