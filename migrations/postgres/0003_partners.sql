@@ -129,7 +129,7 @@ CREATE TABLE bank_accounts (
     -- from when on it is in force, if nothing ended it before
     effective_at   bigint NOT NULL CHECK (effective_at >= asked_at),
     -- 0 replaced, 1 stopped; null: neither
-    ended          smallint CHECK (ended IN (0, 1)),
+    ended          smallint CHECK (ended BETWEEN 0 AND 1),
     ended_at       bigint,
     PRIMARY KEY (partner, version),
     CHECK ((iban IS NULL) = (country IS NOT NULL) AND (country IS NULL) = (correspondent IS NULL)),

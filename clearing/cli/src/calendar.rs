@@ -104,7 +104,7 @@ pub struct Set {
     /// is not read. At most 1,000 of each.
     #[arg(long, value_name = "FILE")]
     holiday_file: Option<PathBuf>,
-    /// From when on it rules; left out: at once.
+    /// From when on it rules; a day: from its beginning. Left out: at once.
     #[arg(long, value_name = "TIME", value_parser = when)]
     from: Option<When>,
     /// No calendar: windows are closed by hand.

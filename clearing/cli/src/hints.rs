@@ -62,6 +62,16 @@ const HINTS: &[Row] = &[
         "a coalition has at most 1,000 people, and none can be removed",
     ),
     ("OVERFLOW", &["partner create"], "a coalition has at most 10,000 partners, and none can be removed"),
+    (
+        "OVERFLOW",
+        &["partner account"],
+        "the bank account of a partner has at most 10,000 versions, and the last one stays",
+    ),
+    (
+        "OVERFLOW",
+        &["calendar set"],
+        "at most 8 calendars are announced at a time; one that takes effect earlier takes the place of those behind it",
+    ),
     ("OVERFLOW", ANY, "give a smaller number; `clearing report trial-balance` shows how large the balances are"),
     // Settlements.
     (
@@ -126,6 +136,10 @@ const HINTS: &[Row] = &[
             "partner terms",
             "partner state",
             "partner limits",
+            "partner legal",
+            "partner group",
+            "partner account",
+            "partner show",
             "partner consent",
             "partner consents",
             "partner rename",
@@ -255,6 +269,9 @@ mod tests {
         ("partner consent", &["set-funding-consent"]),
         ("partner create", &["create-partner", "create-invites"]),
         ("partner invite", &["create-invites"]),
+        ("partner account", &["set-bank-account", "stop-bank-account-change"]),
+        ("partner group", &["set-group"]),
+        ("partner legal", &["set-legal-record"]),
         ("partner limits", &["set-limits"]),
         ("partner lock", &["revoke-credentials", "set-partner-state"]),
         ("partner rename", &["rename-partner"]),

@@ -291,7 +291,7 @@ async fn account(session: &Session, arguments: AccountArguments) -> Result<Answe
         "replaced_version": set.replaced_version,
         "replayed": set.written.replayed,
     });
-    let (version, from) = (set.version.version, session.zone.text(set.version.effective_time));
+    let (version, from) = (set.version.version, session.zone.said(set.version.effective_time));
     let mut page = Page::new().text(format!(
         "Version {version} of the bank account of {partner} is in force from {from} on. Until then one person of either side stops it."
     ));

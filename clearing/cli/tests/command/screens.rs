@@ -204,7 +204,7 @@ async fn what_a_command_lists_fits_a_screen_and_has_times_of_the_coalition_for_p
         // What can be done once is done for the screen.
         let once = line.contains(&"--yes")
             || ["create", "set", "deposit", "add", "roles"].iter().any(|verb| line.contains(verb));
-        let once = once || line.contains(&"--points-per-entry");
+        let once = once || line.contains(&"--points-per-entry") || line.contains(&"--iban");
         let line: Vec<&str> = line
             .into_iter()
             .map(|word| if word == "PROPOSAL" { proposal(&house) } else { word.to_owned() })

@@ -124,7 +124,7 @@ fn a_calendar_is_shown_as_it_was_given_with_its_times_on_the_walls_of_its_zone_a
         let listed = house.json(&["window", "list"]);
         assert_eq!(listed["next_close_times"], serde_json::json!(times));
         assert_eq!(listed["calendar_version"], set["calendar"]["version"]);
-        let page = house.screen(&["calendar", "show"]);
+        let page = house.table(&["calendar", "show"]);
         for told in ["30 23 * * FRI", "0 12  L * *", &format!("in times of {zone}"), "Fri ┆ 2026-01-02 23:30:00"] {
             assert!(page.contains(told), "{told}: {page}");
         }
