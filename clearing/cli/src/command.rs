@@ -13,7 +13,7 @@ use crate::context::{Context, Global};
 use crate::failure::{self, Failure};
 use crate::waiting::telling;
 use crate::{
-    approvals, audit, authority, calendar, check, credential, demo, entry, fund, init, log, member, migrate, partner,
+    approvals, audit, authority, bank, calendar, check, credential, demo, entry, fund, init, log, member, migrate, partner,
     person, report, sandbox, serve, settlement, statement, window,
 };
 
@@ -136,6 +136,9 @@ enum Command {
     /// The reserve, and what partners have deposited against their defaults.
     #[command(subcommand)]
     Fund(fund::Command),
+    /// What the banks say of the coalition's accounts.
+    #[command(subcommand)]
+    Bank(bank::Command),
     /// When the house closes windows by itself.
     #[command(subcommand)]
     Calendar(calendar::Command),
@@ -253,6 +256,7 @@ async fn dispatch(context: Context, command: Command) -> Result<(), Failure> {
         Command::Window(command) => window::run(&context, command).await?,
         Command::Settlement(command) => settlement::run(&context, command).await?,
         Command::Fund(command) => fund::run(&context, command).await?,
+        Command::Bank(command) => bank::run(&context, command).await?,
         Command::Calendar(command) => calendar::run(&context, command).await?,
         Command::Report(command) => report::run(&context, command).await?,
         Command::Entry(command) => entry::run(&context, command).await?,

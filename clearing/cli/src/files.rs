@@ -86,7 +86,8 @@ pub fn is_there(path: &Path) -> bool {
     path.symlink_metadata().is_ok()
 }
 
-fn there_already(path: &Path) -> Failure {
+/// What to say of a file that is not overwritten.
+pub fn there_already(path: &Path) -> Failure {
     Failure::usage(format!("{} is there already, and is not overwritten", path.display()))
 }
 

@@ -15,6 +15,8 @@
 //! | `member` | members, for the operator |
 //! | `person`, `approvals` | the operator's people, and what two of them do together |
 //! | `window`, `calendar`, `settlement`, `fund` | periods, and the money that settles them; `icalendar` writes a calendar for other programs |
+//! | `bank_orders` | orders of a settlement as files for banks |
+//! | `bank`, `bank_file`, `bank_picture` | files from banks, and what the house knows of the money in them |
 //! | `report`, `statement`, `entry` | what the books say |
 //! | `paper` | reports and statements as one HTML file, for a browser and for paper |
 //! | `log`, `endings` | who did what; which certificates are about to end |
@@ -30,6 +32,10 @@ mod amounts;
 mod approvals;
 mod audit;
 mod authority;
+mod bank;
+mod bank_file;
+mod bank_orders;
+mod bank_picture;
 mod calendar;
 mod certificate;
 mod check;

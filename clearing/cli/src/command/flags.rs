@@ -38,6 +38,26 @@ const TOGETHER: &[(&str, &[&[&str]])] = &[
         ],
     ),
     (
+        "bank show",
+        &[&[
+            "file",
+            "own",
+            "from",
+            "until",
+            "columns",
+            "account",
+            "encoding",
+            "delimiter",
+            "lines_above",
+            "dates",
+            "credit_word",
+            "debit_word",
+            "opening",
+            "closing",
+            "whole_days",
+        ]],
+    ),
+    (
         "calendar set",
         &[
             &[
@@ -336,8 +356,21 @@ const TOGETHER: &[(&str, &[&[&str]])] = &[
     (
         "settlement export",
         &[
-            &["window", "mode", "csv", "force", "replace", "yes", "request_id"],
-            &["window", "mode", "replace", "dry_run"],
+            &[
+                "window",
+                "mode",
+                "csv",
+                "force",
+                "format",
+                "folder",
+                "payers",
+                "payment_date",
+                "purpose",
+                "replace",
+                "yes",
+                "request_id",
+            ],
+            &["window", "mode", "format", "folder", "payers", "payment_date", "purpose", "replace", "dry_run"],
         ],
     ),
     ("settlement orders", &[&["window", "mode"]]),
@@ -381,6 +414,7 @@ const UNASKED: &[(&str, &str)] = &[
     ("authority renew", "what the former one issued stays valid, and its files are kept"),
     ("authority replace", "both roots are trusted until finish, which asks, and what it ends is kept"),
     ("authority show", "it only reads"),
+    ("bank show", "it only reads"),
     ("calendar set", "the next one replaces it"),
     ("certificate crl", "it only reads; a file that is there is not overwritten"),
     ("certificate invites", "it only reads"),

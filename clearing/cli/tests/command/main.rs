@@ -5,6 +5,7 @@
 
 mod audit;
 mod authority;
+mod bank_files;
 mod causes;
 mod certificates;
 mod check;

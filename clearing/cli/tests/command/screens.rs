@@ -91,6 +91,9 @@ fn asked() -> Vec<Vec<&'static str>> {
         "settlement confirm 1 --yes".to_owned(),
         "settlement export 1 --mode pairwise --dry-run".to_owned(),
         "settlement export 1".to_owned(),
+        format!("partner account operator --iban DE89370400440532013000 --holder {}", "H".repeat(140)),
+        "settlement export 1 --format csv --folder a-folder-with-a-very-long-name-for-files".to_owned(),
+        "bank show bank.csv --column booking-date=Day --column amount=Sum --column other-name=Name".to_owned(),
         "settlement orders 1".to_owned(),
         "settlement pay 1 --all --dry-run".to_owned(),
         format!("settlement pay 1 {grocer} --reference {} --value-date 2026-01-02 --yes", "R".repeat(140)),
@@ -186,6 +189,7 @@ async fn what_a_command_lists_fits_a_screen_and_has_times_of_the_coalition_for_p
     );
     fs::write(desk.path("long.toml"), file).unwrap();
     fs::write(desk.path("by-hand.pem"), by_hand()).unwrap();
+    fs::write(desk.path("bank.csv"), format!("Day,Sum,Name\n2026-01-01,9000000000000.00,{NAME}\n")).unwrap();
     let place = ["--listen", "127.0.0.1:0", "--coalition", "long.toml", "--start", "2026-01-01T12:00"];
     let server = desk.serve(&[&["sandbox"], &place[..]].concat());
     let house = desk.asking(&["--config", "sandbox/clearing.toml"]);
