@@ -309,14 +309,14 @@ mod written;
 pub use rust_decimal::Decimal;
 
 pub use answers::{
-    AbandonOutcome, Abandoned, AccountChange, Authorized, Balance, Calendar, Captured, ComingExpiry, Credential,
-    CredentialScope, CredentialState, CredentialsRevoked, DayDifference, DayTotals, Deprecation, EarnPreview, Entry,
-    EntryKind, ExpiryNotice, Hold, HoldState, InFlight, Invite, InviteState, InvitesCreated, InvitesWithdrawn, Issued,
-    IssuedCertificate, Leg, LegState, LimitUse, Limits, LotChange, LotPart, MemberFigures, Obligation,
-    ParticipantAmount, Position, Posting, PurchaseReturned, Purchased, Purpose, Quantity, Quote, ReconcileState,
-    Reconciliation, Redeemed, Returned, Reversed, ServerInfo, Settlement, SettlementProof, SettlementState, Statement,
-    StatementBridge, StatementLine, StatementSection, StatementTotal, Tally, Transferred, Voided, Window, WindowState,
-    Written,
+    AbandonOutcome, Abandoned, AccountChange, Authorized, Balance, Calendar, Captured, CarriedAmount, ComingExpiry,
+    Credential, CredentialScope, CredentialState, CredentialsRevoked, DayDifference, DayTotals, Deprecation,
+    EarnPreview, Entry, EntryKind, ExpiryNotice, Hold, HoldState, InFlight, Invite, InviteState, InvitesCreated,
+    InvitesWithdrawn, Issued, IssuedCertificate, Leg, LegExplained, LegState, LimitUse, Limits, LotChange, LotPart,
+    MemberFigures, Obligation, ParticipantAmount, Position, Posting, PurchaseReturned, Purchased, Purpose, Quantity,
+    Quote, ReconcileState, Reconciliation, Redeemed, Returned, Reversed, RoundingOrder, ServerInfo, Settlement,
+    SettlementProof, SettlementState, Statement, StatementBridge, StatementLine, StatementSection, StatementTotal,
+    Tally, Transferred, Voided, Window, WindowState, Written,
 };
 pub use builder::ClientBuilder;
 pub use client::Client;
