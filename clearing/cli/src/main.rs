@@ -15,7 +15,7 @@
 //! | `member` | members, for the operator |
 //! | `person`, `approvals` | the operator's people, and what two of them do together |
 //! | `window`, `calendar`, `settlement`, `fund` | periods, and the money that settles them |
-//! | `report`, `statement`, `entry` | what the books say |
+//! | `report`, `statement`, `explain`, `entry` | what the books say |
 //! | `paper` | reports and statements as one HTML file, for a browser and for paper |
 //! | `log`, `endings` | who did what; which certificates are about to end |
 //! | `sandbox` | a house for integrators |
@@ -40,6 +40,7 @@ mod database;
 mod demo;
 mod endings;
 mod entry;
+mod explain;
 mod failure;
 mod files;
 mod fund;
