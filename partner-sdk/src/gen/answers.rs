@@ -2475,11 +2475,11 @@ impl FromWire<v1::RevokeCredentialsResponse> for CredentialsRevoked {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RoundingOrder {
-    /// The partner's place, from 1.
+    /// The partner's place, from 1; 0 where it had neither a leg nor anything to carry.
     pub place: i64,
     /// How many were raised: the first so many.
     pub raised_count: i64,
-    /// How many positions there were that are not zero, the operator's always among them.
+    /// How many participants had a leg or something to carry, the operator always among them.
     pub participant_count: i64,
 }
 

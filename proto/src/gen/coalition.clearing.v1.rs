@@ -11620,13 +11620,13 @@ pub struct ExplainLegResponse {
 /// operator last.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RoundingOrder {
-    /// The partner's place, from 1.
+    /// The partner's place, from 1; 0 where it had neither a leg nor anything to carry.
     #[prost(int64, tag = "1")]
     pub place: i64,
     /// How many were raised: the first so many.
     #[prost(int64, tag = "2")]
     pub raised_count: i64,
-    /// How many positions there were that are not zero, the operator's always among them.
+    /// How many participants had a leg or something to carry, the operator always among them.
     #[prost(int64, tag = "3")]
     pub participant_count: i64,
 }

@@ -62,7 +62,7 @@ async fn trade_of(desk: &Desk, coalition: &str) -> Server {
     let redeem = async |at: &Client, points: i64, receipt: &str| {
         let origin = Origin::till("store-7", "3").receipt(receipt).business_date("2026-01-01");
         let spent = at.redeem(Redeem::from("card", "1").points(points).origin(origin)).await.unwrap();
-        spent.accepted().unwrap().written.entry_id().clone()
+        spent.accepted().unwrap().written.entry_id().to_owned()
     };
     let (grocer, cards, rail) = (brand("grocer").await, brand("cards").await, brand("rail").await);
     let (cinema, kiosk) = (brand("cinema").await, brand("kiosk").await);

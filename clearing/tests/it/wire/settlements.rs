@@ -109,7 +109,7 @@ async fn a_settlement_that_is_aborted_leaves_every_position_as_it_was_before_the
         house.trade().await;
         let books = async || {
             let request = v1::TrialBalanceRequest::default();
-            house.by("operator").report.trial_balance(request).await.unwrap().into_inner().money
+            house.by("operator").report.trial_balance(request).await.unwrap().into_inner().accounts
         };
         let before = books().await;
         let legs = house.preview(0).await.legs;
