@@ -42,6 +42,20 @@ pub fn partner(at: usize) -> PartnerId {
 /// The house as it is when a measurement begins: a point costs its issuer 1.05, is backed by 1.00 and pays the acceptor
 /// 0.95, less a fee of 2 %. Points live for twelve months.
 pub fn house(now: Timestamp) -> House {
+    let partners = (0..PARTNERS + WALLET_ISSUERS).map(|at| {
+        let at_redemption = at >= PARTNERS && (at - PARTNERS) % 2 == 1;
+        (partner(at), if at_redemption { Funding::AtRedemption } else { Funding::AtIssue })
+    });
+    house_of(now, partners.chain([(PartnerId::operator(), Funding::AtIssue)]))
+}
+
+/// A house of so many brands on the same terms, but that all pay when their points are redeemed: then they owe each other.
+pub fn wide_house(now: Timestamp, partners: usize) -> House {
+    let brands = (0..partners).map(partner).chain([PartnerId::operator()]);
+    house_of(now, brands.map(|brand| (brand, Funding::AtRedemption)))
+}
+
+fn house_of(now: Timestamp, partners: impl Iterator<Item = (PartnerId, Funding)>) -> House {
     let share = |percent: u32| Rate::new(percent_of_one(percent)).expect("a share of one");
     let terms = Terms {
         version: 1,
@@ -79,11 +93,6 @@ pub fn house(now: Timestamp) -> House {
         carry_windows_max: Some(4),
         care_points: CARE_POINTS,
     };
-    let partners = (0..PARTNERS + WALLET_ISSUERS).map(|at| {
-        let at_redemption = at >= PARTNERS && (at - PARTNERS) % 2 == 1;
-        (partner(at), if at_redemption { Funding::AtRedemption } else { Funding::AtIssue })
-    });
-    let partners = partners.chain([(PartnerId::operator(), Funding::AtIssue)]);
     let partners = partners.map(|(id, funding)| {
         let terms = vec![Terms { funding, ..terms.clone() }];
         let (display_name, state) = (id.to_string(), PartnerState::Active);

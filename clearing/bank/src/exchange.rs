@@ -17,7 +17,9 @@ use crate::LINES_MAX;
 use crate::encoding::Encoding;
 use crate::fault::{Fault, FileError, OrderError};
 use crate::order::{BankCode, Party, Payments, Written};
-use crate::statement::{Balance, BankFile, FileFormat, Line, LineKind, LineState, OtherSide, Own, Period, Sign, Statement};
+use crate::statement::{
+    Balance, BankFile, FileFormat, Line, LineKind, LineState, OtherSide, Own, Period, Sign, Statement,
+};
 use crate::text::{account_number, amount, cleaned, dotted, dotted_day, said, signed_amount};
 
 /// How every file of the format begins.

@@ -39,7 +39,8 @@ pub use order::{Account, BankCode, File, Format, Order, Party, Payments, files};
 pub use reference::{Reference, message_id};
 pub use sheet::{Amounts, DateForm, Sheet, read_csv};
 pub use statement::{
-    Balance, BankFile, Continuity, FileFormat, Keyed, Line, LineKey, LineKind, LineState, OtherSide, Own, Period, Sign, Statement,
+    Balance, BankFile, Continuity, FileFormat, Keyed, Line, LineKey, LineKind, LineState, OtherSide, Own, Period, Sign,
+    Statement,
 };
 
 /// Bytes of a file that is read, at most: 64 MiB, which is some 30,000 lines of the most talkative banks.

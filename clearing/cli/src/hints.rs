@@ -144,6 +144,7 @@ const HINTS: &[Row] = &[
             "partner consents",
             "partner rename",
             "statement",
+            "explain",
         ],
         "`clearing partner list` and `clearing window list` show what there is",
     ),
@@ -296,6 +297,7 @@ mod tests {
         ("settlement orders", &["list-orders"]),
         ("settlement pay", &["confirm-payment", "list-orders"]),
         ("settlement preview", &["preview-settlement"]),
+        ("explain", &["explain-leg", "get-statement"]),
         ("statement", &["get-statement"]),
         ("window close", &["close-window"]),
     ];

@@ -17,7 +17,7 @@
 //! | `window`, `calendar`, `settlement`, `fund` | periods, and the money that settles them; `icalendar` writes a calendar for other programs |
 //! | `bank_orders` | orders of a settlement as files for banks |
 //! | `bank`, `bank_file`, `bank_picture` | files from banks, and what the house knows of the money in them |
-//! | `report`, `statement`, `entry` | what the books say |
+//! | `report`, `statement`, `explain`, `entry` | what the books say |
 //! | `paper` | reports and statements as one HTML file, for a browser and for paper |
 //! | `log`, `endings` | who did what; which certificates are about to end |
 //! | `sandbox` | a house for integrators |
@@ -46,6 +46,7 @@ mod database;
 mod demo;
 mod endings;
 mod entry;
+mod explain;
 mod failure;
 mod files;
 mod fund;

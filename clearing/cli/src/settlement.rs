@@ -589,7 +589,12 @@ pub fn to_json(settlement: &Settlement) -> Value {
         "currency": settlement.gross.currency,
         "legs": settlement.legs.iter().map(leg_json).collect::<Vec<_>>(),
         "carried": settlement.carried.iter().map(|of| {
-            json!({ "partner": of.partner_id, "amount": of.amount.amount.to_string() })
+            json!({
+                "partner": of.partner_id,
+                "amount": of.amount.amount.to_string(),
+                "rounding": of.rounding.amount.to_string(),
+                "small": of.small.amount.to_string(),
+            })
         }).collect::<Vec<_>>(),
         "proof": {
             "legs_total": proof.legs_total.amount.to_string(),

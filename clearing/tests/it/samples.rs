@@ -750,6 +750,7 @@ impl Samples {
             "ListWindows" => v1::ListWindowsRequest::default().encode_to_vec(),
             "GetCalendar" => v1::GetCalendarRequest::default().encode_to_vec(),
             "GetStatement" => v1::GetStatementRequest::default().encode_to_vec(),
+            "ExplainLeg" => v1::ExplainLegRequest { window: 1, ..v1::ExplainLegRequest::default() }.encode_to_vec(),
             "ListObligations" => v1::ListObligationsRequest::default().encode_to_vec(),
             "ListOrders" => v1::ListOrdersRequest { window: 1, ..v1::ListOrdersRequest::default() }.encode_to_vec(),
             "FindReceipt" => v1::FindReceiptRequest {

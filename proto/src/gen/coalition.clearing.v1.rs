@@ -11161,10 +11161,10 @@ pub struct Settlement {
     /// units of the currency.
     #[prost(message, repeated, tag = "4")]
     pub legs: ::prost::alloc::vec::Vec<Leg>,
-    /// What stays in the positions after the close and opens the next window: what rounding to minor units left, and legs
-    /// smaller than the threshold. By partner id, the operator last; zeros left out.
+    /// What stays in the positions after the close and opens the next window, and why. By partner id, the operator last; zeros
+    /// left out.
     #[prost(message, repeated, tag = "5")]
-    pub carried: ::prost::alloc::vec::Vec<ParticipantAmount>,
+    pub carried: ::prost::alloc::vec::Vec<CarriedAmount>,
     /// Why nothing was lost or made: the figures of the zero-sum proof that the close stores.
     #[prost(message, optional, tag = "6")]
     pub proof: ::core::option::Option<SettlementProof>,
@@ -11195,6 +11195,23 @@ pub struct Leg {
     /// State of the leg.
     #[prost(enumeration = "LegState", tag = "4")]
     pub state: i32,
+}
+/// What of a participant's position a close leaves for the next window, and why: `amount` = `rounding` + `small`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CarriedAmount {
+    /// Partner id, or "operator".
+    #[prost(string, tag = "1")]
+    pub partner_id: ::prost::alloc::string::String,
+    /// The amount: positive when the participant is owed it, negative when it owes it.
+    #[prost(message, optional, tag = "2")]
+    pub amount: ::core::option::Option<Money>,
+    /// What rounding to whole minor units of the currency left: less than one.
+    #[prost(message, optional, tag = "3")]
+    pub rounding: ::core::option::Option<Money>,
+    /// What is carried for being smaller than the coalition's threshold, in whole minor units. Of a partner: all of its rounded
+    /// position, or zero. Of the operator: the opposite of all partners' together, because it pays and gets in their place.
+    #[prost(message, optional, tag = "4")]
+    pub small: ::core::option::Option<Money>,
 }
 /// An amount of one participant.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -12852,6 +12869,95 @@ pub struct StatementLine {
     #[prost(message, optional, tag = "14")]
     pub gross: ::core::option::Option<Money>,
 }
+/// Request of ExplainLeg.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ExplainLegRequest {
+    /// Number of the window. Required.
+    #[prost(int64, tag = "1")]
+    pub window: i64,
+    /// Whose leg: empty means the caller's own. Only the operator and auditors may name another.
+    #[prost(string, tag = "2")]
+    pub partner_id: ::prost::alloc::string::String,
+}
+/// Answer of ExplainLeg (`LegExplained` in the SDK). These hold, each of figures that are found apart from each other:
+///
+/// carried_in.amount = opening
+/// opening + moved = position
+/// floor + remainder = position
+/// floor + raised = rounded
+/// rounded - carried.small = leg.amount
+/// remainder - raised = carried.rounding
+/// leg.amount + carried.amount = position
+///
+/// Sign, of every amount: positive, the partner gets it; negative, the partner pays it.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ExplainLegResponse {
+    /// Whose leg.
+    #[prost(string, tag = "1")]
+    pub partner_id: ::prost::alloc::string::String,
+    /// Number of the window.
+    #[prost(int64, tag = "2")]
+    pub window: i64,
+    /// What the window opened with.
+    #[prost(message, optional, tag = "3")]
+    pub opening: ::core::option::Option<Money>,
+    /// What the close of the window before carried, and why. Not set for the first window.
+    #[prost(message, optional, tag = "4")]
+    pub carried_in: ::core::option::Option<CarriedAmount>,
+    /// What the entries of the window come to: the sum of the statement's totals, and of its lines.
+    #[prost(message, optional, tag = "5")]
+    pub moved: ::core::option::Option<Money>,
+    /// The position at the close.
+    #[prost(message, optional, tag = "6")]
+    pub position: ::core::option::Option<Money>,
+    /// The currency's minor unit: the least that can be paid.
+    #[prost(message, optional, tag = "7")]
+    pub minor_unit: ::core::option::Option<Money>,
+    /// The most whole minor units that are no more than the position.
+    #[prost(message, optional, tag = "8")]
+    pub floor: ::core::option::Option<Money>,
+    /// What of the position is above them: less than a minor unit, never below zero.
+    #[prost(message, optional, tag = "9")]
+    pub remainder: ::core::option::Option<Money>,
+    /// One minor unit if the position has one of the largest remainders, else zero. So many positions are raised that all together
+    /// come to the half-up sum of all.
+    #[prost(message, optional, tag = "10")]
+    pub raised: ::core::option::Option<Money>,
+    /// The position in whole minor units.
+    #[prost(message, optional, tag = "11")]
+    pub rounded: ::core::option::Option<Money>,
+    /// The leg: zero where there is none.
+    #[prost(message, optional, tag = "12")]
+    pub leg: ::core::option::Option<Leg>,
+    /// What stays in the position, and why.
+    #[prost(message, optional, tag = "13")]
+    pub carried: ::core::option::Option<CarriedAmount>,
+    /// How the minor units went round. For the operator and auditors.
+    #[prost(message, optional, tag = "14")]
+    pub rounding_order: ::core::option::Option<RoundingOrder>,
+    /// Of the operator's own leg: the partners' rounded positions that were carried for being small, and that it pays and gets in
+    /// their place, by partner id. They sum up to minus carried.small. Empty for partners.
+    #[prost(message, repeated, tag = "15")]
+    pub taken_over: ::prost::alloc::vec::Vec<ParticipantAmount>,
+    /// Why nothing was lost or made in the whole window, what went into and came out of the house's funds among it. For the
+    /// operator and auditors.
+    #[prost(message, optional, tag = "16")]
+    pub proof: ::core::option::Option<SettlementProof>,
+}
+/// The order in which positions were raised to the next minor unit: by remainder, the largest first, ties by partner id, the
+/// operator last.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RoundingOrder {
+    /// The partner's place, from 1; 0 where it had neither a leg nor anything to carry.
+    #[prost(int64, tag = "1")]
+    pub place: i64,
+    /// How many were raised: the first so many.
+    #[prost(int64, tag = "2")]
+    pub raised_count: i64,
+    /// How many participants had a leg or something to carry, the operator always among them.
+    #[prost(int64, tag = "3")]
+    pub participant_count: i64,
+}
 /// Request of ListObligations.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListObligationsRequest {
@@ -13194,6 +13300,39 @@ pub mod position_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
+        /// Explains how a partner's leg of a closed window comes of its position, to the last unit. The lines of its statement explain
+        /// the position; together they explain every unit of the leg down to its receipts.
+        ///
+        /// Errors: PERMISSION_DENIED (a partner names another), NOT_FOUND (no such window or partner, or the window is open).
+        pub async fn explain_leg(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ExplainLegRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ExplainLegResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/coalition.clearing.v1.PositionService/ExplainLeg",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "coalition.clearing.v1.PositionService",
+                        "ExplainLeg",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
         /// Lists what issuers owe acceptors for one window before netting, as far as the partner is one side of it, by issuer,
         /// then acceptor.
         ///
@@ -13313,6 +13452,17 @@ pub mod position_service_server {
             request: tonic::Request<super::GetStatementRequest>,
         ) -> std::result::Result<
             tonic::Response<super::GetStatementResponse>,
+            tonic::Status,
+        >;
+        /// Explains how a partner's leg of a closed window comes of its position, to the last unit. The lines of its statement explain
+        /// the position; together they explain every unit of the leg down to its receipts.
+        ///
+        /// Errors: PERMISSION_DENIED (a partner names another), NOT_FOUND (no such window or partner, or the window is open).
+        async fn explain_leg(
+            &self,
+            request: tonic::Request<super::ExplainLegRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ExplainLegResponse>,
             tonic::Status,
         >;
         /// Lists what issuers owe acceptors for one window before netting, as far as the partner is one side of it, by issuer,
@@ -13584,6 +13734,51 @@ pub mod position_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = GetStatementSvc(inner);
+                        let codec = crate::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/coalition.clearing.v1.PositionService/ExplainLeg" => {
+                    #[allow(non_camel_case_types)]
+                    struct ExplainLegSvc<T: PositionService>(pub Arc<T>);
+                    impl<
+                        T: PositionService,
+                    > tonic::server::UnaryService<super::ExplainLegRequest>
+                    for ExplainLegSvc<T> {
+                        type Response = super::ExplainLegResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ExplainLegRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as PositionService>::explain_leg(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ExplainLegSvc(inner);
                         let codec = crate::Codec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

@@ -383,6 +383,7 @@ const TOGETHER: &[(&str, &[&[&str]])] = &[
             &["window", "all", "value_date", "dry_run"],
         ],
     ),
+    ("explain", &[&["window", "partner", "no_lines", "format", "wide", "out", "force"]]),
     ("statement", &[&["partner", "window", "lines", "skip", "format", "wide", "out", "force"]]),
     ("window close", &[&["yes", "request_id"]]),
 ];
@@ -429,6 +430,7 @@ const UNASKED: &[(&str, &str)] = &[
     ("demo", "it makes a coalition of its own, and overwrites none"),
     ("entry find", "it only reads"),
     ("entry show", "it only reads"),
+    ("explain", "it only reads; a file that is there is not overwritten"),
     ("fund deposit", "fund withdraw takes it out again"),
     ("fund withdraw", "fund deposit pays it in again"),
     ("init", "it makes new files and overwrites none"),

@@ -12,6 +12,7 @@ mod check;
 mod coalition;
 mod demo;
 mod desk;
+mod explain;
 mod faults;
 mod init;
 mod irrevocable;

@@ -104,6 +104,8 @@ fn asked() -> Vec<Vec<&'static str>> {
         "settlement confirm --empty --dry-run".to_owned(),
         "window list".to_owned(),
         format!("statement {grocer} --window 1"),
+        format!("explain 1 {grocer}"),
+        "explain 1 operator".to_owned(),
         "report journal".to_owned(),
         "entry find --kind redeem".to_owned(),
         "log".to_owned(),
