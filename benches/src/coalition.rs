@@ -9,7 +9,7 @@ use clearing::coalition_file::FIRST_PERSON;
 use clearing::tls::TlsMaterial;
 use clearing_certs::{Authority, Kind, ServerAddress, Validity};
 use clearing_core::facts::calendar::Calendars;
-use clearing_core::facts::coalition::{Coalition, House, NoticeDays, Recovery};
+use clearing_core::facts::coalition::{CARE_POINTS, Coalition, House, NoticeDays, Recovery};
 use clearing_core::facts::credential::Revoked;
 use clearing_core::facts::limits::Limits;
 use clearing_core::facts::partner::{Partner, PartnerState};
@@ -43,6 +43,20 @@ pub fn partner(at: usize) -> PartnerId {
 /// The house as it is when a measurement begins: a point costs its issuer 1.05, is backed by 1.00 and pays the acceptor
 /// 0.95, less a fee of 2 %. Points live for twelve months.
 pub fn house(now: Timestamp) -> House {
+    let partners = (0..PARTNERS + WALLET_ISSUERS).map(|at| {
+        let at_redemption = at >= PARTNERS && (at - PARTNERS) % 2 == 1;
+        (partner(at), if at_redemption { Funding::AtRedemption } else { Funding::AtIssue })
+    });
+    house_of(now, partners.chain([(PartnerId::operator(), Funding::AtIssue)]))
+}
+
+/// A house of so many brands on the same terms, but that all pay when their points are redeemed: then they owe each other.
+pub fn wide_house(now: Timestamp, partners: usize) -> House {
+    let brands = (0..partners).map(partner).chain([PartnerId::operator()]);
+    house_of(now, brands.map(|brand| (brand, Funding::AtRedemption)))
+}
+
+fn house_of(now: Timestamp, partners: impl Iterator<Item = (PartnerId, Funding)>) -> House {
     let share = |percent: u32| Rate::new(percent_of_one(percent)).expect("a share of one");
     let terms = Terms {
         version: 1,
@@ -78,19 +92,18 @@ pub fn house(now: Timestamp) -> House {
         proposal_days: 7,
         account_change_days: 3,
         carry_windows_max: Some(4),
+        care_points: CARE_POINTS,
         pay_outs_wait: true,
         caps_need_cover: false,
     };
-    let partners = (0..PARTNERS + WALLET_ISSUERS).map(|at| {
-        let at_redemption = at >= PARTNERS && (at - PARTNERS) % 2 == 1;
-        (partner(at), if at_redemption { Funding::AtRedemption } else { Funding::AtIssue })
-    });
-    let partners = partners.chain([(PartnerId::operator(), Funding::AtIssue)]);
     let partners = partners.map(|(id, funding)| {
         let terms = vec![Terms { funding, ..terms.clone() }];
         let (display_name, state) = (id.to_string(), PartnerState::Active);
-        let (limits, security) = (Limits::default(), Security::default());
-        (id, Partner { id, display_name, state, suspended_in: None, terms, limits, group: None, security })
+        let (limits, security, group, state_no, limits_no) = (Limits::default(), Security::default(), None, 0, 0);
+        let suspended_in = None;
+        let partner =
+            Partner { id, display_name, state, suspended_in, terms, limits, group, state_no, limits_no, security };
+        (id, partner)
     });
     let partners: BTreeMap<PartnerId, Partner> = partners.collect();
     let calendar = Calendars::default();

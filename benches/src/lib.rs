@@ -14,6 +14,7 @@
 //! | [`reads`], [`restart`] | what readers wait; starts after a kill, memory, and the audit |
 //! | [`poison`], [`fairness`] | what one brand may cost the others |
 //! | [`deposits`], [`links`] | what the operator, and changed links, may cost the tills |
+//! | [`settle`] | what closing a window and settling it take |
 //! | [`revocation`] | how long whoever is out is still heard |
 //! | [`process`], [`hostile`] | the house as a process of its own; clients that mean ill, beside one that does not |
 //! | [`report`], [`ratios`] | the table and the JSON; two builds beside each other |
@@ -38,6 +39,7 @@ pub mod reads;
 pub mod report;
 pub mod restart;
 pub mod revocation;
+pub mod settle;
 pub mod system;
 pub mod till;
 pub mod workload;

@@ -13,7 +13,7 @@ use std::str::FromStr;
 
 use clearing_core::facts::calendar::Calendars;
 use clearing_core::facts::coalition::{
-    Coalition, DECISION_DAYS_MAX, House, NoticeDays, PROPOSAL_DAYS, Recovery, SCALE_MAX,
+    CARE_POINTS, Coalition, DECISION_DAYS_MAX, House, NoticeDays, PROPOSAL_DAYS, Recovery, SCALE_MAX,
 };
 use clearing_core::facts::credential::Revoked;
 use clearing_core::facts::limits::Limits;
@@ -22,7 +22,7 @@ use clearing_core::facts::person::{People, PersonId};
 use clearing_core::facts::security::Security;
 use clearing_core::facts::terms::{Breakage, ExpiryPolicy, FeeBearer, Funding, Price, Terms, TermsDraft};
 use clearing_core::rejection::Rejection;
-use clearing_core::units::{Currency, Malformed, Money, PartnerId, Rate, Timestamp, number, whole};
+use clearing_core::units::{Currency, Malformed, Money, PartnerId, Points, Rate, Timestamp, number, whole};
 use jiff::tz::TimeZone;
 use rust_decimal::Decimal;
 use serde::de::{Error as _, IgnoredAny};
@@ -117,6 +117,8 @@ pub struct CoalitionTable {
     /// After how many days the roles of a recovered approver are in force. Left out: 0, unlike in a coalition made by `clearing init`,
     /// as in the published scenarios.
     pub account_change_days: Option<u16>,
+    /// How many points one person of the operator gives to members again on a day. Left out: 500.
+    pub care_points: Option<i64>,
     /// The name of the first of the operator's people. Left out: [`FIRST_PERSON`].
     #[serde(default, deserialize_with = "optional_text")]
     pub first_person: Option<PersonId>,
@@ -226,6 +228,12 @@ impl CoalitionFile {
             let problem = || format!("{days} is not between {least} and {DECISION_DAYS_MAX}");
             if allowed.contains(&days) { Ok(days) } else { Err(wrong(key, problem())) }
         };
+        let care_points = table.care_points.unwrap_or(CARE_POINTS.0);
+        let most = Points::OPERATION_MAX.0;
+        if !(0..=most).contains(&care_points) {
+            let problem = format!("{care_points} is not between 0 and {most}");
+            return Err(wrong("care_points", problem));
+        }
         let operator = PartnerId::operator();
         let in_coalition =
             |rejection| CoalitionFileError::Refused { partner: operator, rejection: Box::new(rejection) };
@@ -254,6 +262,7 @@ impl CoalitionFile {
             proposal_days: days("proposal_days", table.proposal_days.unwrap_or(PROPOSAL_DAYS), 1)?,
             account_change_days: days("account_change_days", table.account_change_days.unwrap_or(0), 0)?,
             carry_windows_max: table.carry_windows_max,
+            care_points: Points(care_points),
             pay_outs_wait: table.pay_outs_wait.unwrap_or(false),
             caps_need_cover: table.caps_need_cover.unwrap_or(false),
         };
@@ -345,8 +354,10 @@ fn add_partner(
         house.check_room()?;
     }
     let (display_name, state) = (id.to_string(), PartnerState::Active);
-    let (terms, security) = (vec![terms], Security::default());
-    let partner = Partner { id, display_name, state, suspended_in: None, terms, limits, group: None, security };
+    let (terms, security, group, state_no, limits_no) = (vec![terms], Security::default(), None, 0, 0);
+    let suspended_in = None;
+    let partner =
+        Partner { id, display_name, state, suspended_in, terms, limits, group, state_no, limits_no, security };
     house.partners.insert(id, partner);
     Ok(())
 }

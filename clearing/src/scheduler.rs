@@ -62,8 +62,8 @@ const FORGET_LOOK: Duration = Duration::from_secs(60);
 const FORGET_STEPS: u32 = 16;
 /// What the lease of the node that looks is called, and how long it lasts: some looks, so that one that is late loses
 /// nothing, and short enough for another node to take over soon.
-const LEASE: &str = "scheduler";
-const LEASE_SECONDS: u32 = 10;
+pub(crate) const LEASE: &str = "scheduler";
+pub(crate) const LEASE_SECONDS: u32 = 10;
 
 /// A piece of work that ran because its time had come.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -8,7 +8,11 @@ CREATE TABLE partners (
     -- the window that was open when it was suspended, or left; null: it is neither
     suspended_in integer,
     -- the brand that it trades for together with others; null: it stands alone
-    group_id     text
+    group_id     text,
+    -- how often its state was set
+    state_no     integer NOT NULL CHECK (state_no >= 0),
+    -- how often its limits were set
+    limits_no    integer NOT NULL CHECK (limits_no >= 0)
 );
 
 -- Immutable versions. A lot keeps the version it was issued under.
@@ -149,6 +153,14 @@ CREATE TABLE people (
     since_at     bigint NOT NULL,
     -- what they are until then
     roles_before smallint NOT NULL CHECK (roles_before BETWEEN 0 AND 15)
+);
+
+-- What people of the operator gave to members again, each alone, on the last day on which they did.
+CREATE TABLE care (
+    person text NOT NULL PRIMARY KEY,
+    -- in days since 1970
+    day    integer NOT NULL,
+    points bigint NOT NULL CHECK (points >= 0)
 );
 
 -- What the coalition has taken off the list of what two persons do together.

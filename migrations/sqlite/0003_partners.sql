@@ -8,7 +8,11 @@ CREATE TABLE partners (
     -- the window that was open when it was suspended, or left; null: it is neither
     suspended_in INTEGER,
     -- the brand that it trades for together with others; null: it stands alone
-    group_id     TEXT
+    group_id     TEXT,
+    -- how often its state was set
+    state_no     INTEGER NOT NULL CHECK (state_no >= 0),
+    -- how often its limits were set
+    limits_no    INTEGER NOT NULL CHECK (limits_no >= 0)
 ) STRICT, WITHOUT ROWID;
 
 -- Immutable versions. A lot keeps the version it was issued under.
@@ -149,6 +153,14 @@ CREATE TABLE people (
     since_at     INTEGER NOT NULL,
     -- what they are until then
     roles_before INTEGER NOT NULL CHECK (roles_before BETWEEN 0 AND 15)
+) STRICT, WITHOUT ROWID;
+
+-- What people of the operator gave to members again, each alone, on the last day on which they did.
+CREATE TABLE care (
+    person TEXT NOT NULL PRIMARY KEY,
+    -- in days since 1970
+    day    INTEGER NOT NULL,
+    points INTEGER NOT NULL CHECK (points >= 0)
 ) STRICT, WITHOUT ROWID;
 
 -- What the coalition has taken off the list of what two persons do together.

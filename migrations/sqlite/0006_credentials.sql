@@ -24,6 +24,8 @@ CREATE TABLE invites (
     -- the serial number of the certificate that it was made with
     made_with        TEXT,
     withdrawn_at     INTEGER,
+    -- to a person or an auditor, by one person, as there were no two approvers
+    made_alone       INTEGER NOT NULL CHECK (made_alone IN (0, 1)),
     used_at          INTEGER,
     -- of the credential that came of it
     serial           TEXT,

@@ -21,8 +21,8 @@ use tonic::transport::Channel;
 use tonic::{Request, Response, Status};
 
 use crate::answers::{
-    Abandoned, Balance, CalendarVersion, CutOff, Entry, Issued, Obligation, Position, Quote, Redeemed, Returned,
-    ServerInfo, Statement, StatementLine, Window,
+    Abandoned, Balance, CalendarVersion, CutOff, Entry, Issued, LegExplained, Obligation, Position, Quote, Redeemed,
+    Returned, ServerInfo, Statement, StatementLine, Window,
 };
 use crate::builder::ClientBuilder;
 use crate::call::{Failed, Policy, Why};
@@ -357,6 +357,23 @@ impl Client {
             call!(PositionServiceClient::get_statement),
             |answer| Ok((each(answer.lines)?, answer.next_page_token)),
         )
+    }
+
+    /// How the caller's leg of a closed window comes of its position. The lines of the statement explain the position.
+    ///
+    /// # Errors
+    /// Those of a read.
+    pub async fn explain_leg(&self, window: i64) -> Result<LegExplained, Error> {
+        self.explain_leg_of("", window).await
+    }
+
+    /// How the leg of a partner comes of its position; for the operator and auditors.
+    ///
+    /// # Errors
+    /// Those of a read.
+    pub async fn explain_leg_of(&self, partner_id: &str, window: i64) -> Result<LegExplained, Error> {
+        let request = || v1::ExplainLegRequest { window, partner_id: partner_id.to_owned() };
+        self.read(request, call!(PositionServiceClient::explain_leg), FromWire::read).await
     }
 
     /// What issuers owe acceptors for a window before netting, where the caller is one of the two.

@@ -315,14 +315,14 @@ pub use rust_decimal::Decimal;
 
 pub use answers::{
     AbandonOutcome, Abandoned, AccountChange, Authorized, Balance, BankAccountChangeStopped, BankAccountSet,
-    BankAccountState, BankAccountVersion, Calendar, CalendarVersion, Captured, ComingExpiry, Credential,
+    BankAccountState, BankAccountVersion, Calendar, CalendarVersion, Captured, CarriedAmount, ComingExpiry, Credential,
     CredentialScope, CredentialState, CredentialsRevoked, CutOff, CutOffPattern, DayDifference, DayTotals, Deprecation,
     EarnPreview, Entry, EntryKind, ExpiryNotice, Hold, HoldState, InFlight, Invite, InviteState, InvitesCreated,
-    InvitesWithdrawn, Issued, IssuedCertificate, Leg, LegState, LimitUse, Limits, LotChange, LotPart, MemberFigures,
-    Obligation, OnHoliday, ParticipantAmount, Position, Posting, PurchaseReturned, Purchased, Purpose, Quantity, Quote,
-    ReconcileState, Reconciliation, Redeemed, Returned, Reversed, ServerInfo, Settlement, SettlementProof,
-    SettlementState, Statement, StatementBridge, StatementLine, StatementSection, StatementTotal, Tally, Transferred,
-    Voided, Weekday, Window, WindowState, Written,
+    InvitesWithdrawn, Issued, IssuedCertificate, Leg, LegExplained, LegState, LimitUse, Limits, LotChange, LotPart,
+    MemberFigures, Obligation, OnHoliday, ParticipantAmount, Position, Posting, PurchaseReturned, Purchased, Purpose,
+    Quantity, Quote, ReconcileState, Reconciliation, Redeemed, Returned, Reversed, RoundingOrder, ServerInfo,
+    Settlement, SettlementProof, SettlementState, Statement, StatementBridge, StatementLine, StatementSection,
+    StatementTotal, Tally, Transferred, Voided, Weekday, Window, WindowState, Written,
 };
 pub use bank_account::{AccountNumber, BankAccount, SetBankAccount, StopBankAccountChange};
 pub use builder::ClientBuilder;

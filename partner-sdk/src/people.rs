@@ -60,12 +60,19 @@ pub struct SetPerson {
     request_id: Option<RequestId>,
     person_id: String,
     roles: Vec<PersonRole>,
+    certificate_serial: String,
 }
 
 impl SetPerson {
     /// All roles that this person has from now on. None: it may do nothing.
     pub fn of(person_id: impl Into<String>, roles: impl IntoIterator<Item = PersonRole>) -> Self {
-        Self { request_id: None, person_id: person_id.into(), roles: roles.into_iter().collect() }
+        let (person_id, roles) = (person_id.into(), roles.into_iter().collect());
+        Self { request_id: None, person_id, roles, certificate_serial: String::new() }
+    }
+
+    /// The serial number of a certificate that the person has and the house did not issue, where the person becomes approver.
+    pub fn certificate(self, serial: impl Into<String>) -> Self {
+        Self { certificate_serial: serial.into(), ..self }
     }
 }
 
@@ -97,6 +104,7 @@ fn to_set_person(set: &SetPerson) -> v1::SetPersonRequest {
         request_id: key(set.request_id),
         person_id: set.person_id.clone(),
         roles: set.roles.iter().map(|role| role.to_wire()).collect(),
+        certificate_serial: set.certificate_serial.clone(),
     }
 }
 

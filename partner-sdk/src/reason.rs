@@ -9,8 +9,9 @@ use std::fmt;
 pub enum Reason {
     /// The certificate that the call was made with is trusted no more. The same request is taken under another one.
     CredentialRevoked,
-    /// The person may not ask this: its roles do not allow it, or too few people would be left to decide. Nothing is recorded, so
-    /// it may be asked again under the same id.
+    /// The person may not ask this: its roles do not allow it, too few people would be left to decide, or who is to be approver has
+    /// no certificate; or it is for the operator's people, and the operator asks as a brand. Nothing is recorded, so it may be asked
+    /// again under the same id.
     NotPermitted,
     /// The key is older than keys are kept.
     RequestTooOld,

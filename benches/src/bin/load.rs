@@ -15,7 +15,7 @@ use clearing_benches::machine::load_average;
 use clearing_benches::ratios::ratios;
 use clearing_benches::report::{Report, in_proportion, load_text};
 use clearing_benches::system::{BY_HAND_CONNECTIONS, Backend, Databases, Kind, Site, System};
-use clearing_benches::{deposits, fairness, fill, filled, hostile, links, poison, reads, restart, revocation};
+use clearing_benches::{deposits, fairness, fill, filled, hostile, links, poison, reads, restart, revocation, settle};
 use tokio::runtime::{Handle, Runtime};
 
 /// Measures the house beside an empty call, a hand-written service and bare SQL, on SQLite and on PostgreSQL.
@@ -84,6 +84,8 @@ enum Other {
     /// How long whoever was revoked is still heard, on every node, and how long a connection outlives its certificate. Fails
     /// if a write got through.
     Revocation(revocation::Options),
+    /// The close of a long window beside that of a short one; the steps of a settlement among many partners.
+    Settle(settle::Options),
     /// Ratios of what two builds wrote by --json, in turns or not.
     Ratios(Ratios),
     /// Hostile loads: a client that means ill beside a partner that behaves, on a house of any build.
@@ -160,6 +162,7 @@ async fn measure(options: &Options, servers: Handle, databases: &mut Databases, 
         Some(Other::Restart(options)) => restart::restarts(options, turns, servers, databases, report).await,
         Some(Other::Audit(options)) => restart::audits(options, turns, databases, report).await,
         Some(Other::Revocation(asked)) => revocation::run(asked, turns, backends(options), databases, report).await,
+        Some(Other::Settle(asked)) => settle::run(asked, turns, backends(options), servers, databases, report).await,
         Some(Other::Hostile(_) | Other::Ratios(_)) => unreachable!("done without servers"),
         None if options.poison || options.fair || options.deposits || options.links => {
             neighbours(options, servers, databases).await

@@ -14,7 +14,9 @@ use rust_decimal::Decimal;
 use crate::LINES_MAX;
 use crate::encoding::Encoding;
 use crate::fault::{Fault, FileError};
-use crate::statement::{Balance, BankFile, FileFormat, Line, LineState, OtherSide, Own, Period, Sign, Statement};
+use crate::statement::{
+    Balance, BankFile, FileFormat, Line, LineKind, LineState, OtherSide, Own, Period, Sign, Statement,
+};
 use crate::text::{account_number, amount, cleaned, iso_moment, said};
 use crate::xml::{Element, Head, Step, Walker};
 
@@ -281,6 +283,7 @@ fn read_entry(entry: &Element, account: &str, own: &Own, lines: &mut Vec<Line>) 
         sign: entry_sign,
         amount: entry_amount,
         currency: own.currency(),
+        kind: kind_of(entry).unwrap_or(LineKind::Payment),
         reversal: matches!(entry.text_of("RvslInd"), Some("true" | "1")),
         return_reason: None,
         other: OtherSide::default(),
@@ -332,6 +335,28 @@ fn state(entry: &Element) -> Result<LineState, FileError> {
     }
 }
 
+/// What the bank says that an entry, or a payment in it, is; none if it does not say it.
+///
+/// Source: ISO 20022, external bank transaction codes (charges, commission, fees, interest); of Germany's banks, whose issuer is DK,
+/// the code of SWIFT and the GVC (808: charges).
+fn kind_of(element: &Element) -> Option<LineKind> {
+    if let Some(code) = element.text_of("BkTxCd/Domn/Fmly/SubFmlyCd") {
+        return Some(match code {
+            "CHRG" | "COMM" | "COMT" | "FEES" => LineKind::Charge,
+            "INTR" => LineKind::Interest,
+            _ => LineKind::Payment,
+        });
+    }
+    let own = element.find("BkTxCd/Prtry").filter(|own| own.text_of("Issr") == Some("DK"))?;
+    let mut codes = own.text_of("Cd")?.split('+');
+    Some(match codes.next()? {
+        "NCHG" | "808" => LineKind::Charge,
+        "NINT" => LineKind::Interest,
+        _ if codes.next() == Some("808") => LineKind::Charge,
+        _ => LineKind::Payment,
+    })
+}
+
 /// The amounts of the payments of a batch, if each has one in the currency, and together they are the entry. Else the bank told
 /// them before its charges, or in another currency, and the entry is one line.
 fn amounts(payments: &[&Element], line: &Line, own: &Own) -> Option<Vec<(Sign, Decimal)>> {
@@ -353,6 +378,7 @@ fn of_payment(line: &mut Line, payment: &Element, account: &str) {
     let first = |paths: &[&str]| paths.iter().find_map(|path| payment.text_of(path).and_then(said));
     // Of a reversal the sides stand as in what it takes back; of a payment that came back as well, at many banks.
     let is_from_debtor = (line.sign == Sign::Credit) != line.reversal;
+    line.kind = kind_of(payment).unwrap_or(line.kind);
     line.other = side(payment, is_from_debtor);
     if line.other.account.as_deref() == Some(account) {
         line.other = side(payment, !is_from_debtor);

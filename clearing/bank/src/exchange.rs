@@ -17,7 +17,9 @@ use crate::LINES_MAX;
 use crate::encoding::Encoding;
 use crate::fault::{Fault, FileError, OrderError};
 use crate::order::{BankCode, Party, Payments, Written};
-use crate::statement::{Balance, BankFile, FileFormat, Line, LineState, OtherSide, Own, Period, Sign, Statement};
+use crate::statement::{
+    Balance, BankFile, FileFormat, Line, LineKind, LineState, OtherSide, Own, Period, Sign, Statement,
+};
 use crate::text::{account_number, amount, cleaned, dotted, dotted_day, said, signed_amount};
 
 /// How every file of the format begins.
@@ -566,6 +568,7 @@ fn line_of(document: &Fields<'_>, sign: Sign, other: &SideFields, own: &Own) -> 
         sign,
         amount,
         currency: own.currency(),
+        kind: kind_of(account.as_deref()),
         reversal: false,
         return_reason: None,
         other: OtherSide { account, bank: or_none(other.bank_code), name, tax_id: or_none(other.tax_id) },
@@ -575,6 +578,18 @@ fn line_of(document: &Fields<'_>, sign: Sign, other: &SideFields, own: &Own) -> 
         text,
         payments: 1,
     })
+}
+
+/// What a line is, by the other side's account: some are the bank's own, and nobody else's.
+///
+/// Source: Bank of Russia, chart of accounts of banks (809-P): 70601 income, 70606 expenses, 47423 claims of other operations,
+/// 47426 interest that is owed.
+fn kind_of(account: Option<&str>) -> LineKind {
+    match account.filter(|number| number.len() == 20).and_then(|number| number.get(..5)) {
+        Some("70601" | "47423") => LineKind::Charge,
+        Some("70606" | "47426") => LineKind::Interest,
+        Some(_) | None => LineKind::Payment,
+    }
 }
 
 /// A name as some write it, with the tax id before it.

@@ -1,8 +1,8 @@
 //! Files for banks and from banks: payment orders written, statements and notifications read.
 //!
 //! This crate knows no house: it opens no file, asks nobody, has no clock and books nothing. Bytes go in and values come out, or the
-//! other way round; the same values give the same bytes. Who owns which leg, and what a line of a statement means for it, is decided
-//! elsewhere.
+//! other way round; the same values give the same bytes. What a line of a statement means is found from a picture of what a house knows;
+//! what becomes of it there is decided elsewhere.
 //!
 //! | room | what is in it |
 //! |---|---|
@@ -17,11 +17,13 @@
 //! | `camt` | statements (camt.053) and notifications (camt.054) |
 //! | `exchange` | orders and statements in the text format of 1C (`1CClientBankExchange`) |
 //! | `sheet` | orders and statements as CSV |
+//! | `matching` | what the lines of a file mean, given what a house knows |
 
 mod camt;
 mod encoding;
 mod exchange;
 mod fault;
+mod matching;
 mod order;
 mod pain;
 mod reference;
@@ -32,11 +34,13 @@ mod xml;
 
 pub use encoding::Encoding;
 pub use fault::{Fault, FileError, OrderError};
+pub use matching::{Judged, Known, KnownOrder, Meaning, OrderState, OrderedOut, Purpose, judge, request_id};
 pub use order::{Account, BankCode, File, Format, Order, Party, Payments, files};
 pub use reference::{Reference, message_id};
 pub use sheet::{Amounts, DateForm, Sheet, read_csv};
 pub use statement::{
-    Balance, BankFile, Continuity, FileFormat, Keyed, Line, LineKey, LineState, OtherSide, Own, Period, Sign, Statement,
+    Balance, BankFile, Continuity, FileFormat, Keyed, Line, LineKey, LineKind, LineState, OtherSide, Own, Period, Sign,
+    Statement,
 };
 
 /// Bytes of a file that is read, at most: 64 MiB, which is some 30,000 lines of the most talkative banks.

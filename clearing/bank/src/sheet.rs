@@ -12,7 +12,9 @@ use rust_decimal::Decimal;
 use crate::encoding::{BOM, Encoding};
 use crate::fault::{Fault, FileError};
 use crate::order::{Account, BankCode, Payments, Written};
-use crate::statement::{Balance, BankFile, FileFormat, Line, LineState, OtherSide, Own, Period, Sign, Statement};
+use crate::statement::{
+    Balance, BankFile, FileFormat, Line, LineKind, LineState, OtherSide, Own, Period, Sign, Statement,
+};
 use crate::text::{account_number, amount, cleaned, dotted_day, iso_day, said, signed_amount};
 use crate::{FILE_BYTES_MAX, LINES_MAX};
 
@@ -163,6 +165,8 @@ pub fn read_csv(bytes: &[u8], own: &Own, sheet: &Sheet) -> Result<BankFile, File
         rest = rest.split_once('\n').map_or("", |(_, below)| below);
     }
     let above = u64::from(sheet.lines_above);
+    // A row that ends with both is told one line too early: the reader has seen the first, and not yet the second.
+    let rest = rest.replace("\r\n", "\n");
     let mut reader = ReaderBuilder::new().has_headers(false).delimiter(sheet.delimiter).from_reader(rest.as_bytes());
     let mut columns = None;
     let mut lines = Vec::new();
@@ -340,6 +344,7 @@ impl Row<'_> {
             sign,
             amount,
             currency: self.own.currency(),
+            kind: LineKind::Payment,
             reversal: false,
             return_reason: None,
             other: OtherSide {

@@ -207,6 +207,17 @@ pub enum LineState {
     Pending,
 }
 
+/// What a line is to the bank itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LineKind {
+    /// A payment from or to somebody, or nothing that the file tells.
+    Payment,
+    /// What the bank took for its work.
+    Charge,
+    /// Interest that it gave or took.
+    Interest,
+}
+
 /// What moved on an own account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
@@ -224,6 +235,8 @@ pub struct Line {
     pub amount: Decimal,
     /// Always that of the own accounts.
     pub currency: Currency,
+    /// Whether the bank says that it is its own.
+    pub kind: LineKind,
     /// Whether the bank says that this takes an earlier line back.
     pub reversal: bool,
     /// Why a payment came back, as the bank says it (`AC04`).
@@ -267,6 +280,9 @@ pub struct OtherSide {
     pub tax_id: Option<String>,
 }
 
+/// Characters of a text that names a line, at most: what the house keeps of one.
+const REFERENCE_MAX: usize = 140;
+
 /// What names a line: two lines of the same key are the same movement of money, wherever they stand.
 ///
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -298,13 +314,17 @@ impl LineKey {
     }
 
     /// One text that names the line among those of its account and day: the bank's reference where it is the
-    /// first of it, `REFERENCE#2` for the second; without one, `~` and letters of the digest.
+    /// first of it, `REFERENCE#2` for the second; without one, or of one that is too long, `~` and letters of the digest. At most
+    /// 140 characters.
     pub fn reference(&self) -> String {
-        match self {
-            Self::Reference { reference, nth: 1, .. } => reference.clone(),
-            Self::Reference { reference, nth, .. } => format!("{reference}#{nth}"),
-            Self::Content { .. } => format!("~{}", &BASE32_NOPAD.encode(&self.digest())[..26]),
-        }
+        let named = match self {
+            Self::Reference { reference, nth: 1, .. } => Some(reference.clone()),
+            Self::Reference { reference, nth, .. } => Some(format!("{reference}#{nth}")),
+            Self::Content { .. } => None,
+        };
+        named
+            .filter(|named| named.chars().count() <= REFERENCE_MAX)
+            .unwrap_or_else(|| format!("~{}", &BASE32_NOPAD.encode(&self.digest())[..26]))
     }
 
     /// A digest of the key, by which the house may keep it.

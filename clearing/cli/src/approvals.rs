@@ -101,8 +101,9 @@ async fn list(session: &Session, all: bool) -> Result<Answer, Failure> {
 fn about(proposal: &Proposal) -> String {
     let window = proposal.window.map(|window| format!("window {window}"));
     let person = proposal.person_id.as_ref().map(|person| format!("operator/{person}"));
+    let member = proposal.member_id.as_ref().map(|member| format!("member {member}"));
     let mut about = proposal.partner_ids.clone();
-    about.extend(person.into_iter().chain(window));
+    about.extend(person.into_iter().chain(member).chain(window));
     about.join(", ")
 }
 
@@ -148,6 +149,9 @@ fn page(shown: &ProposalShown, zone: &Zone) -> Page {
                 vec![field.clone(), text(before), text(after)]
             }),
         );
+    if !proposal.reason_code.is_empty() {
+        page = page.text(format!("The reason that was given: {}.", proposal.reason_code));
+    }
     if let Some(refusal) = &shown.refusal {
         page = page.text(format!("The rules would refuse it now: {refusal}."));
     }
@@ -206,6 +210,8 @@ fn to_json(proposal: &Proposal) -> Value {
         "partners": proposal.partner_ids,
         "person": proposal.person_id,
         "window": proposal.window,
+        "member_id": proposal.member_id,
+        "reason": Some(&proposal.reason_code).filter(|reason| !reason.is_empty()),
         "decided_by": proposal.decided_by,
         "decide_time": moment_or_none(proposal.decide_time),
         "decision_entry_id": proposal.decision_entry_id,

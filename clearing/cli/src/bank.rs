@@ -1,4 +1,4 @@
-//! `clearing bank`: money at the house's own bank accounts, booked by hand.
+//! `clearing bank`: money at the house's own bank accounts, booked by hand; and what the banks say.
 
 use clap::{Args, Subcommand, ValueEnum};
 use clearing_core::facts::origin::BusinessDate;
@@ -10,6 +10,7 @@ use partner_sdk::operator::{
 };
 use serde_json::{Value, json};
 
+use crate::bank_file::{self, OfFile};
 use crate::context::Context;
 use crate::failure::{Failure, accepted};
 use crate::output::{Answer, Page};
@@ -20,6 +21,28 @@ use crate::values;
 /// The bank commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Shows what each line of a bank's file means for the house, and why; nothing is booked.
+    ///
+    /// The file is read as a whole: of one that is cut off, of another account or another currency, or that does not tie, nothing is
+    /// shown but what is wrong with it, with the line and the field.
+    #[command(
+        after_help = "Examples:\n  clearing bank show statement.xml\n  clearing bank show kl_to_1c.txt --from 2026-03-01 --until 2026-03-31\n  \
+                      clearing bank show statement.xml --own reserve=DE02120300000000202051\n  \
+                      clearing bank show march.csv --delimiter ';' --dates dotted --column booking-date=Date --column amount=Sum\n\n\
+                      camt.053, camt.054 and files of 1C are known by what is in them. Of CSV, the columns are named by --column FIELD=NAME:\n\
+                      booking-date and amount, or booking-date, credit and debit, or booking-date, amount and sign with --credit-word and\n\
+                      --debit-word; and as there are, value-date, currency, other-account, other-bank, other-name, other-tax-id, reference,\n\
+                      end-to-end-id, document-number, text.\n\n\
+                      The coalition's account is that of the operator (clearing partner account operator); --own names others."
+    )]
+    Show(OfFile),
+    #[command(flatten)]
+    Book(Book),
+}
+
+/// Those that tell of money at the house's accounts, or book it.
+#[derive(Debug, Subcommand)]
+pub enum Book {
     /// Lists what waits for somebody: money that belongs to nothing yet, money ordered out, payments whose line was not seen.
     #[command(
         after_help = "Examples:\n  clearing bank open\n  clearing bank open GROCER\n  clearing bank open unknown --output json"
@@ -276,17 +299,23 @@ const UNKNOWN: &str = "unknown";
 
 /// Runs one of them.
 pub async fn run(context: &Context, command: Command) -> Result<Answer, Failure> {
-    let session = Session::open(context).await?;
     match command {
-        Command::Open { partner } => open(&session, partner.as_deref().unwrap_or_default()).await,
-        Command::Receive(receive) => receive_money(&session, receive).await,
-        Command::Apply(apply) => apply_money(&session, apply).await,
-        Command::Unapply { entry, reason, effect } => {
+        Command::Show(file) => bank_file::show(context, &file).await,
+        Command::Book(command) => book(&Session::open(context).await?, command).await,
+    }
+}
+
+async fn book(session: &Session, command: Book) -> Result<Answer, Failure> {
+    match command {
+        Book::Open { partner } => open(session, partner.as_deref().unwrap_or_default()).await,
+        Book::Receive(receive) => receive_money(session, receive).await,
+        Book::Apply(apply) => apply_money(session, apply).await,
+        Book::Unapply { entry, reason, effect } => {
             let undo = UndoPayment::of(entry.as_str(), reason).request_id(session.request_id(effect));
             let done = accepted(session.operator().undo_payment(undo).await)?;
             Ok(told(&done.written, "", format!("Undid the payment of entry {entry}.")))
         }
-        Command::Return { partner, amount, effect } => {
+        Book::Return { partner, amount, effect } => {
             let amount = session.money(amount);
             let text =
                 format!("Ordered {amount} back to {partner}; tell `clearing bank paid` when the bank has paid it.");
@@ -294,7 +323,7 @@ pub async fn run(context: &Context, command: Command) -> Result<Answer, Failure>
             let give = ReturnMoney::account(account, amount).request_id(session.request_id(effect));
             Ok(told(&accepted(session.operator().return_money(give).await)?.written, "", text))
         }
-        Command::Paid { partner, amount, line, effect } => {
+        Book::Paid { partner, amount, line, effect } => {
             let amount = session.money(amount);
             let text = format!("Recorded that {amount} left the bank, to {partner}.");
             let to = if partner == UNKNOWN { "" } else { &partner };
@@ -307,8 +336,8 @@ pub async fn run(context: &Context, command: Command) -> Result<Answer, Failure>
                 accepted(session.operator().confirm_ordered(confirm.request_id(session.request_id(effect))).await)?;
             Ok(told(&done.written, &done.known_entry_id, text))
         }
-        Command::Bounced(bounced) => return_payment(&session, bounced).await,
-        Command::Fee { account, amount, interest, line, effect } => {
+        Book::Bounced(bounced) => return_payment(session, bounced).await,
+        Book::Fee { account, amount, interest, line, effect } => {
             let amount = session.money(amount);
             let what = if interest { "interest" } else { "a fee" };
             let text = format!("Recorded {what} of {amount}: it is in the operator's position.");
@@ -320,7 +349,7 @@ pub async fn run(context: &Context, command: Command) -> Result<Answer, Failure>
             let done = accepted(session.operator().book_bank_fee(fee.request_id(session.request_id(effect))).await)?;
             Ok(told(&done.written, &done.known_entry_id, text))
         }
-        Command::Transfer { from, to, amount, arrived, line, effect } => {
+        Book::Transfer { from, to, amount, arrived, line, effect } => {
             let (from, to) = (BankPurpose::from(from), BankPurpose::from(to));
             let amount = session.money(amount);
             let transfer = if arrived {

@@ -13,8 +13,8 @@ use crate::context::{Context, Global};
 use crate::failure::{self, Failure};
 use crate::waiting::telling;
 use crate::{
-    approvals, audit, authority, bank, calendar, check, credential, default, demo, entry, fund, init, log, member,
-    migrate, partner, person, report, sandbox, serve, settlement, statement, window,
+    approvals, audit, authority, bank, calendar, check, credential, default, demo, entry, explain, fund, init, log,
+    member, migrate, partner, person, report, sandbox, serve, settlement, statement, window,
 };
 
 const AFTER_HELP: &str = "\
@@ -136,7 +136,7 @@ enum Command {
     /// The reserve, and what partners have deposited against their defaults.
     #[command(subcommand)]
     Fund(fund::Command),
-    /// Money at the house's own bank accounts: what arrived, what it pays, what comes back.
+    /// Money at the house's own bank accounts: what arrived, what it pays, what comes back, and what the banks say.
     #[command(subcommand)]
     Bank(bank::Command),
     /// Moves money between the positions of two participants, in the open window, with a reason.
@@ -158,6 +158,14 @@ enum Command {
                             clearing statement GROCER --window 3 --lines 0 --output json"
     )]
     Statement(statement::Arguments),
+    /// How the leg of a partner comes about, to the last unit: every line, every rounding, and every sum added up again.
+    ///
+    /// What the house says is compared with what this command adds up from the lines. It fails with exit code 4 where they differ.
+    #[command(
+        after_help = "Examples:\n  clearing explain 3 GROCER\n  clearing explain 3 GROCER --no-lines            the sums alone\n  \
+                            clearing explain 3 operator --format csv --out operator-3.csv"
+    )]
+    Explain(explain::Arguments),
     /// Rebuilds everything that is stored from the journal and compares; reads the database, not the house.
     ///
     /// With --since it begins from what an earlier audit recorded, and is done sooner. Then it checks the chain of hashes from
@@ -266,6 +274,7 @@ async fn dispatch(context: Context, command: Command) -> Result<(), Failure> {
         Command::Entry(command) => entry::run(&context, command).await?,
         Command::Log(arguments) => log::run(&context, arguments).await?,
         Command::Statement(arguments) => statement::run(&context, arguments).await?,
+        Command::Explain(arguments) => explain::run(&context, arguments).await?,
         Command::Audit(arguments) => audit::run(context, arguments).await?,
         Command::Config(command) => check::run(&context, &command).await?,
     };

@@ -86,7 +86,8 @@ pub fn is_there(path: &Path) -> bool {
     path.symlink_metadata().is_ok()
 }
 
-fn there_already(path: &Path) -> Failure {
+/// What to say of a file that is not overwritten.
+pub fn there_already(path: &Path) -> Failure {
     Failure::usage(format!("{} is there already, and is not overwritten", path.display()))
 }
 
@@ -102,16 +103,11 @@ pub fn write_new(path: &Path, text: &str) -> Result<(), Failure> {
     })
 }
 
-/// Writes a file; over one that is there only where it was said.
+/// Writes a file; over one that is there only where it was said. It is there whole or not at all, whenever this is broken off.
 pub fn write(path: &Path, text: &str, force: bool) -> Result<(), Failure> {
-    if force {
-        return fs::write(path, text).map_err(|error| Failure::file("cannot write", path, &error));
-    }
-    let mut made = Made::new();
-    made.file(path);
-    write_new(path, text)?;
-    made.keep();
-    Ok(())
+    let mut file = NewFile::new(path, force)?;
+    file.write_all(text.as_bytes()).map_err(|error| Failure::file("cannot write", path, &error))?;
+    file.keep()
 }
 
 /// A file that takes the place of one that may be there. It does not print: its text may be a secret.
@@ -248,5 +244,20 @@ mod tests {
             assert_eq!((there.join("a").exists(), there.join("new").exists()), (keep, keep));
             assert_eq!(fs::read_to_string(there.join("old")).unwrap(), "old");
         }
+    }
+
+    /// A file of orders was once emptied before it was written: whoever read it then, or broke the command off, had half of it.
+    #[test]
+    fn a_file_that_is_overwritten_is_the_old_one_or_the_new_one() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("orders.csv");
+        write(&path, "old", false).unwrap();
+        write(&path, "other", false).unwrap_err();
+        let mut reader = fs::File::open(&path).unwrap();
+        write(&path, "new", true).unwrap();
+        let mut read = String::new();
+        io::Read::read_to_string(&mut reader, &mut read).unwrap();
+        assert_eq!((read.as_str(), fs::read_to_string(&path).unwrap().as_str()), ("old", "new"));
+        assert_eq!(fs::read_dir(place.path()).unwrap().count(), 1, "nothing else is left");
     }
 }

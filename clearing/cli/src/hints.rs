@@ -195,6 +195,7 @@ const HINTS: &[Row] = &[
             "partner consents",
             "partner rename",
             "statement",
+            "explain",
         ],
         "`clearing partner list` and `clearing window list` show what there is",
     ),
@@ -261,6 +262,12 @@ const HINTS: &[Row] = &[
         "NOT_FOUND",
         &["member decay", "member freeze", "member reinstate"],
         "no member or partner has that name: check the scheme and the value",
+    ),
+    (
+        "CONSENT_EXCEEDED",
+        &["member reinstate"],
+        "the funder lets the operator give so many by `clearing partner consent {funder_id} operator --budget POINTS`; or name \
+         --funder operator",
     ),
     ("PARTNER_EXITED", &["member reinstate"], "name another --funder: `clearing partner list`"),
     ("PARTNER_RESTRICTED", ANY, "`clearing partner state {partner_id} active` lets it act again"),
@@ -356,6 +363,7 @@ mod tests {
         ("settlement orders", &["list-orders"]),
         ("settlement pay", &["confirm-payment", "list-orders"]),
         ("settlement preview", &["preview-settlement"]),
+        ("explain", &["explain-leg", "get-statement"]),
         ("statement", &["get-statement"]),
         ("window close", &["close-window"]),
     ];

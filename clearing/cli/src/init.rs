@@ -10,7 +10,7 @@ use clearing::config::{self, Kind as KeyKind, without_password};
 use clearing::identifier::IdentifierKey;
 use clearing_certs::{Authority, Kind, Passphrase, ServerAddress, write_private_new};
 use clearing_core::facts::coalition::{
-    ACCOUNT_CHANGE_DAYS, CARRY_WINDOWS_MAX, DECISION_DAYS_MAX, House, NoticeDays, PROPOSAL_DAYS,
+    ACCOUNT_CHANGE_DAYS, CARE_POINTS, CARRY_WINDOWS_MAX, DECISION_DAYS_MAX, House, NoticeDays, PROPOSAL_DAYS,
 };
 use clearing_core::facts::limits::Limits;
 use clearing_core::facts::person::PersonId;
@@ -173,6 +173,10 @@ struct Rules {
     /// to 366.
     #[arg(long, value_name = "DAYS", default_value_t = ACCOUNT_CHANGE_DAYS, value_parser = |text: &str| values::between::<u16>(text, 0, i64::from(DECISION_DAYS_MAX)))]
     account_change_days: u16,
+    /// How many points one person gives to members again on a day (`member reinstate`), before a second one is needed; 0: each
+    /// time.
+    #[arg(long, value_name = "POINTS", default_value_t = CARE_POINTS.0, value_parser = |text: &str| values::between::<i64>(text, 0, Points::OPERATION_MAX.0))]
+    care_points: i64,
     #[command(flatten)]
     limits: DefaultLimits,
 }
@@ -391,6 +395,7 @@ fn house(arguments: &Arguments, now: Timestamp) -> Result<House, Failure> {
             notice_days: Some(rules.notice_days.iter().collect()),
             proposal_days: Some(rules.proposal_days),
             account_change_days: Some(rules.account_change_days),
+            care_points: Some(rules.care_points),
             first_person: Some(arguments.first_person),
             breakage: Some(Breakage { reserve, operator, issuer }),
             settlement_threshold: Some(rules.settlement_threshold),
@@ -489,6 +494,7 @@ fn to_json(arguments: &Arguments, house: &House, files: &Files) -> Value {
         "proposal_days": coalition.proposal_days,
         "account_change_days": coalition.account_change_days,
         "carry_windows_max": coalition.carry_windows_max,
+        "care_points": coalition.care_points.0,
         "first_person": arguments.first_person.as_str(),
         "authority": files.authority,
         "root_key_encrypted": arguments.root.passphrase.is_some(),

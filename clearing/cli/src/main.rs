@@ -15,8 +15,10 @@
 //! | `member` | members, for the operator |
 //! | `person`, `approvals` | the operator's people, and what two of them do together |
 //! | `window`, `calendar`, `settlement`, `fund` | periods, and the money that settles them; `icalendar` writes a calendar for other programs |
+//! | `bank_orders` | orders of a settlement as files for banks |
 //! | `bank`, `default` | what went through the bank's accounts; settlements that go wrong, and money moved by hand |
-//! | `report`, `statement`, `entry` | what the books say |
+//! | `bank_file`, `bank_picture` | files from banks, and what the house knows of the money in them |
+//! | `report`, `statement`, `explain`, `entry` | what the books say |
 //! | `paper` | reports and statements as one HTML file, for a browser and for paper |
 //! | `log`, `endings` | who did what; which certificates are about to end |
 //! | `sandbox` | a house for integrators |
@@ -32,6 +34,9 @@ mod approvals;
 mod audit;
 mod authority;
 mod bank;
+mod bank_file;
+mod bank_orders;
+mod bank_picture;
 mod calendar;
 mod certificate;
 mod check;
@@ -44,6 +49,7 @@ mod default;
 mod demo;
 mod endings;
 mod entry;
+mod explain;
 mod failure;
 mod files;
 mod fund;

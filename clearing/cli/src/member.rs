@@ -56,7 +56,9 @@ pub enum Command {
     ExtendExpiry(Extend),
     /// Gives a member points again that it lost, at the cost of a funder.
     #[command(
-        after_help = "Examples:\n  clearing member reinstate card:4000123 --funder operator --points 250 --reason GOODWILL"
+        after_help = "Examples:\n  clearing member reinstate card:4000123 --funder operator --points 250 --reason GOODWILL\n\n\
+                      A partner lets the operator do so at its cost: clearing partner consent GROCER operator --budget 10000\n\
+                      Where two persons are needed, one gives so many on a day as the coalition's care_points say (500)."
     )]
     Reinstate(Reinstate),
     /// Gives up what a member owes to a partner, at that partner's cost.

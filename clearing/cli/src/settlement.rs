@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use clearing_core::facts::origin::BusinessDate;
 
 use crate::amounts::counted;
+use crate::bank_orders::{Ready, ToBanks};
 use crate::context::Context;
 use crate::default;
 use crate::failure::{Exit, Failure, accepted};
@@ -48,7 +49,11 @@ pub enum Command {
     #[command(
         after_help = "Examples:\n  clearing settlement export 3 --csv orders.csv      everyone to or from one account\n  \
                             clearing settlement export 3 --mode pairwise       participants pay each other\n  \
-                            clearing settlement export 3 --mode pairwise --replace     although it was exported otherwise\n\n\
+                            clearing settlement export 3 --mode pairwise --replace     although it was exported otherwise\n  \
+                            clearing settlement export 3 --format pain.001 --folder orders     a file for each payer's bank\n  \
+                            clearing settlement export 3 --mode pairwise --format 1c --folder orders --payer FUEL\n\n\
+                            A file for a bank names the accounts that were in force when the window was exported, and stays the same\n\
+                            however often it is made. The coalition pays from the operator's account (clearing partner account operator).\n\n\
                             The same mode may be exported again. Another one voids the orders of the first: take their file back from\n\
                             the bank before you say --replace."
     )]
@@ -155,9 +160,11 @@ pub struct Export {
     /// Also writes the orders as CSV to this file.
     #[arg(long, value_name = "FILE", conflicts_with = "dry_run")]
     csv: Option<PathBuf>,
-    /// Overwrites the file of --csv if there is one.
-    #[arg(long, requires = "csv", conflicts_with = "dry_run")]
+    /// Overwrites files that are there.
+    #[arg(long, conflicts_with = "dry_run")]
     force: bool,
+    #[command(flatten)]
+    to_banks: ToBanks,
     /// The orders that were exported in the other mode are void.
     #[arg(long)]
     replace: bool,
@@ -308,7 +315,7 @@ async fn plan_for(session: &Session, window: i64, sentence: String) -> Result<Pl
 }
 
 async fn export_orders(context: &Context, export: Export) -> Result<Answer, Failure> {
-    let Export { window, mode, csv, force, replace, irrevocable } = export;
+    let Export { window, mode, csv, force, to_banks, replace, irrevocable } = export;
     if let Some(path) = &csv {
         may_write(path, force)?;
     }
@@ -323,16 +330,24 @@ async fn export_orders(context: &Context, export: Export) -> Result<Answer, Fail
             counted(orders.len(), "order", "orders"),
             OrderMode::from(mode)
         );
-        let json = json!({ "window": window, "orders": orders.iter().map(order_json).collect::<Vec<_>>() });
-        Ok(Plan::new(sentence, json, orders_page(&orders, &session.info.currency_code)))
+        let ready = to_banks.ready(&session, window, mode.into()).await?;
+        let mut json = json!({ "window": window, "orders": orders.iter().map(order_json).collect::<Vec<_>>() });
+        tell(&mut json, ready.as_ref());
+        let page = orders_page(&orders, &session.info.currency_code);
+        Ok(Plan::new(sentence, json, ready.iter().fold(page, |page, ready| page.and(&ready.page()))))
     };
     if let Some(shown) = irrevocable.weigh(context.output, plan).await? {
         return Ok(shown);
     }
+    // What no file can hold is told before anything is recorded.
+    if let Some(ready) = to_banks.ready(&session, window, mode.into()).await? {
+        ready.may_write(force)?;
+    }
     let request = ExportOrders::of(window, mode.into()).request_id(session.request_id(irrevocable.effect));
     let request = if replace { request.replace() } else { request };
     let orders = accepted(session.operator().export_orders(request).await)?;
-    let json = json!({
+    let ready = to_banks.ready(&session, window, mode.into()).await?;
+    let mut json = json!({
         "window": window,
         "mode": OrderMode::from(mode).as_str(),
         "settlement_state": orders.settlement_state.as_str(),
@@ -341,6 +356,7 @@ async fn export_orders(context: &Context, export: Export) -> Result<Answer, Fail
         "csv": orders.csv,
         "replayed": orders.written.replayed,
     });
+    tell(&mut json, ready.as_ref());
     let mut page = Page::new()
         .text(format!(
             "{} of window {window}, {}:",
@@ -351,6 +367,11 @@ async fn export_orders(context: &Context, export: Export) -> Result<Answer, Fail
     if let Some(path) = csv {
         write(&path, &orders.csv, force)?;
         page = page.text(format!("Written to {}.", path.display()));
+    }
+    if let Some(ready) = &ready {
+        ready.may_write(force)?;
+        ready.write(force)?;
+        page = page.and(&ready.page());
     }
     let pay = match (mode, orders.orders.first()) {
         (_, None) => format!("clearing window list (nothing is due of window {window})"),
@@ -363,6 +384,15 @@ async fn export_orders(context: &Context, export: Export) -> Result<Answer, Fail
         }
     };
     Ok(Answer::new(json, page.next(pay)))
+}
+
+/// Adds the files for banks to what programs are told.
+fn tell(json: &mut Value, ready: Option<&Ready>) {
+    if let Some(ready) = ready {
+        let (files, left_out) = ready.json();
+        json["files"] = files;
+        json["left_out"] = left_out;
+    }
 }
 
 async fn orders(session: &Session, window: i64, mode: Option<Mode>) -> Result<Answer, Failure> {
@@ -581,7 +611,12 @@ pub fn to_json(settlement: &Settlement) -> Value {
         "currency": settlement.gross.currency,
         "legs": settlement.legs.iter().map(leg_json).collect::<Vec<_>>(),
         "carried": settlement.carried.iter().map(|of| {
-            json!({ "partner": of.partner_id, "amount": of.amount.amount.to_string() })
+            json!({
+                "partner": of.partner_id,
+                "amount": of.amount.amount.to_string(),
+                "rounding": of.rounding.amount.to_string(),
+                "small": of.small.amount.to_string(),
+            })
         }).collect::<Vec<_>>(),
         "proof": {
             "legs_total": proof.legs_total.amount.to_string(),

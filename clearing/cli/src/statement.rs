@@ -1,10 +1,12 @@
 //! `clearing statement`: what one partner's position came to in one window, and why.
 
+mod added;
 mod lines;
 mod sheet;
 
 use clap::{Args, ValueEnum};
 use partner_sdk::{Statement, StatementLine};
+use serde_json::Value;
 
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
@@ -13,9 +15,10 @@ use crate::paper::{self, Head, Line, Running, render};
 use crate::session::Session;
 use crate::values;
 
+pub use added::Added;
 pub use lines::Lines;
 use sheet::line_json;
-pub use sheet::{NOT_DISCLOSED, Sheet, coalition};
+pub use sheet::{NOT_DISCLOSED, Sheet, Step, coalition};
 
 /// Lines that people are shown if they do not say how many.
 const LINES_SHOWN: usize = 20;
@@ -92,7 +95,7 @@ pub async fn run(context: &Context, arguments: Arguments) -> Result<Answer, Fail
             }
         }
         Format::Html => html(&mut out, &sheet, &mut lines).await?,
-        Format::Json => json(&mut out, &sheet, &mut lines).await?,
+        Format::Json => write_json(&mut out, &mut lines, |lines| sheet.to_json(lines.left_out())).await?,
     }
     out.end()
 }
@@ -106,6 +109,18 @@ async fn text(
     wide: bool,
 ) -> Result<(), Failure> {
     out.page(&sheet.words("").page())?;
+    write_lines(out, sheet, lines, wide).await?;
+    if let Some(next) = lines.left_out() {
+        let (partner, window) = (&statement.partner_id, statement.window.window);
+        let wide = if wide { " --wide" } else { "" };
+        let command = format!("clearing statement {partner} --window {window} --skip {next}{wide}");
+        out.page(&Page::new().next(command).text("Or --lines N for more, and --format csv for all of them."))?;
+    }
+    Ok(())
+}
+
+/// The lines, for a screen.
+pub async fn write_lines(out: &mut Writing, sheet: &Sheet<'_>, lines: &mut Lines, wide: bool) -> Result<(), Failure> {
     let mut title = Some(format!("{}:", paper::LINES));
     while let Some(page) = lines.next_page(out).await? {
         if let Some(title) = title.take() {
@@ -117,12 +132,6 @@ async fn text(
         } else {
             out.page(&Line::narrow(&page))?;
         }
-    }
-    if let Some(next) = lines.left_out() {
-        let (partner, window) = (&statement.partner_id, statement.window.window);
-        let wide = if wide { " --wide" } else { "" };
-        let command = format!("clearing statement {partner} --window {window} --skip {next}{wide}");
-        out.page(&Page::new().next(command).text("Or --lines N for more, and --format csv for all of them."))?;
     }
     Ok(())
 }
@@ -163,14 +172,19 @@ pub async fn write_html(
     out.put(paper::STATEMENT_END)
 }
 
-/// For programs, line by line as serde would write the whole.
-async fn json(out: &mut Writing, sheet: &Sheet<'_>, lines: &mut Lines) -> Result<(), Failure> {
-    let parts = |next: Option<usize>| {
-        let document = format!("{:#}\n", sheet.to_json(next));
+/// For programs, line by line as serde would write the whole. `document` is all of it but the lines: that before them is written
+/// before the first is read, that behind them after the last.
+pub async fn write_json(
+    out: &mut Writing,
+    lines: &mut Lines,
+    document: impl Fn(&Lines) -> Value,
+) -> Result<(), Failure> {
+    let parts = |lines: &Lines| {
+        let document = format!("{:#}\n", document(lines));
         let (before, after) = document.split_once(NO_LINES).expect("a statement has lines among its fields");
         (before.to_owned(), after.to_owned())
     };
-    out.put(&parts(None).0)?;
+    out.put(&parts(lines).0)?;
     out.put("\n  \"lines\": [")?;
     let mut between = "\n    ";
     while let Some(page) = lines.next_page(out).await? {
@@ -181,7 +195,7 @@ async fn json(out: &mut Writing, sheet: &Sheet<'_>, lines: &mut Lines) -> Result
         }
     }
     out.put(if between.starts_with(',') { "\n  ]" } else { "]" })?;
-    out.put(&parts(lines.left_out()).1)
+    out.put(&parts(lines).1)
 }
 
 /// Where the lines go. No text holds a line feed in JSON, so it stands there once.

@@ -40,6 +40,15 @@ impl Zone {
         )
     }
 
+    /// A moment on the wall, in whole seconds.
+    ///
+    /// # Errors
+    /// One beyond the calendar.
+    pub fn civil(&self, time: SystemTime) -> Result<DateTime, jiff::Error> {
+        let moment = jiff::Timestamp::try_from(time)?;
+        Ok(self.0.to_datetime(jiff::Timestamp::from_second(moment.as_second())?))
+    }
+
     /// The same, or nothing.
     pub fn text_or_none(&self, time: Option<SystemTime>) -> String {
         time.map_or_else(String::new, |time| self.text(time))

@@ -33,9 +33,10 @@ use crate::facts::hold::{Hold, HoldState};
 use crate::facts::legal::LegalRecord;
 use crate::facts::limits::{Consent, Guard};
 use crate::facts::lot::{Lot, LotId, consumption_order};
-use crate::facts::member::Member;
+use crate::facts::member::{DayCount, Member};
 use crate::facts::money::{BankKey, BankLine, Claim, Incoming, Outgoing};
 use crate::facts::origin::Code;
+use crate::facts::person::PersonId;
 use crate::facts::proposal::Proposal;
 use crate::facts::receipt::ReceiptLine;
 use crate::facts::returned::{Returned, ReturnedAmount};
@@ -69,6 +70,8 @@ pub struct Book {
     pub guards: BTreeMap<PartnerId, Guard>,
     /// What a funder (first) lets a partner (second) issue at its cost.
     pub consents: BTreeMap<(PartnerId, PartnerId), Consent>,
+    /// What people of the operator gave to members again, each alone.
+    pub care: BTreeMap<PersonId, DayCount>,
     /// Points that wait for their issuer's payment, by window of issue, issuer and terms.
     pub funding: BTreeMap<(WindowNumber, PartnerId, u32), FundingGroup>,
     pub points_balances: BTreeMap<PointsAccount, Points>,
@@ -130,6 +133,7 @@ impl Book {
             receipts: BTreeMap::new(),
             guards: BTreeMap::new(),
             consents: BTreeMap::new(),
+            care: BTreeMap::new(),
             funding: BTreeMap::new(),
             points_balances: BTreeMap::new(),
             money_balances: BTreeMap::new(),

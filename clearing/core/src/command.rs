@@ -10,7 +10,7 @@ use crate::book::Book;
 use crate::facts::answer::Attachment;
 use crate::facts::credential::Badge;
 use crate::facts::entry::Entry;
-use crate::facts::origin::Origin;
+use crate::facts::origin::{Code, Origin};
 use crate::facts::person::{PersonId, Role, Roles};
 use crate::facts::proposal::{ByFacts, ProposalState};
 use crate::operation::{Admitted, Ask, Decision, Footprint, Gate, Operation, Subject};
@@ -99,6 +99,24 @@ impl Request {
         Ok(())
     }
 
+    /// Refuses what the operator asks as a brand and is for its people alone: whoever has a till of it would be a second person.
+    /// Work of the house's own, which has no id, is nobody's.
+    ///
+    /// # Errors
+    /// `NOT_PERMITTED`
+    ///
+    /// Rule: operator-as-brand
+    pub(crate) fn check_person(&self) -> Result<(), Rejection> {
+        let as_brand = self.caller.is_operator() && self.person.is_none() && self.request_id.is_some();
+        if !as_brand || !self.command.is_of_people() {
+            return Ok(());
+        }
+        let name = self.command.name();
+        Err(Rejection::NotPermitted {
+            problem: format!("{name} of the operator is for its people; ask as one of them (operator/NAME)"),
+        })
+    }
+
     /// Who asks, under which key, at a time.
     pub fn ask(&self, now: Timestamp) -> Ask<'_> {
         let Self { caller, person, request_id, fresh_member, fresh_salt, .. } = *self;
@@ -184,10 +202,9 @@ impl Operation for ApproveProposal {
     fn admit(&self, book: &Book, ask: &Ask<'_>) -> Result<Admitted, Rejection> {
         let proposal = book.proposal(self.proposal, &self.content)?;
         let operation = self.proposed().ok_or_else(|| Rejection::not_found("proposal", self.proposal))?;
-        book.check_open(self.proposal, proposal, Some(&operation.found_hash(book)), ask.now)?;
-        let about = operation.subject().and_then(|subject| subject.person);
-        book.check_second_person(ask, proposal, about)?;
         book.check_asker(proposal, operation.name(), operation.roles(), ask.now)?;
+        book.check_open(self.proposal, proposal, Some(&operation.found_hash(book)), ask.now)?;
+        book.check_second_person(ask, proposal)?;
         operation.admit(book, ask)
     }
 
@@ -264,10 +281,17 @@ macro_rules! operations {
                 }
             }
 
-            /// See [`Operation::waits`].
-            pub(crate) fn waits(&self, book: &Book) -> bool {
+            /// Whether the operator asks it as one of its people alone.
+            fn is_of_people(&self) -> bool {
                 match self {
-                    $(Self::$operation(operation) => operation.waits(book)),*
+                    $(Self::$operation(_) => $operation::OF_PEOPLE),*
+                }
+            }
+
+            /// See [`Operation::waits`].
+            pub(crate) fn waits(&self, book: &Book, ask: &Ask<'_>) -> bool {
+                match self {
+                    $(Self::$operation(operation) => operation.waits(book, ask)),*
                 }
             }
 
@@ -317,6 +341,13 @@ macro_rules! operations {
             pub fn subject(&self) -> Option<Subject> {
                 match self {
                     $(Self::$operation(operation) => operation.subject()),*
+                }
+            }
+
+            /// See [`Operation::reason`].
+            pub fn reason(&self) -> Option<&Code> {
+                match self {
+                    $(Self::$operation(operation) => operation.reason()),*
                 }
             }
 

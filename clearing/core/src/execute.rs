@@ -32,9 +32,11 @@ impl Book {
             return fresh(Err(rejection));
         }
         let content = request.content_hash();
-        if let Some(person) = request.person
-            && let Err(rejection) = self.check_roles(person, request.command.name(), request.command.roles(), now)
-        {
+        let permitted = match request.person {
+            Some(person) => self.check_roles(person, request.command.name(), request.command.roles(), now),
+            None => request.check_person(),
+        };
+        if let Err(rejection) = permitted {
             return fresh(Err(rejection));
         }
         let key = request.key();
@@ -121,12 +123,8 @@ impl Book {
         for member in &who.members {
             due.extend(self.run_due(*member, ask.now));
         }
-        let waits = self.waits(ask, command)?;
-        let mut decision = command.decide(self, ask, &who)?;
-        if let Some(proposed) = waits.filter(|_| !decision.entries.is_empty()) {
-            // What it would do now is right. Whether it still is when it is approved, the rules say then.
-            decision = Decision::of_house(vec![self.propose(ask, proposed)?], HouseReply::Entries);
-        }
+        let decision = command.decide(self, ask, &who);
+        let mut decision = self.or_proposed(ask, command, decision)?;
         if let Some(by) = command.by(self, ask) {
             decision.entries.iter_mut().for_each(|entry| entry.facts.push(Fact::By(by)));
         }
@@ -156,19 +154,36 @@ impl Book {
         Ok(Accepted { entries, reply })
     }
 
-    /// What is proposed instead of being done, if it waits for a second person.
+    /// What was decided; what waits for a second person is proposed instead of being done. What it would do now is right then:
+    /// whether it still is when it is approved, the rules say once more.
     ///
     /// # Errors
-    /// `PROPOSAL_EXISTS`
-    fn waits(&self, ask: &Ask<'_>, command: &Command) -> Result<Option<ProposedFacts>, Rejection> {
+    /// Of why it would be refused and `PROPOSAL_EXISTS` what comes first in the published order.
+    fn or_proposed(
+        &self,
+        ask: &Ask<'_>,
+        command: &Command,
+        decision: Result<Decision, Rejection>,
+    ) -> Result<Decision, Rejection> {
         let alone = ask.person.is_none() || !command.is_of_two() || self.is_done_alone(command.name(), ask.now);
-        if alone || !command.waits(self) {
-            return Ok(None);
+        if alone || !command.waits(self, ask) {
+            return decision;
         }
         let (content, found) = (command.content(), command.found_hash(self));
-        let replaces = self.check_not_proposed(&content, &found, ask.now)?;
-        let shown = ask.badge.map(ShownFacts::of);
-        Ok(Some(ProposedFacts { operation: command.to_bytes(), content, found, shown, replaces }))
+        let exists = self.check_not_proposed(&content, &found, ask.now);
+        let (decision, replaces) = match (decision, exists) {
+            (Ok(decision), Ok(replaces)) => (decision, replaces),
+            (Ok(_), Err(exists)) => return Err(exists),
+            (Err(refused), exists) => {
+                return Err(exists.err().filter(|exists| exists.rank() < refused.rank()).unwrap_or(refused));
+            }
+        };
+        if decision.entries.is_empty() {
+            return Ok(decision);
+        }
+        let (shown, about) = (ask.badge.map(ShownFacts::of), command.subject().and_then(|subject| subject.person));
+        let proposed = ProposedFacts { operation: command.to_bytes(), content, found, about, shown, replaces };
+        Ok(Decision::of_house(vec![self.propose(ask, proposed)?], HouseReply::Entries))
     }
 
     /// Enrols a member under an identifier with an entry that gives it its first lots.

@@ -40,7 +40,7 @@ use crate::facts::bank_account::{AccountStopFacts, BankAccountFacts};
 use crate::facts::calendar::{Calendar, SettlementDays};
 use crate::facts::charges::{ChargedFacts, ChargesFacts};
 use crate::facts::coalition::Coalition;
-use crate::facts::credential::{ForeignFacts, InvitedFacts, IssuedFacts, RevokedFacts, WithdrawnFacts};
+use crate::facts::credential::{CertifiedFacts, ForeignFacts, InvitedFacts, IssuedFacts, RevokedFacts, WithdrawnFacts};
 use crate::facts::legal::LegalFacts;
 use crate::facts::limits::{Consent, Limits};
 use crate::facts::lot::{LotId, LotPlace};
@@ -127,6 +127,8 @@ pub enum Fact {
     BankAccountStopped(AccountStopFacts),
     /// What the calendar said of a close.
     CutOff(CutOffFacts),
+    /// The certificate for which somebody became approver.
+    Certified(CertifiedFacts),
     Received(ReceivedFacts),
     /// The line of a bank's statement that the entry is.
     Line(LineFacts),
@@ -202,6 +204,7 @@ impl Facts {
         group: Group -> GroupFacts,
         bank_account_stopped: BankAccountStopped -> AccountStopFacts,
         cut_off: CutOff -> CutOffFacts,
+        certified: Certified -> CertifiedFacts,
         received: Received -> ReceivedFacts,
         line: Line -> LineFacts,
         money_moved: Moved -> Vec<MoneyMove>,

@@ -1,12 +1,17 @@
 //! Netting: exact positions become legs of whole minor units, legs become payment orders, and the reports that say
 //! what netting was worth. Pure functions.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod rounding;
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
 use crate::facts::entry::Entry;
 use crate::facts::order::{Order, OrderMode, OrderParty};
 use crate::facts::window::{Gross, Settlement};
 use crate::units::{Money, Overflow, PartnerId, WindowNumber, half_up};
+
+pub use rounding::{LegOrigin, Rounding, origins, roundings};
 
 /// The legs of a close, zero legs left out: each position rounded to the currency's minor unit by floor and largest
 /// remainder, up to the half-up sum of all (ties by partner id, the operator last). A partner's leg smaller than the
@@ -26,22 +31,9 @@ pub fn legs(
     threshold: Money,
     whole: &BTreeSet<PartnerId>,
 ) -> Result<BTreeMap<PartnerId, Money>, Overflow> {
-    let mut order: Vec<PartnerId> = positions.keys().copied().collect();
-    order.sort_by_key(PartnerId::settlement_order);
-    let exact = |partner: &PartnerId| positions.get(partner).copied().unwrap_or_default().0;
-    let sum: i128 = order.iter().map(|partner| i128::from(exact(partner))).sum();
-    let target = half_up(sum, i128::from(minor_unit));
-    let floors: i128 = order.iter().map(|partner| i128::from(exact(partner).div_euclid(minor_unit))).sum();
-
-    let mut by_remainder = order.clone();
-    by_remainder.sort_by_key(|partner| (-exact(partner).rem_euclid(minor_unit), partner.settlement_order()));
-    let raised = usize::try_from(target - floors).expect("a rounded sum is no less than the sum of floors");
-    let mut legs: BTreeMap<PartnerId, Money> = BTreeMap::new();
-    for (at, partner) in by_remainder.iter().enumerate() {
-        let floor = exact(partner).div_euclid(minor_unit);
-        let leg = floor.checked_add(i64::from(at < raised)).and_then(|whole| whole.checked_mul(minor_unit));
-        legs.insert(*partner, Money(leg.ok_or(Overflow)?));
-    }
+    let rounded = roundings(positions, minor_unit)?;
+    let mut legs: BTreeMap<PartnerId, Money> =
+        rounded.iter().map(|(partner, rounding)| (*partner, rounding.rounded())).collect();
 
     let mut carried: i128 = 0;
     for (partner, leg) in &mut legs {
@@ -149,24 +141,24 @@ fn hub_orders(legs: &BTreeMap<PartnerId, Money>) -> Vec<Order> {
 ///
 /// Rule: pairwise-orders
 fn pairwise_orders(legs: &BTreeMap<PartnerId, Money>) -> Vec<Order> {
-    let mut open: BTreeMap<OrderParty, i128> = BTreeMap::new();
-    for (partner, leg) in legs {
-        open.insert(OrderParty::of(*partner), i128::from(leg.0));
+    let funds = -legs.values().map(|leg| i128::from(leg.0)).sum::<i128>();
+    let ends = legs.iter().map(|(partner, leg)| (OrderParty::of(*partner), i128::from(leg.0)));
+    // What each still has to pay or to get; the largest comes out first, of equal ones the first by id.
+    let (mut debtors, mut creditors) = (BinaryHeap::new(), BinaryHeap::new());
+    for (party, amount) in ends.chain([(OrderParty::Funds, funds)]).filter(|(_, amount)| *amount != 0) {
+        let side = if amount < 0 { &mut debtors } else { &mut creditors };
+        side.push((amount.abs(), Reverse(party)));
     }
-    let funds = -open.values().sum::<i128>();
-    open.insert(OrderParty::Funds, funds);
     let mut orders = Vec::new();
-    loop {
-        let largest = |sign: i128| {
-            let side = open.iter().filter(|(_, amount)| **amount * sign > 0);
-            side.max_by_key(|(party, amount)| (amount.abs(), std::cmp::Reverse(**party))).map(|(party, _)| *party)
-        };
-        let (Some(payer), Some(payee)) = (largest(-1), largest(1)) else { break };
-        let amount = open[&payer].abs().min(open[&payee]);
-        *open.entry(payer).or_default() += amount;
-        *open.entry(payee).or_default() -= amount;
+    while let (Some((owes, payer)), Some((is_owed, payee))) = (debtors.pop(), creditors.pop()) {
+        let amount = owes.min(is_owed);
+        for (side, left, party) in [(&mut debtors, owes - amount, payer), (&mut creditors, is_owed - amount, payee)] {
+            if left > 0 {
+                side.push((left, party));
+            }
+        }
         let amount = Money(i64::try_from(amount).expect("one of the two ends is a leg"));
-        orders.push(Order::new(payer, payee, amount));
+        orders.push(Order::new(payer.0, payee.0, amount));
     }
     orders
 }

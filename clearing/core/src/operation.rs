@@ -14,7 +14,7 @@ use crate::facts::credential::{Badge, Holder, Serial};
 use crate::facts::entry::{Entry, EntryDraft, EntryKind};
 use crate::facts::member::MemberRef;
 use crate::facts::money::BankKey;
-use crate::facts::origin::Origin;
+use crate::facts::origin::{Code, Origin};
 use crate::facts::person::{PersonId, Role, Roles};
 use crate::facts::receipt::{Receipt, ReceiptLine, Side};
 use crate::rejection::Rejection;
@@ -81,6 +81,8 @@ pub trait Operation {
     const ROLES: Roles = Roles::of(&[Role::Clerk]);
     /// Whether it stands on the list of what two persons do together.
     const TWO_PERSONS: bool = false;
+    /// Whether the operator asks it as one of its people alone, never as a brand; partners ask it as ever.
+    const OF_PEOPLE: bool = false;
 
     /// Looks at the message alone.
     ///
@@ -96,11 +98,12 @@ pub trait Operation {
     }
 
     /// Of what stands on the list of two persons, whether this one waits for the second: what stops somebody never does.
-    fn waits(&self, _book: &Book) -> bool {
+    fn waits(&self, _book: &Book, _ask: &Ask<'_>) -> bool {
         Self::TWO_PERSONS
     }
 
-    /// What stands where it would write, in bytes. A proposal of it is stale once that is something else.
+    /// The version of what stands where it would write, in bytes. A proposal of it is stale once that is another one: of what came
+    /// back to the same value as well.
     fn found(&self, _book: &Book) -> Vec<u8> {
         Vec::new()
     }
@@ -112,6 +115,11 @@ pub trait Operation {
 
     /// Whom it is about, of what the operator asks of the house; none of what a till asks, or the house itself.
     fn subject(&self) -> Option<Subject> {
+        None
+    }
+
+    /// Why it is asked for, where the message says it.
+    fn reason(&self) -> Option<&Code> {
         None
     }
 
@@ -313,6 +321,8 @@ pub struct Footprint<'a> {
     pub guards: BTreeSet<PartnerId>,
     /// Consents of a funder to a partner.
     pub consents: BTreeSet<(PartnerId, PartnerId)>,
+    /// People of the operator, with what they gave to members again.
+    pub care: BTreeSet<PersonId>,
     /// Windows with their settlements.
     pub windows: BTreeSet<WindowNumber>,
     /// Whether the window that is open is one of them: by how much legs of earlier windows move is counted with it.
@@ -378,6 +388,7 @@ impl<'a> Footprint<'a> {
             abandoned: BTreeSet::new(),
             guards: BTreeSet::new(),
             consents: BTreeSet::new(),
+            care: BTreeSet::new(),
             windows: BTreeSet::new(),
             open_window: false,
             funding: BTreeSet::new(),
@@ -480,6 +491,13 @@ impl<'a> Footprint<'a> {
     pub fn moves_all_legs(&mut self, window: WindowNumber) {
         let house = self.house;
         self.moves_legs(window, house.partners.keys().copied());
+    }
+
+    /// The certificates of the clerks that are no approvers.
+    pub fn clerks(&mut self, ask: &Ask<'_>) {
+        let clerks = self.house.people.with_role(Role::Clerk, ask.now);
+        let clerks = clerks.filter(|(_, roles)| !roles.has(Role::Approver));
+        self.holders.extend(clerks.map(|(person, _)| (Holder::of_person(person), ask.machine())));
     }
 
     /// The funders of an issue that the caller asks for.

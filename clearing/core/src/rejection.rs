@@ -196,8 +196,9 @@ rejections! {
     /// The message alone is wrong, whatever the state of the house.
     InvalidArgument = "INVALID_ARGUMENT", Malformed, NOT_RECORDED, LASTING { field: String = "field" ["points"], problem: String = "problem" ["0 is not above zero"] } => |f| write!(f, "{field}: {problem}");
 
-    /// The person may not ask this: its roles do not allow it, or too few people would be left to decide. Nothing is recorded, so
-    /// it may be asked again under the same id.
+    /// The person may not ask this: its roles do not allow it, too few people would be left to decide, or who is to be approver has
+    /// no certificate; or it is for the operator's people, and the operator asks as a brand. Nothing is recorded, so it may be asked
+    /// again under the same id.
     NotPermitted = "NOT_PERMITTED", State, NOT_RECORDED, LASTING { problem: String = "problem" ["1 with the role APPROVER would be left, and 2 must be; give it to somebody else first"] } => |f| f.write_str(problem);
 
     /// The key is older than keys are kept.

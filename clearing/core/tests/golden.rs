@@ -23,8 +23,8 @@ use clearing_core::facts::chain::{
 use clearing_core::facts::charges::{ChargedFacts, ChargesFacts, Every, ScheduledCharge};
 use clearing_core::facts::coalition::Coalition;
 use clearing_core::facts::credential::{
-    Device, ForeignFacts, Holder, InvitedFacts, IssuedFacts, NewInvite, RevokedFacts, Scope, Scopes, Serial,
-    WithdrawnFacts,
+    CertifiedFacts, Device, ForeignFacts, Holder, InvitedFacts, IssuedFacts, NewInvite, RevokedFacts, Scope, Scopes,
+    Serial, WithdrawnFacts,
 };
 use clearing_core::facts::entry::{Entry, EntryDraft, EntryKind};
 use clearing_core::facts::legal::{Address, LegalFacts, LegalRecord, TaxId};
@@ -427,10 +427,11 @@ fn person(name: &str) -> PersonId {
 fn naming() -> Entry {
     let since = time("2026-04-02T00:00:00Z");
     let now = Person { roles: Roles::FIRST, since, before: Roles::of(&[Role::Clerk]) };
-    let named = PersonFacts { person: person("anna"), now, before: None };
+    let named = PersonFacts { person: person("anna"), now, before: None, makes_two: true };
+    let certified = CertifiedFacts { serial: "40aa".parse().unwrap(), by_hand: true };
     let by = ByFacts { person: person("boris"), approved: None };
     let draft = draft(EntryKind::SetPerson, "operator", "2026-04-02T00:00:00Z");
-    draft.with(Fact::Person(named)).with(Fact::By(by)).balance().unwrap()
+    draft.with(Fact::Person(named)).with(Fact::Certified(certified)).with(Fact::By(by)).balance().unwrap()
 }
 
 fn listing() -> Entry {
@@ -443,8 +444,14 @@ fn proposing() -> Entry {
     let replaces = Some((EntryId { batch: BatchId(7), ordinal: 2 }, ProposalState::Lapsed));
     let begins = time("2026-03-01T00:00:00Z");
     let shown = ShownFacts { serial: "40aa".parse().unwrap(), holder: "operator/anna".parse().unwrap(), begins };
-    let proposed =
-        ProposedFacts { operation: vec![1, 2, 3], content: [4; 32], found: [5; 32], shown: Some(shown), replaces };
+    let proposed = ProposedFacts {
+        operation: vec![1, 2, 3],
+        content: [4; 32],
+        found: [5; 32],
+        about: Some(person("clara")),
+        shown: Some(shown),
+        replaces,
+    };
     let by = ByFacts { person: person("anna"), approved: None };
     let draft = draft(EntryKind::Propose, "operator", "2026-04-02T00:00:00Z");
     draft.with(Fact::Proposed(proposed)).with(Fact::By(by)).balance().unwrap()

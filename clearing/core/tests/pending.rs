@@ -506,6 +506,7 @@ fn a_reinstatement_is_activity() {
     play.issue("A", "M", 10);
     play.wait_until(START.plus_days(40));
     assert_eq!(play.available("M"), 0);
+    play.consent("A", "operator", None);
     play.ask("operator", reinstate("M", "A", 10)).unwrap();
     assert_eq!(play.available("M"), 10);
     play.wait_until(START.plus_days(70));

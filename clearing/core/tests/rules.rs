@@ -19,9 +19,10 @@ fn rules() -> String {
     read(&root().join("docs/rules.md"))
 }
 
+/// The crates in which rules are: the house's own, and what banks write and read.
 fn sources() -> Vec<(PathBuf, String)> {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let (mut files, mut folders) = (Vec::new(), vec![directory]);
+    let crates = ["clearing/core/src", "clearing/bank/src", "clearing/cli/src"];
+    let (mut files, mut folders) = (Vec::new(), crates.map(|folder| root().join(folder)).to_vec());
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();

@@ -63,6 +63,7 @@ fn past() -> Past {
     let hold = play.authorize("B", "M", 10).unwrap();
     let redemption = play.redeem("B", "M", 10).unwrap();
     let issue = play.issue("B", "M", 10);
+    play.consent("B", "operator", None);
     let entries = play.ask("B", purchase("M", 10, 10)).unwrap().entries;
     let request = play.request(id("B"), redeem("M", 5));
     play.execute(&request).result.unwrap();

@@ -309,6 +309,7 @@ fn a_reinstatement_is_an_issue_at_the_funders_cost_that_no_day_counts() {
             reason: Code::new("goodwill").unwrap(),
         })
     };
+    play.consent("A", "operator", None);
     let written = play.journal.len();
     // The cap of 18.00 less 10.00, and 2.00 of the breakage: 10.00 are left.
     assert_eq!(play.refused("operator", again(11)), "NET_DEBIT_CAP");
@@ -316,5 +317,31 @@ fn a_reinstatement_is_an_issue_at_the_funders_cost_that_no_day_counts() {
     assert_eq!(play.kinds_from(written), ["reinstate"]);
     assert_eq!(play.money_from(written), sums(&[("position:A", -1000), ("pool", 1000)]));
     assert_eq!(play.available("M"), 10);
+    play.assert_sound();
+}
+
+/// Support once gave away points of any partner, at that partner's cost.
+#[test]
+fn points_are_given_again_at_the_cost_of_who_lets_the_operator_do_so_and_within_its_budget() {
+    let mut play = brands(Funding::AtIssue);
+    play.issue("B", "M", 1);
+    let again = |funder: &str, points: i64| {
+        Command::ReinstatePoints(ReinstatePoints {
+            member: member_ref("M"),
+            funder: id(funder),
+            points: Points(points),
+            expires: None,
+            reason: Code::new("goodwill").unwrap(),
+        })
+    };
+    assert_eq!(play.refused("operator", again("A", 1)), "CONSENT_EXCEEDED");
+    play.consent("A", "operator", Some(10));
+    play.ask("operator", again("A", 6)).unwrap();
+    assert_eq!(play.refused("operator", again("A", 5)), "CONSENT_EXCEEDED", "6 of 10 are used");
+    play.ask("operator", again("A", 4)).unwrap();
+    assert_eq!(play.refused("operator", again("A", 1)), "CONSENT_EXCEEDED");
+    // At its own cost it asks nobody.
+    play.ask("operator", again("operator", 3)).unwrap();
+    assert_eq!(play.available("M"), 14);
     play.assert_sound();
 }

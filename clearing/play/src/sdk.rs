@@ -346,14 +346,15 @@ pub async fn ask(
             };
             send!(house client.revoke_credentials(revoke))
         }
-        Command::SetPerson(SetPerson { person, roles }) => {
+        Command::SetPerson(SetPerson { person, roles, certificate }) => {
             let role = |role| match role {
                 Role::Clerk => op::PersonRole::Clerk,
                 Role::Approver => op::PersonRole::Approver,
                 Role::Support => op::PersonRole::Support,
                 Role::Auditor => op::PersonRole::Auditor,
             };
-            send!(house operator.set_person(op::SetPerson::of(person.as_str(), roles.iter().map(role))))
+            let set = op::SetPerson::of(person.as_str(), roles.iter().map(role));
+            send!(house operator.set_person(with(set, *certificate, |set, serial| set.certificate(serial.to_string()))))
         }
         Command::SetTwoPersonList(SetTwoPersonList { alone }) => {
             send!(house operator.set_two_person_list(op::SetTwoPersonList::without(alone)))

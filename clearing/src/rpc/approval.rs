@@ -5,7 +5,8 @@ use std::sync::Arc;
 use clearing_core::book::Book;
 use clearing_core::command::{self, ApproveProposal, Command, hash_of};
 use clearing_core::facts::coalition::Coalition;
-use clearing_core::facts::origin::Origin;
+use clearing_core::facts::member::MemberRef;
+use clearing_core::facts::origin::{Code, Origin};
 use clearing_core::facts::proposal::ProposalState;
 use clearing_core::rejection::Rejection;
 use clearing_core::rules::action::FieldChange;
@@ -17,6 +18,7 @@ use tonic::{Request, Response, Status};
 
 use crate::clock;
 use crate::rpc::admin::from_change;
+use crate::rpc::auth::{Caller, Scope};
 use crate::rpc::convert::from_timestamp;
 use crate::rpc::opaque::Opaque;
 use crate::rpc::settlement::{from_house, house_reply};
@@ -82,17 +84,20 @@ impl ApprovalService for Service {
         let limit = page_size(size)?;
         let list = self.0.opaque.list(&caller, "ListProposals", &[if include_decided { "decided" } else { "" }]);
         let before = list.place(&page_token)?.map(|place| convert::id("page_token", &place)).transpose()?;
-        let found = self.0.store.proposals(before, !include_decided, limit + 1).await;
+        let found = self.0.store.proposals(before, !include_decided, limit).await;
         let found = found.map_err(|error| errors::of_store(&error))?;
         let (house, now) = (self.0.house(), self.0.clock.now());
         // Whether one is stale is told where it is looked at by itself.
         let book = Book::new(Arc::clone(&house), 1);
-        let shown = found.iter().map(|stored| {
-            let state = book.state_of(&stored.proposal, None, now);
-            from_proposal(stored, state, &house.coalition, &self.0.opaque)
-        });
-        let (proposals, more) = bounds::page(shown, limit);
-        let last = proposals.len().checked_sub(1).and_then(|last| found.get(last)).filter(|_| more);
+        let shown = found.iter().filter(|stored| may_see(&caller, stored));
+        let shown = shown.map(|stored| (stored, book.state_of(&stored.proposal, None, now)));
+        let shown: Vec<_> = shown.filter(|(_, state)| include_decided || *state == ProposalState::Open).collect();
+        let rows = shown.iter().map(|(stored, state)| from_proposal(stored, *state, &house.coalition, &self.0.opaque));
+        let (proposals, cut) = bounds::page(rows, limit);
+        // A page may hold fewer although more follow: what was left out of it counts.
+        let last_read = found.last().filter(|_| found.len() == limit);
+        let last_shown = proposals.len().checked_sub(1).and_then(|last| shown.get(last)).map(|(stored, _)| *stored);
+        let last = if cut { last_shown } else { last_read };
         let next_page_token = last.map_or_else(String::new, |last| list.token(&last.id.to_string()));
         Ok(Response::new(v1::ListProposalsResponse { proposals, next_page_token }))
     }
@@ -101,16 +106,21 @@ impl ApprovalService for Service {
         &self,
         request: Request<v1::GetProposalRequest>,
     ) -> Result<Response<v1::GetProposalResponse>, Status> {
+        let caller = auth::caller(&request)?;
         let id = self.0.opaque.read_entry("proposal_id", &request.into_inner().proposal_id)?;
-        let stored = self.stored(id).await?;
+        let stored = self.stored(id).await?.filter(|stored| may_see(&caller, stored));
         let stored = stored.ok_or_else(|| errors::not_found("proposal", self.0.opaque.entry(id)))?;
         let now = self.0.clock.now();
         let (mut state, mut changes, mut refusal) = (stored.proposal.state, Vec::new(), None);
+        // Of what was done its entry tells whom it was about.
+        let mut member = stored.decided.as_ref().and_then(|entry| entry.entry.member);
         match (state, proposed(&stored)) {
             (ProposalState::Open, Some(operation)) => {
                 let shown = stored.proposal.facts.shown.map(|shown| shown.badge(clock::machine_time()));
                 let asked = command::Request { badge: shown, ..own(operation.clone()) };
                 let book = self.0.store.book_to_show(&asked, now).await.map_err(|error| errors::of_store(&error))?;
+                let named = operation.subject().and_then(|subject| subject.member);
+                member = named.and_then(|named| book.find_member(named).ok());
                 state = book.state_of(&stored.proposal, Some(&operation.found_hash(&book)), now);
                 if state != ProposalState::Lapsed {
                     let may = book.check_asker(&stored.proposal, operation.name(), operation.roles(), now);
@@ -127,8 +137,10 @@ impl ApprovalService for Service {
             _ => {}
         }
         let house = self.0.house();
+        let mut proposal = from_proposal(&stored, state, &house.coalition, &self.0.opaque);
+        proposal.member_id = member.map(|member| member.to_string()).or(proposal.member_id);
         Ok(Response::new(v1::GetProposalResponse {
-            proposal: Some(from_proposal(&stored, state, &house.coalition, &self.0.opaque)),
+            proposal: Some(proposal),
             changes: changes.into_iter().map(from_change).collect(),
             refusal: refusal.filter(|_| state == ProposalState::Open),
         }))
@@ -140,6 +152,11 @@ impl Service {
         let found = self.0.store.proposal(id).await;
         found.map_err(|error| errors::of_store(&error))
     }
+}
+
+/// Whether a proposal is shown to a caller: to who reads the books, and to who has asked for it.
+fn may_see(caller: &Caller, stored: &StoredProposal) -> bool {
+    caller.may(Scope::Report) || matches!(caller, Caller::Person(person, _) if *person == stored.proposal.person)
 }
 
 /// What was proposed, if this release knows it.
@@ -195,6 +212,7 @@ fn from_proposal(
     let StoredProposal { id, proposal, decided, .. } = stored;
     let operation = proposed(stored);
     let subject = operation.as_ref().and_then(Command::subject).unwrap_or_default();
+    let by_id = subject.member.and_then(|member| if let MemberRef::Id(id) = member { Some(id) } else { None });
     // What another proposal took the place of was decided by nobody.
     let decided = decided.as_ref().filter(|_| !matches!(state, ProposalState::Lapsed | ProposalState::Stale));
     let by = decided.and_then(|entry| entry.entry.facts.by());
@@ -209,6 +227,8 @@ fn from_proposal(
         partner_ids: subject.partners.iter().map(PartnerId::to_string).collect(),
         person_id: subject.person.map(|person| person.to_string()),
         window: subject.window.map(i64::from),
+        member_id: by_id.map(|member| member.to_string()),
+        reason_code: operation.as_ref().and_then(Command::reason).map_or("", Code::as_str).to_owned(),
         decided_by: by.map(|by| by.person.to_string()),
         decide_time: decided.and_then(|entry| from_timestamp(entry.entry.time)),
         decision_entry_id: decided.map(|entry| opaque.entry(entry.id)),

@@ -334,8 +334,9 @@ pub const EXCEPTIONS: [(&str, Scope); 21] = [
     ("/coalition.clearing.v1.CareService/RunDecay", Scope::Decay),
     ("/coalition.clearing.v1.CareService/DecayMembers", Scope::Decay),
     ("/coalition.clearing.v1.PeopleService/ListPeople", Scope::Report),
-    ("/coalition.clearing.v1.ApprovalService/ListProposals", Scope::Report),
-    ("/coalition.clearing.v1.ApprovalService/GetProposal", Scope::Report),
+    // Who looks after members only sees its own.
+    ("/coalition.clearing.v1.ApprovalService/ListProposals", Scope::MemberReport),
+    ("/coalition.clearing.v1.ApprovalService/GetProposal", Scope::MemberReport),
     ("/coalition.clearing.v1.ApprovalService/WithdrawProposal", Scope::Withdrawal),
     ("/coalition.clearing.v1.ReportService/FindEntries", Scope::MemberReport),
     ("/coalition.clearing.v1.ReportService/ListMembers", Scope::MemberReport),

@@ -2,6 +2,7 @@
 
 use clearing_core::command::Command;
 use clearing_core::facts::answer::{HouseReply, Reply};
+use clearing_core::facts::coalition::House;
 use clearing_core::facts::credential::{
     Credential, Device, Enrolment, Holder, HolderKind, Invite, InviteState, NewInvite, Revocation, Revoked,
     RevokedFacts, Scope, Scopes, Serial,
@@ -94,7 +95,7 @@ impl CredentialService for Service {
             limit: limit + 1,
         };
         let found = self.0.store.invites(part).await.map_err(|error| errors::of_store(&error))?;
-        let rows = found.iter().map(|(id, invite)| from_invite(*id, invite, &house.revoked, now));
+        let rows = found.iter().map(|(id, invite)| from_invite(*id, invite, &house, now));
         let (page, more) = bounds::page(rows, limit);
         let last = page.len().checked_sub(1).and_then(|last| found.get(last)).filter(|_| more);
         let token = last.map(|(id, invite)| list.token(&format!("{},{id}", invite.created.0)));
@@ -352,11 +353,12 @@ fn read_place<T: std::str::FromStr>(place: &str) -> Result<(Timestamp, T), Statu
     read.ok_or_else(|| errors::invalid("page_token", "is none of this list"))
 }
 
-fn from_invite(id: InviteId, invite: &Invite, revoked: &Revoked, now: Timestamp) -> v1::Invite {
-    let state = match invite.state(revoked, now) {
+fn from_invite(id: InviteId, invite: &Invite, house: &House, now: Timestamp) -> v1::Invite {
+    let state = match invite.state(&house.revoked, &house.people, now) {
         InviteState::Open => v1::InviteState::Open,
         InviteState::Used => v1::InviteState::Used,
         InviteState::Withdrawn => v1::InviteState::Withdrawn,
+        InviteState::MadeAlone => v1::InviteState::MadeAlone,
         InviteState::Ended => v1::InviteState::Ended,
     };
     v1::Invite {

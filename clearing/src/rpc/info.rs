@@ -81,6 +81,7 @@ fn server_info(house: &House, limits: Limits, caller: &Caller, now: Timestamp) -
         notice_days: coalition.notice_days.iter().map(i32::from).collect(),
         proposal_days: i32::from(coalition.proposal_days),
         account_change_days: i32::from(coalition.account_change_days),
+        care_points: coalition.care_points.0,
         person_id: if let Caller::Person(person, _) = caller { Some(person.to_string()) } else { None },
     }
 }

@@ -68,6 +68,8 @@ impl PartnerService for Service {
             terms,
             limits,
             group: None,
+            state_no: 0,
+            limits_no: 0,
             security: Security::default(),
         };
         let partner = from_partner(&created, first_entry(&written)?.entry.time, &written.house.coalition);

@@ -25,10 +25,12 @@ impl PeopleService for Service {
         request: Request<v1::SetPersonRequest>,
     ) -> Result<Response<v1::SetPersonResponse>, Status> {
         let asker = auth::caller(&request)?.asker()?;
-        let v1::SetPersonRequest { request_id, person_id, roles } = request.into_inner();
+        let v1::SetPersonRequest { request_id, person_id, roles, certificate_serial } = request.into_inner();
         let person: PersonId = convert::id("person_id", &person_id)?;
         let roles = roles.into_iter().map(role).collect::<Result<Roles, Status>>()?;
-        let command = SetPerson { person, roles }.into();
+        let certificate = Some(certificate_serial).filter(|serial| !serial.is_empty());
+        let certificate = certificate.map(|serial| convert::id("certificate_serial", &serial)).transpose()?;
+        let command = SetPerson { person, roles, certificate }.into();
         let written = self.0.ask_house(asker, convert::request_id(&request_id)?, command).await?;
         house_reply(&written, &self.0)?;
         or_proposed!(written, self.0, SetPersonResponse);

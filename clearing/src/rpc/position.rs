@@ -1,5 +1,6 @@
 //! PositionService: what a brand's accountant reads.
 
+mod leg;
 mod statement;
 
 use clearing_core::chart::{MoneyAccount, PointsAccount};
@@ -183,6 +184,17 @@ impl PositionService for Service {
             lines,
             next_page_token: token.map_or_else(String::new, |place| list.token(&place)),
         }))
+    }
+
+    async fn explain_leg(
+        &self,
+        request: Request<v1::ExplainLegRequest>,
+    ) -> Result<Response<v1::ExplainLegResponse>, Status> {
+        let caller = auth::caller(&request)?;
+        let v1::ExplainLegRequest { window, partner_id } = request.into_inner();
+        let partner = self.subject(&caller, &partner_id)?;
+        let explained = self.0.leg_explained(partner, convert::window(window)?, view_of(&caller, partner)).await?;
+        Ok(Response::new(explained))
     }
 
     async fn list_obligations(

@@ -16,7 +16,7 @@ use super::errors;
 use crate::shares::{Bucket, ReadShares, WEIGHT};
 
 /// The calls that read the database.
-pub const READS: [&str; 29] = [
+pub const READS: [&str; 30] = [
     "/coalition.clearing.v1.RedemptionService/QuoteRedemption",
     "/coalition.clearing.v1.HoldService/GetHold",
     "/coalition.clearing.v1.MemberService/GetBalance",
@@ -28,6 +28,7 @@ pub const READS: [&str; 29] = [
     "/coalition.clearing.v1.PositionService/GetPosition",
     "/coalition.clearing.v1.PositionService/ListWindows",
     "/coalition.clearing.v1.PositionService/GetStatement",
+    "/coalition.clearing.v1.PositionService/ExplainLeg",
     "/coalition.clearing.v1.PositionService/ListObligations",
     "/coalition.clearing.v1.PositionService/ListOrders",
     "/coalition.clearing.v1.PartnerService/GetPartner",

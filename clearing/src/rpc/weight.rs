@@ -18,8 +18,8 @@ pub fn shape(method: &str) -> Shape {
         "BatchIssuePoints" => (SMALL, OF_BATCH, false),
         "StreamIssuePoints" => (SMALL, OF_BATCH, true),
         "ServerReflectionInfo" | "Watch" => (SMALL, 1, true),
-        "GetStatement" | "FindReceipt" | "FindEntries" | "ReconcileDay" | "TrialBalance" | "NettingReport"
-        | "PreviewSettlement" | "ExportOrders" | "DecayMembers" => (PAGE, 1, false),
+        "GetStatement" | "ExplainLeg" | "FindReceipt" | "FindEntries" | "ReconcileDay" | "TrialBalance"
+        | "NettingReport" | "PreviewSettlement" | "ExportOrders" | "DecayMembers" => (PAGE, 1, false),
         page if page.starts_with("List") => (PAGE, 1, false),
         _ => (SMALL, 1, false),
     };

@@ -4,7 +4,7 @@ use clearing_core::facts::FoundedFacts;
 use clearing_core::facts::coalition::{Coalition, NoticeDays, Recovery};
 use clearing_core::facts::limits::Limits;
 use clearing_core::facts::terms::Terms;
-use clearing_core::units::{Money, Timestamp};
+use clearing_core::units::{Money, Points, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::StoreError;
@@ -82,6 +82,7 @@ struct Settings {
     proposal_days: u16,
     account_change_days: u16,
     carry_windows_max: Option<u16>,
+    care_points: i64,
     pay_outs_wait: bool,
     caps_need_cover: bool,
 }
@@ -106,6 +107,7 @@ fn settings_of(coalition: &Coalition) -> Settings {
         proposal_days: coalition.proposal_days,
         account_change_days: coalition.account_change_days,
         carry_windows_max: coalition.carry_windows_max,
+        care_points: coalition.care_points.0,
         pay_outs_wait: coalition.pay_outs_wait,
         caps_need_cover: coalition.caps_need_cover,
     }
@@ -135,6 +137,7 @@ fn coalition_of(id: &str, settings: &str) -> Result<Coalition, StoreError> {
         proposal_days: settings.proposal_days,
         account_change_days: settings.account_change_days,
         carry_windows_max: settings.carry_windows_max,
+        care_points: Points(settings.care_points),
         pay_outs_wait: settings.pay_outs_wait,
         caps_need_cover: settings.caps_need_cover,
     })

@@ -270,6 +270,7 @@ fn invite(row: &Row<'_>) -> Result<(InviteId, Invite), StoreError> {
         by: holder(row, INVITES.created_by)?,
         made_with: row.text_or_null(INVITES.made_with)?.map(serial).transpose()?,
         withdrawn: time(INVITES.withdrawn_at)?,
+        made_alone: row.bool(INVITES.made_alone)?,
         used: time(INVITES.used_at)?.zip(came),
         foreign_attempts: row.small(INVITES.foreign_attempts)?,
     };
@@ -301,15 +302,27 @@ static INSERT_CREDENTIALS: Sql =
 pub(super) async fn save(link: &mut Link<'_>, book: &Book, changes: &Changes) -> Result<(), StoreError> {
     let mut rows = link.row_set(INVITES.all);
     for id in &changes.invites {
-        let Invite { holder, scopes, device, secret, created, ends, by, made_with, withdrawn, used, foreign_attempts } =
-            of_book(book.invites.get(id))?;
+        let Invite {
+            holder,
+            scopes,
+            device,
+            secret,
+            created,
+            ends,
+            by,
+            made_with,
+            withdrawn,
+            made_alone,
+            used,
+            foreign_attempts,
+        } = of_book(book.invites.get(id))?;
         rows.uuid(INVITES.invite_id, id.0).text(INVITES.holder, &holder.to_string());
         rows.int(INVITES.scopes, i64::from(scopes.bits()));
         OF_INVITE.write(&mut rows, device.as_ref());
         rows.bytes(INVITES.secret_hash, secret).int(INVITES.created_at, created.0).int(INVITES.ends_at, ends.0);
         rows.text(INVITES.created_by, &by.to_string());
         rows.text_or_null(INVITES.made_with, made_with.map(|serial| serial.to_string()).as_deref());
-        rows.int_or_null(INVITES.withdrawn_at, withdrawn.map(|time| time.0));
+        rows.int_or_null(INVITES.withdrawn_at, withdrawn.map(|time| time.0)).bool(INVITES.made_alone, *made_alone);
         rows.int_or_null(INVITES.used_at, used.map(|(time, _)| time.0));
         rows.text_or_null(INVITES.serial, used.map(|(_, serial)| serial.to_string()).as_deref());
         rows.int(INVITES.foreign_attempts, i64::from(*foreign_attempts));

@@ -15,7 +15,7 @@ use super::waiting::Waiting;
 use super::windows::Windows;
 use super::{
     Snapshot, StoreError, balances, charges, consents, credentials, funding, holds, identifiers, journal, legal,
-    limits, lots, members, money, proposals, returns, waiting,
+    limits, lots, members, money, people, proposals, returns, waiting,
 };
 
 /// Batches whose numbers of requests are read at once.
@@ -82,6 +82,7 @@ impl Snapshot {
         let mut link = self.link();
         book.guards = limits::guards(&mut link).await?;
         book.consents = consents::consents(&mut link).await?;
+        book.care = people::all_care(&mut link).await?;
         book.funding = funding::all_funding(&mut link).await?;
         credentials::load_all(&mut link, &mut book).await?;
         book.proposals = proposals::proposals(&mut link).await?;

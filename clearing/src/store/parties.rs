@@ -74,6 +74,8 @@ static ALL_PARTNERS: Sql = Sql::both(
     PARTNERS.state,
     PARTNERS.suspended_in,
     PARTNERS.group_id,
+    PARTNERS.state_no,
+    PARTNERS.limits_no,
     PARTNERS.unsecured,
     LIMITS.partner,
     LIMITS.net_debit_cap,
@@ -103,6 +105,8 @@ fn partner(row: &Row<'_>) -> Result<(PartnerId, Partner), StoreError> {
         security: Security { unsecured: row.money(PARTNERS.unsecured)?, guarantees: Vec::new() },
         terms: Vec::new(),
         limits: limits::limits(row)?,
+        state_no: row.small(PARTNERS.state_no)?,
+        limits_no: row.small(PARTNERS.limits_no)?,
     };
     Ok((id, partner))
 }
@@ -126,6 +130,7 @@ pub(super) async fn save_house(link: &mut Link<'_>, book: &Book, changes: &Chang
         rows.text(PARTNERS.state, partner.state.as_str());
         rows.int_or_null(PARTNERS.suspended_in, partner.suspended_in.map(i64::from));
         rows.text_or_null(PARTNERS.group_id, partner.group.as_ref().map(GroupId::as_str));
+        rows.int(PARTNERS.state_no, partner.state_no.into()).int(PARTNERS.limits_no, partner.limits_no.into());
         rows.int(PARTNERS.unsecured, partner.security.unsecured.0);
     }
     link.write(&UPSERT_PARTNERS, rows).await?;

@@ -43,7 +43,7 @@ use super::tables::{Column, GATE, JOURNAL_HEAD, Kind};
 use super::watched::Watched;
 use super::{
     Backend, Known, Store, StoreError, attachments, charges, coalition, consents, credentials, funding, gate, journal,
-    legal, money, parties, proposals, requests, slice, snapshot, windows,
+    legal, money, parties, people, proposals, requests, slice, snapshot, windows,
 };
 use crate::clock;
 
@@ -346,6 +346,7 @@ impl WriterSession {
         }
         consents::save_given(&mut link, book, changes).await?;
         legal::save(&mut link, book, changes).await?;
+        people::save_care(&mut link, book, changes).await?;
         money::save(&mut link, book, changes).await?;
         charges::save(&mut link, book, changes).await?;
         credentials::save(&mut link, book, changes).await?;

@@ -12,8 +12,8 @@
 //! | what returns and abandons refer to | | entries never change; they tell whose member it is |
 //! | members | ascending | whoever holds the row has the member's lots and returns for itself |
 //! | request keys, lines of receipts | | after the members: a duplicate that came through another node has waited, and now sees it |
-//! | guards, consents | ascending | what a limit is checked against cannot move under the check |
 //! | partners whose legal records or bank accounts are named | ascending | a version follows the one before it, and a stop sees the last one |
+//! | guards, consents, people whose gifts to members are counted | ascending | what a limit is checked against cannot move under the check |
 //! | invites | ascending | an invite is used once |
 //! | points that wait for a payment | those that are paid for, and those that are reversed; ascending | a payment pays for what still waits then. Of the open window none is locked: nothing pays for those, and every issue adds to them behind the head of the journal |
 //! | returns, lots | | under the member's lock |
@@ -47,7 +47,7 @@ use super::sql::Link;
 use super::windows::{self, Windows};
 use super::{
     Backend, StoreError, balances, charges, consents, credentials, funding, gate, gross, holds, journal, legal, limits,
-    lots, members, money, proposals, receipts, requests, returns, terms,
+    lots, members, money, people, proposals, receipts, requests, returns, terms,
 };
 
 /// How many times as many lots are read where issuers without headroom may have to be passed over.
@@ -433,6 +433,7 @@ async fn load_guards(
         book.points_balances.extend(balances.points);
     }
     book.consents = consents::lock_consents(link, &needs.consents).await?;
+    book.care = people::lock_care(link, &needs.care).await?;
     let reversed = reversed_waiting(book, needs, targets);
     let settled: BTreeSet<WindowNumber> = needs.funding.union(settling).copied().collect();
     let awaited = funding::lock(link, &settled, &reversed).await?;

@@ -213,81 +213,90 @@
 
 -- store.lock_invites (SQLite)
     SELECT i.invite_id, i.holder, i.scopes, i.device, i.store, i.till, i.calls_per_second, i.connections_max,
-        i.secret_hash, i.created_at, i.ends_at, i.created_by, i.made_with, i.withdrawn_at, i.used_at,
-        i.serial, i.foreign_attempts FROM (SELECT $1 AS invite_id) AS k CROSS JOIN invites AS i WHERE i.invite_id = k.invite_id;
+        i.secret_hash, i.created_at, i.ends_at, i.created_by, i.made_with, i.withdrawn_at, i.made_alone,
+        i.used_at, i.serial, i.foreign_attempts FROM (SELECT $1 AS invite_id) AS k CROSS JOIN invites AS i WHERE i.invite_id = k.invite_id;
 
 -- store.lock_invites (PostgreSQL)
     SELECT i.invite_id, i.holder, i.scopes, i.device, i.store, i.till, i.calls_per_second, i.connections_max,
-        i.secret_hash, i.created_at, i.ends_at, i.created_by, i.made_with, i.withdrawn_at, i.used_at,
-        i.serial, i.foreign_attempts FROM invites AS i JOIN unnest($1::uuid[]) AS k (invite_id) ON i.invite_id = k.invite_id ORDER BY i.invite_id FOR UPDATE OF i;
+        i.secret_hash, i.created_at, i.ends_at, i.created_by, i.made_with, i.withdrawn_at, i.made_alone,
+        i.used_at, i.serial, i.foreign_attempts FROM invites AS i JOIN unnest($1::uuid[]) AS k (invite_id) ON i.invite_id = k.invite_id ORDER BY i.invite_id FOR UPDATE OF i;
 
 -- store.invite (SQLite)
     SELECT i.invite_id, i.holder, i.scopes, i.device, i.store, i.till, i.calls_per_second, i.connections_max,
-        i.secret_hash, i.created_at, i.ends_at, i.created_by, i.made_with, i.withdrawn_at, i.used_at,
-        i.serial, i.foreign_attempts FROM (SELECT $1 AS invite_id) AS k CROSS JOIN invites AS i WHERE i.invite_id = k.invite_id;
+        i.secret_hash, i.created_at, i.ends_at, i.created_by, i.made_with, i.withdrawn_at, i.made_alone,
+        i.used_at, i.serial, i.foreign_attempts FROM (SELECT $1 AS invite_id) AS k CROSS JOIN invites AS i WHERE i.invite_id = k.invite_id;
 
 -- store.invite (PostgreSQL)
     SELECT i.invite_id, i.holder, i.scopes, i.device, i.store, i.till, i.calls_per_second, i.connections_max,
-        i.secret_hash, i.created_at, i.ends_at, i.created_by, i.made_with, i.withdrawn_at, i.used_at,
-        i.serial, i.foreign_attempts FROM unnest($1::uuid[]) AS k (invite_id) CROSS JOIN invites AS i WHERE i.invite_id = k.invite_id;
+        i.secret_hash, i.created_at, i.ends_at, i.created_by, i.made_with, i.withdrawn_at, i.made_alone,
+        i.used_at, i.serial, i.foreign_attempts FROM unnest($1::uuid[]) AS k (invite_id) CROSS JOIN invites AS i WHERE i.invite_id = k.invite_id;
 
 -- store.unused_invites
     SELECT invite_id, holder, scopes, device, store, till, calls_per_second, connections_max, secret_hash,
-        created_at, ends_at, created_by, made_with, withdrawn_at, used_at, serial, foreign_attempts FROM invites WHERE holder = $1 AND used_at IS NULL ORDER BY invite_id LIMIT $2;
+        created_at, ends_at, created_by, made_with, withdrawn_at, made_alone, used_at, serial,
+        foreign_attempts FROM invites WHERE holder = $1 AND used_at IS NULL ORDER BY invite_id LIMIT $2;
 
 -- store.invites_made_with (SQLite)
     SELECT i.invite_id, i.holder, i.scopes, i.device, i.store, i.till, i.calls_per_second, i.connections_max,
-        i.secret_hash, i.created_at, i.ends_at, i.created_by, i.made_with, i.withdrawn_at, i.used_at,
-        i.serial, i.foreign_attempts FROM (SELECT $1 AS made_with) AS k CROSS JOIN invites AS i WHERE i.made_with = k.made_with AND i.used_at IS NULL;
+        i.secret_hash, i.created_at, i.ends_at, i.created_by, i.made_with, i.withdrawn_at, i.made_alone,
+        i.used_at, i.serial, i.foreign_attempts FROM (SELECT $1 AS made_with) AS k CROSS JOIN invites AS i WHERE i.made_with = k.made_with AND i.used_at IS NULL;
 
 -- store.invites_made_with (PostgreSQL)
     SELECT i.invite_id, i.holder, i.scopes, i.device, i.store, i.till, i.calls_per_second, i.connections_max,
-        i.secret_hash, i.created_at, i.ends_at, i.created_by, i.made_with, i.withdrawn_at, i.used_at,
-        i.serial, i.foreign_attempts FROM unnest($1::text[]) AS k (made_with) CROSS JOIN invites AS i WHERE i.made_with = k.made_with AND i.used_at IS NULL;
+        i.secret_hash, i.created_at, i.ends_at, i.created_by, i.made_with, i.withdrawn_at, i.made_alone,
+        i.used_at, i.serial, i.foreign_attempts FROM unnest($1::text[]) AS k (made_with) CROSS JOIN invites AS i WHERE i.made_with = k.made_with AND i.used_at IS NULL;
 
 -- store.all_invites
     SELECT invite_id, holder, scopes, device, store, till, calls_per_second, connections_max, secret_hash,
-        created_at, ends_at, created_by, made_with, withdrawn_at, used_at, serial, foreign_attempts FROM invites;
+        created_at, ends_at, created_by, made_with, withdrawn_at, made_alone, used_at, serial,
+        foreign_attempts FROM invites;
 
 -- store.list_invites
     SELECT invite_id, holder, scopes, device, store, till, calls_per_second, connections_max, secret_hash,
-        created_at, ends_at, created_by, made_with, withdrawn_at, used_at, serial, foreign_attempts FROM invites WHERE (created_at, invite_id) < ($1, $2)
+        created_at, ends_at, created_by, made_with, withdrawn_at, made_alone, used_at, serial,
+        foreign_attempts FROM invites WHERE (created_at, invite_id) < ($1, $2)
     AND ($3 = 0 OR (used_at IS NULL AND withdrawn_at IS NULL AND ends_at > $4))
     ORDER BY created_at DESC, invite_id DESC LIMIT $5;
 
 -- store.list_invites_of
     SELECT invite_id, holder, scopes, device, store, till, calls_per_second, connections_max, secret_hash,
-        created_at, ends_at, created_by, made_with, withdrawn_at, used_at, serial, foreign_attempts FROM invites WHERE holder = $1 AND (created_at, invite_id) < ($2, $3)
+        created_at, ends_at, created_by, made_with, withdrawn_at, made_alone, used_at, serial,
+        foreign_attempts FROM invites WHERE holder = $1 AND (created_at, invite_id) < ($2, $3)
     AND ($4 = 0 OR (used_at IS NULL AND withdrawn_at IS NULL AND ends_at > $5))
     ORDER BY created_at DESC, invite_id DESC LIMIT $6;
 
 -- store.upsert_invites (SQLite)
     INSERT INTO invites (invite_id, holder, scopes, device, store, till, calls_per_second, connections_max, secret_hash,
-        created_at, ends_at, created_by, made_with, withdrawn_at, used_at, serial, foreign_attempts)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+        created_at, ends_at, created_by, made_with, withdrawn_at, made_alone, used_at, serial,
+        foreign_attempts)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
     ON CONFLICT (invite_id) DO UPDATE SET holder = excluded.holder, scopes = excluded.scopes, device = excluded.device, store = excluded.store,
         till = excluded.till, calls_per_second = excluded.calls_per_second,
         connections_max = excluded.connections_max, secret_hash = excluded.secret_hash,
         created_at = excluded.created_at, ends_at = excluded.ends_at, created_by = excluded.created_by,
-        made_with = excluded.made_with, withdrawn_at = excluded.withdrawn_at, used_at = excluded.used_at,
-        serial = excluded.serial, foreign_attempts = excluded.foreign_attempts;
+        made_with = excluded.made_with, withdrawn_at = excluded.withdrawn_at,
+        made_alone = excluded.made_alone, used_at = excluded.used_at, serial = excluded.serial,
+        foreign_attempts = excluded.foreign_attempts;
 
 -- store.upsert_invites (PostgreSQL)
     INSERT INTO invites (invite_id, holder, scopes, device, store, till, calls_per_second, connections_max, secret_hash,
-        created_at, ends_at, created_by, made_with, withdrawn_at, used_at, serial, foreign_attempts)
+        created_at, ends_at, created_by, made_with, withdrawn_at, made_alone, used_at, serial,
+        foreign_attempts)
     SELECT k.invite_id, k.holder, k.scopes, k.device, k.store, k.till, k.calls_per_second, k.connections_max,
-        substring($18::bytea, k.secret_hash, 32) AS secret_hash, k.created_at, k.ends_at, k.created_by,
-        k.made_with, k.withdrawn_at, k.used_at, k.serial, k.foreign_attempts
+        substring($19::bytea, k.secret_hash, 32) AS secret_hash, k.created_at, k.ends_at, k.created_by,
+        k.made_with, k.withdrawn_at, k.made_alone, k.used_at, k.serial, k.foreign_attempts
         FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::bigint[], $8::bigint[],
         $9::int[], $10::bigint[], $11::bigint[], $12::text[], $13::text[], $14::bigint[], $15::bigint[],
-        $16::text[], $17::bigint[]) AS k (invite_id, holder, scopes, device, store, till, calls_per_second, connections_max, secret_hash,
-        created_at, ends_at, created_by, made_with, withdrawn_at, used_at, serial, foreign_attempts)
+        $16::bigint[], $17::text[], $18::bigint[]) AS k (invite_id, holder, scopes, device, store, till, calls_per_second, connections_max, secret_hash,
+        created_at, ends_at, created_by, made_with, withdrawn_at, made_alone, used_at, serial,
+        foreign_attempts)
     ON CONFLICT (invite_id) DO UPDATE SET holder = excluded.holder, scopes = excluded.scopes, device = excluded.device, store = excluded.store,
         till = excluded.till, calls_per_second = excluded.calls_per_second,
         connections_max = excluded.connections_max, secret_hash = excluded.secret_hash,
         created_at = excluded.created_at, ends_at = excluded.ends_at, created_by = excluded.created_by,
-        made_with = excluded.made_with, withdrawn_at = excluded.withdrawn_at, used_at = excluded.used_at,
-        serial = excluded.serial, foreign_attempts = excluded.foreign_attempts;
+        made_with = excluded.made_with, withdrawn_at = excluded.withdrawn_at,
+        made_alone = excluded.made_alone, used_at = excluded.used_at, serial = excluded.serial,
+        foreign_attempts = excluded.foreign_attempts;
 
 -- store.credentials_by_serial (SQLite)
     SELECT c.serial, c.line, c.holder, c.scopes, c.device, c.store, c.till, c.calls_per_second,
@@ -1126,22 +1135,22 @@
     SELECT version, checksum FROM _sqlx_migrations WHERE success ORDER BY version;
 
 -- store.partners
-    SELECT p.partner, p.display_name, p.state, p.suspended_in, p.group_id, l.partner, l.net_debit_cap, l.outstanding_points, l.points_per_day, l.points_per_member_per_day,
+    SELECT p.partner, p.display_name, p.state, p.suspended_in, p.group_id, p.state_no, p.limits_no, l.partner, l.net_debit_cap, l.outstanding_points, l.points_per_day, l.points_per_member_per_day,
         l.points_per_entry, l.transfer_points_per_entry, l.transfer_points_per_member_per_day,
         l.redeem_points_per_member_per_day, l.redeem_foreign_points_per_day, l.cooling_seconds FROM partners AS p LEFT JOIN limits AS l ON l.partner = p.partner;
 
 -- store.upsert_partners (SQLite)
-    INSERT INTO partners (partner, display_name, state, suspended_in, group_id)
-    VALUES ($1, $2, $3, $4, $5)
+    INSERT INTO partners (partner, display_name, state, suspended_in, group_id, state_no, limits_no)
+    VALUES ($1, $2, $3, $4, $5, $6, $7)
     ON CONFLICT (partner) DO UPDATE SET display_name = excluded.display_name, state = excluded.state, suspended_in = excluded.suspended_in,
-        group_id = excluded.group_id;
+        group_id = excluded.group_id, state_no = excluded.state_no, limits_no = excluded.limits_no;
 
 -- store.upsert_partners (PostgreSQL)
-    INSERT INTO partners (partner, display_name, state, suspended_in, group_id)
-    SELECT k.partner, k.display_name, k.state, k.suspended_in, k.group_id
-        FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[]) AS k (partner, display_name, state, suspended_in, group_id)
+    INSERT INTO partners (partner, display_name, state, suspended_in, group_id, state_no, limits_no)
+    SELECT k.partner, k.display_name, k.state, k.suspended_in, k.group_id, k.state_no, k.limits_no
+        FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::bigint[], $7::bigint[]) AS k (partner, display_name, state, suspended_in, group_id, state_no, limits_no)
     ON CONFLICT (partner) DO UPDATE SET display_name = excluded.display_name, state = excluded.state, suspended_in = excluded.suspended_in,
-        group_id = excluded.group_id;
+        group_id = excluded.group_id, state_no = excluded.state_no, limits_no = excluded.limits_no;
 
 -- store.people
     SELECT person, roles, since_at, roles_before FROM people;
@@ -1171,6 +1180,32 @@
     INSERT INTO one_person (operation)
     SELECT k.operation
         FROM unnest($1::text[]) AS k (operation);
+
+-- store.lock_givers (SQLite)
+    SELECT p.person, p.roles, p.since_at, p.roles_before FROM (SELECT $1 AS person) AS k CROSS JOIN people AS p WHERE p.person = k.person;
+
+-- store.lock_givers (PostgreSQL)
+    SELECT p.person, p.roles, p.since_at, p.roles_before FROM people AS p JOIN unnest($1::text[]) AS k (person) ON p.person = k.person ORDER BY p.person FOR UPDATE OF p;
+
+-- store.care_of (SQLite)
+    SELECT c.person, c.day, c.points FROM (SELECT $1 AS person) AS k CROSS JOIN care AS c WHERE c.person = k.person;
+
+-- store.care_of (PostgreSQL)
+    SELECT c.person, c.day, c.points FROM unnest($1::text[]) AS k (person) CROSS JOIN care AS c WHERE c.person = k.person;
+
+-- store.all_care
+    SELECT person, day, points FROM care;
+
+-- store.upsert_care (SQLite)
+    INSERT INTO care (person, day, points)
+    VALUES ($1, $2, $3)
+    ON CONFLICT (person) DO UPDATE SET day = excluded.day, points = excluded.points;
+
+-- store.upsert_care (PostgreSQL)
+    INSERT INTO care (person, day, points)
+    SELECT k.person, k.day, k.points
+        FROM unnest($1::text[], $2::bigint[], $3::bigint[]) AS k (person, day, points)
+    ON CONFLICT (person) DO UPDATE SET day = excluded.day, points = excluded.points;
 
 -- store.probe
     INSERT INTO leases (name, holder, expires_at, filler) VALUES ('probe', $1, 0, $2)

@@ -469,6 +469,10 @@ tables! {
             suspended_in: Int4 null,
             /// the brand that it trades for together with others; null: it stands alone
             group_id: Text null,
+            /// how often its state was set
+            state_no: Int4 ["state_no >= 0"],
+            /// how often its limits were set
+            limits_no: Int4 ["limits_no >= 0"],
             /// money: what it may owe without any security
             unsecured: Int ["unsecured >= 0"],
         };
@@ -636,6 +640,13 @@ tables! {
             since_at: Int,
             /// what they are until then
             roles_before: Int2 ["roles_before BETWEEN 0 AND 15"],
+        };
+        /// What people of the operator gave to members again, each alone, on the last day on which they did.
+        care CARE {
+            person: Text key,
+            /// in days since 1970
+            day: Int4,
+            points: Int ["points >= 0"],
         };
         /// What the coalition has taken off the list of what two persons do together.
         one_person ONE_PERSON {
@@ -1054,6 +1065,8 @@ tables! {
             /// the serial number of the certificate that it was made with
             made_with: Text null,
             withdrawn_at: Int null,
+            /// to a person or an auditor, by one person, as there were no two approvers
+            made_alone: Bool,
             used_at: Int null,
             /// of the credential that came of it
             serial: Text null,

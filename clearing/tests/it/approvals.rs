@@ -1,20 +1,25 @@
 //! Two persons of the operator: proposals and approvals through the SDK, races of deciders, and who a person is to the house.
 
 use clearing::clock::Clock;
+use clearing::server::{Drained, ServerLimits};
 use clearing_certs::Kind;
 use clearing_play::{BACKENDS, Backend, TestHouse, endpoint, serve};
 use partner_sdk::operator::{
-    AdminActions, ApproveProposal, Deposit, Operator, PartnerState, PersonRole, ProposalState, RefuseProposal,
-    SetPartnerState, SetPerson, WithdrawFunds,
+    AdminActions, ApproveProposal, Deposit, FreezeMember, Operator, PartnerState, PersonRole, ProposalState,
+    RefuseProposal, SetPartnerState, SetPerson, UnfreezeMember, WithdrawFunds,
 };
 use partner_sdk::{Client, CreateInvites, Decimal, Error, Holder, Issue, Money, Outcome, RevokeCredentials};
 
+/// How long a house has to end its calls.
+const DRAIN: std::time::Duration = std::time::Duration::from_secs(20);
 /// A second approver, who is a clerk as well.
 const SECOND: &str = "boris";
+/// The serial number of a certificate that the house did not issue.
+const BY_HAND: &str = "b0";
 
 async fn second_approver(house: &TestHouse) -> Operator {
     let desk = house.client("operator").await.operator();
-    let set = SetPerson::of(SECOND, [PersonRole::Clerk, PersonRole::Approver]);
+    let set = SetPerson::of(SECOND, [PersonRole::Clerk, PersonRole::Approver]).certificate(BY_HAND);
     desk.set_person(set).await.unwrap().accepted().unwrap();
     house.person(SECOND).await.operator()
 }
@@ -178,7 +183,7 @@ async fn one_of_two_deciders_wins(backend: Backend) {
     };
     let first = house.client("operator").await.operator();
     for name in ["boris", "clara"] {
-        let set = SetPerson::of(name, [PersonRole::Clerk, PersonRole::Approver]);
+        let set = SetPerson::of(name, [PersonRole::Clerk, PersonRole::Approver]).certificate(BY_HAND);
         match first.set_person(set).await {
             Ok(outcome) => drop(outcome.accepted().unwrap()),
             Err(Error::Proposed { proposal_id, .. }) => {
@@ -271,7 +276,8 @@ async fn a_person_may_what_its_roles_say_and_the_operator_as_a_brand_is_nobody_o
                 first.set_person(SetPerson::of(name, [role])).await.unwrap().accepted().unwrap();
             }
         }
-        first.set_person(SetPerson::of("approver", [PersonRole::Approver])).await.unwrap().accepted().unwrap();
+        let approver = SetPerson::of("approver", [PersonRole::Approver]).certificate(BY_HAND);
+        first.set_person(approver).await.unwrap().accepted().unwrap();
         for (name, _) in roles {
             people.push((name, house.person(name).await));
         }
@@ -315,14 +321,99 @@ async fn a_person_may_what_its_roles_say_and_the_operator_as_a_brand_is_nobody_o
 async fn a_recovered_approver_is_listed_with_the_day_from_which_it_is_one() {
     for backend in BACKENDS {
         let (house, _) = TestHouse::of_s01(backend, |house| house.coalition.account_change_days = 3).await;
-        let store = house.database.store().await;
         let clock = Clock::manual(clearing_time(house.client("operator").await.sandbox().clock().await.unwrap()));
-        let named = clearing::recovery::recover(store, clock, "zoe".parse().unwrap()).await.unwrap();
+        let TestHouse { database, identities, server } = house;
+        let recover = async || {
+            let store = database.store().await;
+            clearing::recovery::recover(store, clock.clone(), "zoe".parse().unwrap()).await
+        };
+        assert_eq!(server.shutdown(DRAIN).await, Drained::Clean);
+        let named = recover().await.unwrap();
         assert_eq!(named.before, None);
+        let server = serve(&database.url, &identities, clock).await;
+        let house = TestHouse { database, identities, server };
         let listed = house.client("operator").await.operator().people().await.unwrap();
         let zoe = listed.people.iter().find(|person| person.person_id == "zoe").unwrap();
         assert_eq!((zoe.roles.len(), zoe.coming_roles.len()), (0, 2));
         assert_eq!(zoe.coming_time, Some(named.now.since.to_jiff().into()));
+        house.end().await;
+    }
+}
+
+/// On PostgreSQL it was done beside a node that served.
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_is_named_while_a_node_of_the_house_is_alive() {
+    let house = TestHouse::with_limits(Backend::Postgres, ServerLimits::default()).await;
+    while house.database.number("SELECT count(*) FROM leases WHERE name = 'scheduler'").await == 0 {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    let TestHouse { database, identities, server } = house;
+    let recover =
+        async || clearing::recovery::recover(database.store().await, Clock::system(), "zoe".parse().unwrap()).await;
+    let refused = recover().await;
+    assert!(matches!(refused, Err(clearing::recovery::RecoverError::Alive)), "{refused:?}");
+    assert_eq!(server.shutdown(DRAIN).await, Drained::Clean);
+    recover().await.unwrap();
+    // It gives the lease back: a node that starts does the due work at once.
+    let server = serve(&database.url, &identities, Clock::system()).await;
+    TestHouse { database, identities, server }.end().await;
+}
+
+/// What a proposal was about could not be seen, so that whoever approved it approved a word.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proposal_to_lift_a_freeze_shows_whose_and_why() {
+    for backend in BACKENDS {
+        let (house, _) = TestHouse::of_s01(backend, |_| ()).await;
+        let boris = second_approver(&house).await;
+        let first = house.client("operator").await.operator();
+        let issued = house.client("A").await.issue(Issue::to("card", "7").points(5)).await.unwrap().accepted().unwrap();
+        let member_id = issued.member.member_id;
+        first.freeze_member(FreezeMember::of(("card", "7")).reason("LOST")).await.unwrap().accepted().unwrap();
+        let lift = UnfreezeMember::of(("card", "7")).reason("FOUND");
+        let proposal = proposed(first.unfreeze_member(lift).await);
+        let shown = boris.proposal(&proposal).await.unwrap();
+        let told = (shown.proposal.member_id.as_deref(), shown.proposal.reason_code.as_str());
+        assert_eq!(told, (Some(&*member_id), "FOUND"));
+        let approve = ApproveProposal::of(&proposal, shown.proposal.proposal_hash);
+        boris.approve_proposal(approve).await.unwrap().accepted().unwrap();
+        let done = boris.proposal(&proposal).await.unwrap().proposal;
+        assert_eq!((done.member_id.as_deref(), done.reason_code.as_str()), (Some(&*member_id), "FOUND"));
+        house.end().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_has_lapsed_leaves_the_list_and_support_sees_its_own() {
+    for backend in BACKENDS {
+        let (house, begin) = TestHouse::of_s01(backend, |house| house.coalition.proposal_days = 2).await;
+        let first = house.client("operator").await.operator();
+        first.set_person(SetPerson::of("helper", [PersonRole::Support])).await.unwrap().accepted().unwrap();
+        let boris = second_approver(&house).await;
+        drop(house.client("A").await.issue(Issue::to("card", "7").points(5)).await.unwrap().accepted().unwrap());
+        first.freeze_member(FreezeMember::of(("card", "7")).reason("LOST")).await.unwrap().accepted().unwrap();
+        let stop = SetPartnerState::of("B", PartnerState::Suspended);
+        first.set_partner_state(stop).await.unwrap().accepted().unwrap();
+        let old = proposed(first.set_partner_state(SetPartnerState::of("B", PartnerState::Active)).await);
+        let helper = house.person("helper").await.operator();
+        let own = proposed(helper.unfreeze_member(UnfreezeMember::of(("card", "7"))).await);
+        let ids = async |desk: &Operator, all: bool| {
+            let listed = desk.proposals(all).all().await.unwrap();
+            listed.into_iter().map(|proposal| proposal.proposal_id).collect::<Vec<_>>()
+        };
+        assert_eq!(ids(&boris, false).await, [own.clone(), old.clone()]);
+        assert_eq!(ids(&helper, false).await, [own.clone()]);
+        assert!(helper.proposal(&own).await.is_ok());
+        assert!(helper.proposal(&old).await.is_err(), "it is nothing of the helper's");
+        house
+            .client("operator")
+            .await
+            .sandbox()
+            .advance_clock(begin + std::time::Duration::from_secs(2 * 86_400))
+            .await
+            .unwrap();
+        assert!(ids(&boris, false).await.is_empty());
+        assert_eq!(ids(&boris, true).await, [own.clone(), old]);
+        assert_eq!(ids(&helper, true).await, [own]);
         house.end().await;
     }
 }

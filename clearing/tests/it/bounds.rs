@@ -121,6 +121,7 @@ const LINES: &[Line] = &[
     line("Holder.kind", &["1"], &["0", "99"], MALFORMED),
     line("Holder.id", &["A"], &["", "1a", "a.b", "Z2345678901234567890123456789012"], MALFORMED),
     line("RevokeCredentialsRequest.serials", &["1 *"], &["1001 *"], MALFORMED),
+    line("SetPersonRequest.certificate_serial", &[], &["B0", "00b0", "b", "zz", "1*42"], MALFORMED),
     line("MemberRef.member_id", &[], &["", "42"], MALFORMED),
     line("Identifier.value", &["1", "ж*128"], &["", "ж*129", "1 2", "\u{661}", "\u{ff11}", "a\u{200b}"], MALFORMED),
     line("Money.currency_code", &["RUB"], &["EUR", "rub", ""], MALFORMED),

@@ -364,8 +364,12 @@ impl Samples {
     async fn of_people(&self, method: &str) -> Vec<Vec<u8>> {
         let request_id = foreign::key();
         let clerk = vec![v1::PersonRole::Clerk.into()];
-        let set =
-            || v1::SetPersonRequest { request_id: foreign::key(), person_id: self.name("p"), roles: clerk.clone() };
+        let set = || v1::SetPersonRequest {
+            request_id: foreign::key(),
+            person_id: self.name("p"),
+            roles: clerk.clone(),
+            certificate_serial: String::new(),
+        };
         let message = match method {
             "SetPerson" => set().encode_to_vec(),
             "SetTwoPersonList" => {
@@ -412,8 +416,10 @@ impl Samples {
 
     /// Asks for the roles of a person. Gives the proposal that it became; empty where one person is enough.
     async fn propose_person(&self, name: &str, roles: &[v1::PersonRole]) -> String {
+        // Made by hand, as all certificates here.
+        let certificate_serial = if roles.contains(&v1::PersonRole::Approver) { "b0" } else { "" }.to_owned();
         let (person_id, roles) = (name.to_owned(), roles.iter().map(|role| i32::from(*role)).collect());
-        let set = v1::SetPersonRequest { request_id: foreign::key(), person_id, roles };
+        let set = v1::SetPersonRequest { request_id: foreign::key(), person_id, roles, certificate_serial };
         self.operator.clone().people.set_person(set).await.unwrap().into_inner().proposal_id
     }
 
@@ -803,6 +809,7 @@ impl Samples {
             "ListWindows" => v1::ListWindowsRequest::default().encode_to_vec(),
             "GetCalendar" => v1::GetCalendarRequest::default().encode_to_vec(),
             "GetStatement" => v1::GetStatementRequest::default().encode_to_vec(),
+            "ExplainLeg" => v1::ExplainLegRequest { window: 1, ..v1::ExplainLegRequest::default() }.encode_to_vec(),
             "ListObligations" => v1::ListObligationsRequest::default().encode_to_vec(),
             "ListOrders" => v1::ListOrdersRequest { window: 1, ..v1::ListOrdersRequest::default() }.encode_to_vec(),
             "FindReceipt" => v1::FindReceiptRequest {

@@ -1,6 +1,7 @@
 //! Everything that accountants and the operator hear, as it stands on the wire: pages and their tokens, replays, and what
 //! errors carry. What a certificate may ask at all is tested in `access`.
 
+mod explained;
 mod partners;
 mod reports;
 mod settlements;

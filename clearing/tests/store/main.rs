@@ -68,7 +68,7 @@ use clearing_core::command::{Command, Request};
 use clearing_core::facts::answer::{Accepted, Answer, Reply};
 use clearing_core::facts::calendar::Calendar;
 use clearing_core::facts::chain::{BatchHeader, STRIPE};
-use clearing_core::facts::coalition::{Coalition, House, NoticeDays, Recovery};
+use clearing_core::facts::coalition::{CARE_POINTS, Coalition, House, NoticeDays, Recovery};
 use clearing_core::facts::credential::Revoked;
 use clearing_core::facts::limits::Limits;
 use clearing_core::facts::member::MemberRef;
@@ -156,6 +156,8 @@ fn house() -> House {
             state: PartnerState::Active,
             suspended_in: None,
             group: None,
+            state_no: 0,
+            limits_no: 0,
             terms: vec![terms(funding)],
             limits: Limits::default(),
             security: Security::default(),
@@ -187,6 +189,7 @@ fn house() -> House {
         proposal_days: 7,
         account_change_days: 3,
         carry_windows_max: None,
+        care_points: CARE_POINTS,
         pay_outs_wait: false,
         caps_need_cover: false,
     };

@@ -21,6 +21,7 @@ use clearing_core::facts::security::{Guarantee, Security};
 use clearing_core::rules::arrived::{ApplyMoney, ReceiveMoney, UsedFor, UsedFrom};
 use clearing_core::rules::bank_account::{SetBankAccount, StopBankAccountChange};
 use clearing_core::rules::calendar::SetCalendar;
+use clearing_core::rules::care::ReinstatePoints;
 use clearing_core::rules::charge_schedule::{RunCharges, SetCharges};
 use clearing_core::rules::close::CloseWindow;
 use clearing_core::rules::cover::ShareLoss;
@@ -251,7 +252,9 @@ async fn charge(till: &mut Till) {
 async fn propose(till: &mut Till) {
     let people: [PersonId; 2] = ["anna", "boris"].map(|name| name.parse().unwrap());
     for person in people {
-        till.one("operator", SetPerson { person, roles: Roles::FIRST }.into(), at(151)).await.unwrap();
+        let certificate = Serial::new(&[0x50]).ok();
+        let set = SetPerson { certificate, ..SetPerson::new(person, Roles::FIRST) };
+        till.one("operator", set.into(), at(151)).await.unwrap();
     }
     let alone = ["SetLimits".to_owned()].into();
     till.one("operator", SetTwoPersonList { alone }.into(), at(151)).await.unwrap();
@@ -259,6 +262,8 @@ async fn propose(till: &mut Till) {
         let request = Request { person: Some(person), ..till.request("operator", command) };
         till.run(&[request], at(151)).await.unwrap().answers.pop().unwrap().result.unwrap().entries[0]
     };
+    let (member, funder, reason) = (card(0), id("operator"), Code::new("goodwill").unwrap());
+    by(people[0], ReinstatePoints { member, funder, points: Points(2), expires: None, reason }.into()).await;
     for cut_off in ["0 0 1 * *", "0 0 2 * *"] {
         let calendar = Calendar::of([cut_off], "UTC");
         let proposal = by(people[0], SetCalendar::from(calendar).into()).await;
@@ -493,6 +498,7 @@ const THROUGHOUT: &[(&str, &str)] = &[
     ("limits", "UPDATE limits SET points_per_day = NULL"),
     ("partners", "UPDATE partners SET state = 'EXITED', suspended_in = 1"),
     ("consents", "UPDATE consents SET granted = 1, budget = NULL"),
+    ("care", "UPDATE care SET points = 0"),
     ("legs", "UPDATE legs SET amount = amount * 10, due = due * 10"),
     ("orders", "UPDATE orders SET amount = amount * 10"),
     ("orders", "UPDATE orders SET paid = 1 - paid"),

@@ -392,6 +392,32 @@ impl FromWire<v1::CaptureHoldResponse> for Captured {
     }
 }
 
+/// What of a participant's position a close leaves for the next window, and why: `amount` = `rounding` + `small`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CarriedAmount {
+    /// Partner id, or "operator".
+    pub partner_id: String,
+    /// The amount: positive when the participant is owed it, negative when it owes it.
+    pub amount: Money,
+    /// What rounding to whole minor units of the currency left: less than one.
+    pub rounding: Money,
+    /// What is carried for being smaller than the coalition's threshold, in whole minor units. Of a partner: all of its rounded
+    /// position, or zero. Of the operator: the opposite of all partners' together, because it pays and gets in their place.
+    pub small: Money,
+}
+
+impl FromWire<v1::CarriedAmount> for CarriedAmount {
+    fn read(wire: v1::CarriedAmount) -> Result<Self, Error> {
+        Ok(Self {
+            partner_id: wire.partner_id,
+            amount: FromWire::read(there(wire.amount, "CarriedAmount.amount")?)?,
+            rounding: FromWire::read(there(wire.rounding, "CarriedAmount.rounding")?)?,
+            small: FromWire::read(there(wire.small, "CarriedAmount.small")?)?,
+        })
+    }
+}
+
 /// Answer of CloseWindow. It writes one entry, without postings when every position was
 /// zero.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -1063,6 +1089,80 @@ impl FromWire<v1::ExpiryNotice> for ExpiryNotice {
     }
 }
 
+/// Answer of ExplainLeg. These hold, each of figures that are found apart from each other:
+///
+///   carried_in.amount = opening
+///   opening + moved = position
+///   floor + remainder = position
+///   floor + raised = rounded
+///   rounded - carried.small = leg.amount
+///   remainder - raised = carried.rounding
+///   leg.amount + carried.amount = position
+///
+/// Sign, of every amount: positive, the partner gets it; negative, the partner pays it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LegExplained {
+    /// Whose leg.
+    pub partner_id: String,
+    /// Number of the window.
+    pub window: i64,
+    /// What the window opened with.
+    pub opening: Money,
+    /// What the close of the window before carried, and why. Not set for the first window.
+    pub carried_in: Option<CarriedAmount>,
+    /// What the entries of the window come to: the sum of the statement's totals, and of its lines.
+    pub moved: Money,
+    /// The position at the close.
+    pub position: Money,
+    /// The currency's minor unit: the least that can be paid.
+    pub minor_unit: Money,
+    /// The most whole minor units that are no more than the position.
+    pub floor: Money,
+    /// What of the position is above them: less than a minor unit, never below zero.
+    pub remainder: Money,
+    /// One minor unit if the position has one of the largest remainders, else zero. So many positions are raised that all together
+    /// come to the half-up sum of all.
+    pub raised: Money,
+    /// The position in whole minor units.
+    pub rounded: Money,
+    /// The leg: zero where there is none.
+    pub leg: Leg,
+    /// What stays in the position, and why.
+    pub carried: CarriedAmount,
+    /// How the minor units went round. For the operator and auditors.
+    pub rounding_order: Option<RoundingOrder>,
+    /// Of the operator's own leg: the partners' rounded positions that were carried for being small, and that it pays and gets in
+    /// their place, by partner id. They sum up to minus carried.small. Empty for partners.
+    pub taken_over: Vec<ParticipantAmount>,
+    /// Why nothing was lost or made in the whole window, what went into and came out of the house's funds among it. For the
+    /// operator and auditors.
+    pub proof: Option<SettlementProof>,
+}
+
+impl FromWire<v1::ExplainLegResponse> for LegExplained {
+    fn read(wire: v1::ExplainLegResponse) -> Result<Self, Error> {
+        Ok(Self {
+            partner_id: wire.partner_id,
+            window: wire.window,
+            opening: FromWire::read(there(wire.opening, "ExplainLegResponse.opening")?)?,
+            carried_in: wire.carried_in.map(FromWire::read).transpose()?,
+            moved: FromWire::read(there(wire.moved, "ExplainLegResponse.moved")?)?,
+            position: FromWire::read(there(wire.position, "ExplainLegResponse.position")?)?,
+            minor_unit: FromWire::read(there(wire.minor_unit, "ExplainLegResponse.minor_unit")?)?,
+            floor: FromWire::read(there(wire.floor, "ExplainLegResponse.floor")?)?,
+            remainder: FromWire::read(there(wire.remainder, "ExplainLegResponse.remainder")?)?,
+            raised: FromWire::read(there(wire.raised, "ExplainLegResponse.raised")?)?,
+            rounded: FromWire::read(there(wire.rounded, "ExplainLegResponse.rounded")?)?,
+            leg: FromWire::read(there(wire.leg, "ExplainLegResponse.leg")?)?,
+            carried: FromWire::read(there(wire.carried, "ExplainLegResponse.carried")?)?,
+            rounding_order: wire.rounding_order.map(FromWire::read).transpose()?,
+            taken_over: each(wire.taken_over)?,
+            proof: wire.proof.map(FromWire::read).transpose()?,
+        })
+    }
+}
+
 /// Answer of ExportOrders. It writes one entry, without postings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -1334,6 +1434,9 @@ pub struct ServerInfo {
     /// After how many days a change of a bank account is in force, and so are the roles of a recovered approver: 3 unless the
     /// coalition was founded with another number, 0 to 366.
     pub account_change_days: i32,
+    /// How many points one person of the operator gives to members again on a day (ReinstatePoints), before a second one is needed: 500
+    /// unless the coalition was founded with another number.
+    pub care_points: i64,
     /// The person of the operator that calls. Not set for anybody else.
     pub person_id: Option<String>,
 }
@@ -1358,6 +1461,7 @@ impl FromWire<v1::GetServerInfoResponse> for ServerInfo {
             enrolment_endpoint: wire.enrolment_endpoint,
             proposal_days: wire.proposal_days,
             account_change_days: wire.account_change_days,
+            care_points: wire.care_points,
             person_id: wire.person_id,
         })
     }
@@ -1541,6 +1645,8 @@ open_enum! {
         Withdrawn = "WITHDRAWN",
         /// Its time is over.
         Ended = "ENDED",
+        /// It is to a person or an auditor, one person of the operator made it alone, and since then there are two approvers.
+        MadeAlone = "MADE_ALONE",
     }
 }
 
@@ -2177,6 +2283,10 @@ pub struct Proposal {
     pub decide_time: Option<SystemTime>,
     /// Id of the entry by which it was decided: of one that is DONE the first that it wrote.
     pub decision_entry_id: Option<String>,
+    /// The member that it is about. Not set if it is about none; in a list also if it was asked for by an identifier of the member.
+    pub member_id: Option<String>,
+    /// Why, as who proposed it said. Empty if it said nothing.
+    pub reason_code: String,
 }
 
 impl FromWire<v1::Proposal> for Proposal {
@@ -2195,6 +2305,8 @@ impl FromWire<v1::Proposal> for Proposal {
             decided_by: wire.decided_by,
             decide_time: wire.decide_time.map(FromWire::read).transpose()?,
             decision_entry_id: wire.decision_entry_id,
+            member_id: wire.member_id,
+            reason_code: wire.reason_code,
         })
     }
 }
@@ -2555,6 +2667,29 @@ impl FromWire<v1::RevokeCredentialsResponse> for CredentialsRevoked {
     }
 }
 
+/// The order in which positions were raised to the next minor unit: by remainder, the largest first, ties by partner id, the
+/// operator last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RoundingOrder {
+    /// The partner's place, from 1; 0 where it had neither a leg nor anything to carry.
+    pub place: i64,
+    /// How many were raised: the first so many.
+    pub raised_count: i64,
+    /// How many participants had a leg or something to carry, the operator always among them.
+    pub participant_count: i64,
+}
+
+impl FromWire<v1::RoundingOrder> for RoundingOrder {
+    fn read(wire: v1::RoundingOrder) -> Result<Self, Error> {
+        Ok(Self {
+            place: wire.place,
+            raised_count: wire.raised_count,
+            participant_count: wire.participant_count,
+        })
+    }
+}
+
 /// Answer of RunDecay. It wrote one entry a lot; one without lots when there was nothing to take;
 /// none when it was done for this period before.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -2813,9 +2948,9 @@ pub struct Settlement {
     /// The legs, one per participant whose amount is not zero, by partner id, the operator last. Amounts are whole minor
     /// units of the currency.
     pub legs: Vec<Leg>,
-    /// What stays in the positions after the close and opens the next window: what rounding to minor units left, and legs
-    /// smaller than the threshold. By partner id, the operator last; zeros left out.
-    pub carried: Vec<ParticipantAmount>,
+    /// What stays in the positions after the close and opens the next window, and why. By partner id, the operator last; zeros
+    /// left out.
+    pub carried: Vec<CarriedAmount>,
     /// Why nothing was lost or made: the figures of the zero-sum proof that the close stores.
     pub proof: SettlementProof,
     /// Gross obligations of the window: what would be paid if every issuer paid every acceptor its redemptions, less

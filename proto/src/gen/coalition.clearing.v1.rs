@@ -1879,6 +1879,12 @@ pub struct Proposal {
     /// Id of the entry by which it was decided: of one that is DONE the first that it wrote.
     #[prost(string, optional, tag = "13")]
     pub decision_entry_id: ::core::option::Option<::prost::alloc::string::String>,
+    /// The member that it is about. Not set if it is about none; in a list also if it was asked for by an identifier of the member.
+    #[prost(string, optional, tag = "14")]
+    pub member_id: ::core::option::Option<::prost::alloc::string::String>,
+    /// Why, as who proposed it said. Empty if it said nothing.
+    #[prost(string, tag = "15")]
+    pub reason_code: ::prost::alloc::string::String,
 }
 /// Request of ApproveProposal.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -3815,10 +3821,12 @@ pub mod care_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Gives a member points again that it lost, as an issue of a funder, who pays for them by its terms.
+        /// Gives a member points again that it lost, as an issue of a funder, who pays for them by its terms: the operator, or a partner that
+        /// consents to the operator (SetFundingConsent), within its budget. Stands on the list of two persons for what brings the points
+        /// that one person gave on a day above the coalition's `care_points`.
         ///
         /// Reasons: TIME_OUT_OF_RANGE, PARTNER_EXITED, PARTNER_RESTRICTED, PARTNER_SUSPENDED (of the funder), NOT_FOUND (unknown
-        /// member or funder), NET_DEBIT_CAP, OVERFLOW, and those of every call with an effect.
+        /// member or funder), CONSENT_EXCEEDED (metadata: funder_id, asked_points, left_points), NET_DEBIT_CAP, OVERFLOW, and those of every call with an effect.
         pub async fn reinstate_points(
             &mut self,
             request: impl tonic::IntoRequest<super::ReinstatePointsRequest>,
@@ -3996,10 +4004,12 @@ pub mod care_service_server {
             tonic::Response<super::ExtendExpiryResponse>,
             tonic::Status,
         >;
-        /// Gives a member points again that it lost, as an issue of a funder, who pays for them by its terms.
+        /// Gives a member points again that it lost, as an issue of a funder, who pays for them by its terms: the operator, or a partner that
+        /// consents to the operator (SetFundingConsent), within its budget. Stands on the list of two persons for what brings the points
+        /// that one person gave on a day above the coalition's `care_points`.
         ///
         /// Reasons: TIME_OUT_OF_RANGE, PARTNER_EXITED, PARTNER_RESTRICTED, PARTNER_SUSPENDED (of the funder), NOT_FOUND (unknown
-        /// member or funder), NET_DEBIT_CAP, OVERFLOW, and those of every call with an effect.
+        /// member or funder), CONSENT_EXCEEDED (metadata: funder_id, asked_points, left_points), NET_DEBIT_CAP, OVERFLOW, and those of every call with an effect.
         async fn reinstate_points(
             &self,
             request: tonic::Request<super::ReinstatePointsRequest>,
@@ -4889,6 +4899,8 @@ pub enum InviteState {
     Withdrawn = 3,
     /// Its time is over.
     Ended = 4,
+    /// It is to a person or an auditor, one person of the operator made it alone, and since then there are two approvers.
+    MadeAlone = 5,
 }
 impl InviteState {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -4902,6 +4914,7 @@ impl InviteState {
             Self::Used => "INVITE_STATE_USED",
             Self::Withdrawn => "INVITE_STATE_WITHDRAWN",
             Self::Ended => "INVITE_STATE_ENDED",
+            Self::MadeAlone => "INVITE_STATE_MADE_ALONE",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -4912,6 +4925,7 @@ impl InviteState {
             "INVITE_STATE_USED" => Some(Self::Used),
             "INVITE_STATE_WITHDRAWN" => Some(Self::Withdrawn),
             "INVITE_STATE_ENDED" => Some(Self::Ended),
+            "INVITE_STATE_MADE_ALONE" => Some(Self::MadeAlone),
             _ => None,
         }
     }
@@ -6984,6 +6998,10 @@ pub struct GetServerInfoResponse {
     /// coalition was founded with another number, 0 to 366.
     #[prost(int32, tag = "17")]
     pub account_change_days: i32,
+    /// How many points one person of the operator gives to members again on a day (ReinstatePoints), before a second one is needed: 500
+    /// unless the coalition was founded with another number.
+    #[prost(int64, tag = "19")]
+    pub care_points: i64,
     /// The person of the operator that calls. Not set for anybody else.
     #[prost(string, optional, tag = "18")]
     pub person_id: ::core::option::Option<::prost::alloc::string::String>,
@@ -10173,6 +10191,11 @@ pub struct SetPersonRequest {
     /// All roles that it has from now on, each once. Empty: none.
     #[prost(enumeration = "PersonRole", repeated, tag = "3")]
     pub roles: ::prost::alloc::vec::Vec<i32>,
+    /// Of who becomes approver and has a certificate that the house did not issue: its serial number, 1 to 20 bytes in lower-case
+    /// hexadecimal, no 00 in front. The house knows nothing of it and takes the caller's word. Empty: it has one of the house.
+    /// Refused without the role APPROVER.
+    #[prost(string, tag = "4")]
+    pub certificate_serial: ::prost::alloc::string::String,
 }
 /// Answer of SetPerson (`PersonSet` in the SDK). It writes one entry, without postings.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -10370,10 +10393,11 @@ pub mod people_service_client {
             self
         }
         /// Gives a person its roles, from now on; a name that nobody had is a new person. Somebody without any role may do nothing.
-        /// Stands on the list of two persons.
+        /// Who becomes approver has a certificate already; who becomes the second one has just one, and from then on the open invites to
+        /// people and auditors, which one person made alone, give nothing. Stands on the list of two persons.
         ///
-        /// Reasons: NOT_PERMITTED (fewer than two approvers would be left, one while there is one, or no clerk; metadata: problem),
-        /// OVERFLOW (there are 1,000 people), and those of every call with an effect.
+        /// Reasons: NOT_PERMITTED (fewer than two approvers would be left, one while there is one, or no clerk who has joined; or who
+        /// would become approver has no certificate, or the second one several; metadata: problem), OVERFLOW (there are 1,000 people), and those of every call with an effect.
         pub async fn set_person(
             &mut self,
             request: impl tonic::IntoRequest<super::SetPersonRequest>,
@@ -10476,10 +10500,11 @@ pub mod people_service_server {
     #[async_trait]
     pub trait PeopleService: std::marker::Send + std::marker::Sync + 'static {
         /// Gives a person its roles, from now on; a name that nobody had is a new person. Somebody without any role may do nothing.
-        /// Stands on the list of two persons.
+        /// Who becomes approver has a certificate already; who becomes the second one has just one, and from then on the open invites to
+        /// people and auditors, which one person made alone, give nothing. Stands on the list of two persons.
         ///
-        /// Reasons: NOT_PERMITTED (fewer than two approvers would be left, one while there is one, or no clerk; metadata: problem),
-        /// OVERFLOW (there are 1,000 people), and those of every call with an effect.
+        /// Reasons: NOT_PERMITTED (fewer than two approvers would be left, one while there is one, or no clerk who has joined; or who
+        /// would become approver has no certificate, or the second one several; metadata: problem), OVERFLOW (there are 1,000 people), and those of every call with an effect.
         async fn set_person(
             &self,
             request: tonic::Request<super::SetPersonRequest>,
@@ -11136,10 +11161,10 @@ pub struct Settlement {
     /// units of the currency.
     #[prost(message, repeated, tag = "4")]
     pub legs: ::prost::alloc::vec::Vec<Leg>,
-    /// What stays in the positions after the close and opens the next window: what rounding to minor units left, and legs
-    /// smaller than the threshold. By partner id, the operator last; zeros left out.
+    /// What stays in the positions after the close and opens the next window, and why. By partner id, the operator last; zeros
+    /// left out.
     #[prost(message, repeated, tag = "5")]
-    pub carried: ::prost::alloc::vec::Vec<ParticipantAmount>,
+    pub carried: ::prost::alloc::vec::Vec<CarriedAmount>,
     /// Why nothing was lost or made: the figures of the zero-sum proof that the close stores.
     #[prost(message, optional, tag = "6")]
     pub proof: ::core::option::Option<SettlementProof>,
@@ -11170,6 +11195,23 @@ pub struct Leg {
     /// State of the leg.
     #[prost(enumeration = "LegState", tag = "4")]
     pub state: i32,
+}
+/// What of a participant's position a close leaves for the next window, and why: `amount` = `rounding` + `small`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CarriedAmount {
+    /// Partner id, or "operator".
+    #[prost(string, tag = "1")]
+    pub partner_id: ::prost::alloc::string::String,
+    /// The amount: positive when the participant is owed it, negative when it owes it.
+    #[prost(message, optional, tag = "2")]
+    pub amount: ::core::option::Option<Money>,
+    /// What rounding to whole minor units of the currency left: less than one.
+    #[prost(message, optional, tag = "3")]
+    pub rounding: ::core::option::Option<Money>,
+    /// What is carried for being smaller than the coalition's threshold, in whole minor units. Of a partner: all of its rounded
+    /// position, or zero. Of the operator: the opposite of all partners' together, because it pays and gets in their place.
+    #[prost(message, optional, tag = "4")]
+    pub small: ::core::option::Option<Money>,
 }
 /// An amount of one participant.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -11663,7 +11705,8 @@ pub mod settlement_service_client {
         }
         /// Gives the payment orders of a confirmed settlement for what is still due, and marks it as exported. It may be
         /// repeated in the same mode. In the other mode it voids the orders that were given before: that is done only with
-        /// `replace`, and only while nothing has been paid.
+        /// `replace`, and only while nothing has been paid; it stands on the list of two persons. Once it is approved, the new orders
+        /// are given by the same request without `replace`.
         ///
         /// Reasons: NOT_FOUND (no such window), WINDOW_NOT_CLOSED, SETTLEMENT_NOT_CONFIRMED, SETTLEMENT_SETTLED,
         /// SETTLEMENT_ALREADY_PAID (in another mode; metadata: paid), EXPORTED_OTHERWISE (without `replace`; metadata:
@@ -11912,7 +11955,8 @@ pub mod settlement_service_server {
         >;
         /// Gives the payment orders of a confirmed settlement for what is still due, and marks it as exported. It may be
         /// repeated in the same mode. In the other mode it voids the orders that were given before: that is done only with
-        /// `replace`, and only while nothing has been paid.
+        /// `replace`, and only while nothing has been paid; it stands on the list of two persons. Once it is approved, the new orders
+        /// are given by the same request without `replace`.
         ///
         /// Reasons: NOT_FOUND (no such window), WINDOW_NOT_CLOSED, SETTLEMENT_NOT_CONFIRMED, SETTLEMENT_SETTLED,
         /// SETTLEMENT_ALREADY_PAID (in another mode; metadata: paid), EXPORTED_OTHERWISE (without `replace`; metadata:
@@ -12825,6 +12869,95 @@ pub struct StatementLine {
     #[prost(message, optional, tag = "14")]
     pub gross: ::core::option::Option<Money>,
 }
+/// Request of ExplainLeg.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ExplainLegRequest {
+    /// Number of the window. Required.
+    #[prost(int64, tag = "1")]
+    pub window: i64,
+    /// Whose leg: empty means the caller's own. Only the operator and auditors may name another.
+    #[prost(string, tag = "2")]
+    pub partner_id: ::prost::alloc::string::String,
+}
+/// Answer of ExplainLeg (`LegExplained` in the SDK). These hold, each of figures that are found apart from each other:
+///
+/// carried_in.amount = opening
+/// opening + moved = position
+/// floor + remainder = position
+/// floor + raised = rounded
+/// rounded - carried.small = leg.amount
+/// remainder - raised = carried.rounding
+/// leg.amount + carried.amount = position
+///
+/// Sign, of every amount: positive, the partner gets it; negative, the partner pays it.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ExplainLegResponse {
+    /// Whose leg.
+    #[prost(string, tag = "1")]
+    pub partner_id: ::prost::alloc::string::String,
+    /// Number of the window.
+    #[prost(int64, tag = "2")]
+    pub window: i64,
+    /// What the window opened with.
+    #[prost(message, optional, tag = "3")]
+    pub opening: ::core::option::Option<Money>,
+    /// What the close of the window before carried, and why. Not set for the first window.
+    #[prost(message, optional, tag = "4")]
+    pub carried_in: ::core::option::Option<CarriedAmount>,
+    /// What the entries of the window come to: the sum of the statement's totals, and of its lines.
+    #[prost(message, optional, tag = "5")]
+    pub moved: ::core::option::Option<Money>,
+    /// The position at the close.
+    #[prost(message, optional, tag = "6")]
+    pub position: ::core::option::Option<Money>,
+    /// The currency's minor unit: the least that can be paid.
+    #[prost(message, optional, tag = "7")]
+    pub minor_unit: ::core::option::Option<Money>,
+    /// The most whole minor units that are no more than the position.
+    #[prost(message, optional, tag = "8")]
+    pub floor: ::core::option::Option<Money>,
+    /// What of the position is above them: less than a minor unit, never below zero.
+    #[prost(message, optional, tag = "9")]
+    pub remainder: ::core::option::Option<Money>,
+    /// One minor unit if the position has one of the largest remainders, else zero. So many positions are raised that all together
+    /// come to the half-up sum of all.
+    #[prost(message, optional, tag = "10")]
+    pub raised: ::core::option::Option<Money>,
+    /// The position in whole minor units.
+    #[prost(message, optional, tag = "11")]
+    pub rounded: ::core::option::Option<Money>,
+    /// The leg: zero where there is none.
+    #[prost(message, optional, tag = "12")]
+    pub leg: ::core::option::Option<Leg>,
+    /// What stays in the position, and why.
+    #[prost(message, optional, tag = "13")]
+    pub carried: ::core::option::Option<CarriedAmount>,
+    /// How the minor units went round. For the operator and auditors.
+    #[prost(message, optional, tag = "14")]
+    pub rounding_order: ::core::option::Option<RoundingOrder>,
+    /// Of the operator's own leg: the partners' rounded positions that were carried for being small, and that it pays and gets in
+    /// their place, by partner id. They sum up to minus carried.small. Empty for partners.
+    #[prost(message, repeated, tag = "15")]
+    pub taken_over: ::prost::alloc::vec::Vec<ParticipantAmount>,
+    /// Why nothing was lost or made in the whole window, what went into and came out of the house's funds among it. For the
+    /// operator and auditors.
+    #[prost(message, optional, tag = "16")]
+    pub proof: ::core::option::Option<SettlementProof>,
+}
+/// The order in which positions were raised to the next minor unit: by remainder, the largest first, ties by partner id, the
+/// operator last.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RoundingOrder {
+    /// The partner's place, from 1; 0 where it had neither a leg nor anything to carry.
+    #[prost(int64, tag = "1")]
+    pub place: i64,
+    /// How many were raised: the first so many.
+    #[prost(int64, tag = "2")]
+    pub raised_count: i64,
+    /// How many participants had a leg or something to carry, the operator always among them.
+    #[prost(int64, tag = "3")]
+    pub participant_count: i64,
+}
 /// Request of ListObligations.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListObligationsRequest {
@@ -13167,6 +13300,39 @@ pub mod position_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
+        /// Explains how a partner's leg of a closed window comes of its position, to the last unit. The lines of its statement explain
+        /// the position; together they explain every unit of the leg down to its receipts.
+        ///
+        /// Errors: PERMISSION_DENIED (a partner names another), NOT_FOUND (no such window or partner, or the window is open).
+        pub async fn explain_leg(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ExplainLegRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ExplainLegResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/coalition.clearing.v1.PositionService/ExplainLeg",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "coalition.clearing.v1.PositionService",
+                        "ExplainLeg",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
         /// Lists what issuers owe acceptors for one window before netting, as far as the partner is one side of it, by issuer,
         /// then acceptor.
         ///
@@ -13286,6 +13452,17 @@ pub mod position_service_server {
             request: tonic::Request<super::GetStatementRequest>,
         ) -> std::result::Result<
             tonic::Response<super::GetStatementResponse>,
+            tonic::Status,
+        >;
+        /// Explains how a partner's leg of a closed window comes of its position, to the last unit. The lines of its statement explain
+        /// the position; together they explain every unit of the leg down to its receipts.
+        ///
+        /// Errors: PERMISSION_DENIED (a partner names another), NOT_FOUND (no such window or partner, or the window is open).
+        async fn explain_leg(
+            &self,
+            request: tonic::Request<super::ExplainLegRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ExplainLegResponse>,
             tonic::Status,
         >;
         /// Lists what issuers owe acceptors for one window before netting, as far as the partner is one side of it, by issuer,
@@ -13557,6 +13734,51 @@ pub mod position_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = GetStatementSvc(inner);
+                        let codec = crate::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/coalition.clearing.v1.PositionService/ExplainLeg" => {
+                    #[allow(non_camel_case_types)]
+                    struct ExplainLegSvc<T: PositionService>(pub Arc<T>);
+                    impl<
+                        T: PositionService,
+                    > tonic::server::UnaryService<super::ExplainLegRequest>
+                    for ExplainLegSvc<T> {
+                        type Response = super::ExplainLegResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ExplainLegRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as PositionService>::explain_leg(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ExplainLegSvc(inner);
                         let codec = crate::Codec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

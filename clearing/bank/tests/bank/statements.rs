@@ -1,7 +1,7 @@
 //! Statements and notifications of banks.
 
 use clearing_bank::{
-    Amounts, Balance, BankFile, Continuity, DateForm, Encoding, FileFormat, Format, Line, LineKey, LineState,
+    Amounts, Balance, BankFile, Continuity, DateForm, Encoding, FileFormat, Format, Line, LineKey, LineKind, LineState,
     OtherSide, Own, Period, Reference, Sheet, Sign, Statement, files, read, read_csv,
 };
 use jiff::civil::date;
@@ -410,6 +410,7 @@ fn drawn_lines() -> impl Strategy<Value = Vec<Line>> {
             sign,
             amount: Decimal::new(cents, 2),
             currency: currency("EUR"),
+            kind: LineKind::Payment,
             reversal: false,
             return_reason: None,
             other: OtherSide { account: account.map(str::to_owned), ..OtherSide::default() },

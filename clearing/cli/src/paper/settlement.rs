@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use partner_sdk::operator::{AdminAction, NettingReport, PaymentOrder};
-use partner_sdk::{Decimal, Leg, LegState, Money, Settlement, SettlementProof, WindowState};
+use partner_sdk::{CarriedAmount, Decimal, Leg, LegState, Money, Settlement, SettlementProof, WindowState};
 use rust_decimal::prelude::ToPrimitive as _;
 
 use super::{Bar, Table};
@@ -36,18 +36,42 @@ pub fn moves(settlement: &Settlement) -> String {
     )
 }
 
-/// What of a window stays for the next, a sentence for each participant.
+/// What of a window stays for the next and why, a sentence for each participant.
 pub fn carried(settlement: &Settlement) -> impl Iterator<Item = String> + '_ {
     settlement.carried.iter().map(|of| {
-        let (verb, amount) =
-            (verb(of.amount.amount), with_currency(&Money::new(&of.amount.currency, of.amount.amount.abs())));
-        format!("Carried to the next window: {} {verb} {amount}", of.partner_id)
+        let CarriedAmount { partner_id, amount, rounding, small, .. } = of;
+        let money = |of: &Money| with_currency(&Money::new(&of.currency, of.amount.abs()));
+        let why = why_carried(partner_id, rounding, small);
+        format!("Carried to the next window: {partner_id} {} {} ({why})", verb(amount.amount), money(amount))
     })
 }
 
+/// Why something of a position is carried, in words.
+pub fn why_carried(partner: &str, rounding: &Money, small: &Money) -> String {
+    let part = |of: &Money| format!("{} {}", verb(of.amount), self::said(&Money::new(&of.currency, of.amount.abs())));
+    let is_operator = partner == OPERATOR;
+    match (rounding.amount.is_zero(), small.amount.is_zero()) {
+        (_, true) => "rounding".to_owned(),
+        (true, false) if is_operator => "in the place of legs that are too small".to_owned(),
+        (true, false) => "too small for a leg".to_owned(),
+        (false, false) if is_operator => {
+            format!("{} in the place of legs that are too small, {} of rounding", part(small), part(rounding))
+        }
+        (false, false) => format!("{} too small for a leg, {} of rounding", part(small), part(rounding)),
+    }
+}
+
+/// The operator among the participants.
+pub const OPERATOR: &str = "operator";
+
 /// That nothing was lost and nothing made, in a sentence.
 pub fn proof(settlement: &Settlement) -> String {
-    let SettlementProof { legs_total, account_changes, carried_change, sum, .. } = &settlement.proof;
+    proof_in_words(&settlement.proof)
+}
+
+/// The same of the proof alone.
+pub fn proof_in_words(proof: &SettlementProof) -> String {
+    let SettlementProof { legs_total, account_changes, carried_change, sum, .. } = proof;
     let funds: String =
         account_changes.iter().map(|change| format!(" + {} {}", change.account, said(&change.amount))).collect();
     let (legs, carried, sum) = (said(legs_total), said(carried_change), said(sum));

@@ -2,6 +2,7 @@
 
 use partner_sdk::{Pages, StatementLine};
 
+use super::Added;
 use crate::failure::Failure;
 use crate::output::Writing;
 
@@ -17,12 +18,14 @@ pub struct Lines {
     /// Whether there are more than that.
     more: bool,
     is_over: bool,
+    added: Added,
 }
 
 impl Lines {
     /// Of a list, after so many and so many at most.
     pub fn new(pages: Pages<StatementLine>, skip: usize, most: usize) -> Self {
-        Self { pages, before: 0, skip, most, more: false, is_over: most == 0 }
+        let added = Added::default();
+        Self { pages, before: 0, skip, most, more: false, is_over: most == 0, added }
     }
 
     /// The next ones: never none. `None` when there are no more, or nobody reads them.
@@ -44,11 +47,17 @@ impl Lines {
             page.truncate(self.most);
             self.most -= page.len();
             self.before += skipped + page.len();
+            page.iter().for_each(|line| self.added.add(line));
             if !page.is_empty() {
                 return Ok(Some(page));
             }
         }
         Ok(None)
+    }
+
+    /// What those that were given come to.
+    pub fn added(&self) -> &Added {
+        &self.added
     }
 
     /// Once there is no next one: how many lines there are before those that are left out; none if none are.

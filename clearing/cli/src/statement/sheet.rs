@@ -28,10 +28,11 @@ pub struct Sheet<'a> {
 }
 
 /// One step from what the window opened with to what is paid for it.
-struct Step {
-    name: &'static str,
-    what: &'static str,
-    amount: Decimal,
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Step {
+    pub name: &'static str,
+    pub what: &'static str,
+    pub amount: Decimal,
 }
 
 impl<'a> Sheet<'a> {
@@ -72,7 +73,7 @@ impl<'a> Sheet<'a> {
     }
 
     /// From what was carried in to what is paid: the amounts sum up to it.
-    fn bridge(&self) -> Vec<Step> {
+    pub fn bridge(&self) -> Vec<Step> {
         let StatementBridge { owes, is_owed, paid_by_pool, prepays, fees, spread, breakage, other, .. } =
             &self.statement.bridge;
         let mut steps = vec![
@@ -234,6 +235,24 @@ impl<'a> Sheet<'a> {
                 line.gross.as_ref().map_or_else(Cell::empty, |gross| Cell::amount(gross.amount, self.minor_digits));
             self.row("line", &of_line(line), other, middle, line.amount.amount, obligation)
         }))
+    }
+
+    /// For a spreadsheet: amounts besides, each as a row of this part of the file.
+    pub fn csv_steps(&self, part: &str, steps: impl IntoIterator<Item = (String, String, Decimal)>) -> String {
+        let row = |(what, other, amount): (String, String, Decimal)| {
+            self.row(part, &what, &other, no_line(), amount, Cell::empty())
+        };
+        spreadsheet::csv_rows(steps.into_iter().map(row))
+    }
+
+    /// An amount, as short as it is exact, with the digits of the currency.
+    pub fn said(&self, amount: Decimal) -> String {
+        money(amount, self.minor_digits)
+    }
+
+    /// An amount in the column of what is paid or in that of what comes in.
+    pub fn pays_and_gets(&self, amount: Decimal) -> [String; 2] {
+        pays_and_gets(amount, self.minor_digits)
     }
 
     /// A row: its first cells, those of a line in its middle, and the amount.

@@ -4,6 +4,7 @@
 
 mod disk;
 mod program;
+mod settling;
 
 use std::time::Duration;
 

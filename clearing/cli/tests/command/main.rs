@@ -5,12 +5,14 @@
 
 mod audit;
 mod authority;
+mod bank_files;
 mod causes;
 mod certificates;
 mod check;
 mod coalition;
 mod demo;
 mod desk;
+mod explain;
 mod faults;
 mod init;
 mod irrevocable;

@@ -41,7 +41,15 @@ fn what_one_person_proposes_at_its_desk_another_approves_at_its_own() {
     let boris = desk.asking(&[&config[..], &own[..]].concat());
 
     anna.json(&["partner", "create", "GROCER"]);
-    anna.json(&["person", "add", "boris", "--roles", "clerk,approver"]);
+    // Of a certificate that was made by hand the house knows nothing, so it is named.
+    let by_hand = ["--certificate", "boris/boris.pem"];
+    let roles = ["person", "add", "boris", "--roles", "clerk,approver"];
+    let (code, error) = anna.failure(&[&roles[..], &by_hand[..]].concat());
+    assert_eq!((code, error["kind"].as_str()), (2, Some("USAGE")), "for good, so it asks: {error}");
+    let (code, error) =
+        anna.failure(&["person", "add", "carl", "--roles", "approver", by_hand[0], by_hand[1], "--yes"]);
+    assert_eq!((code, error["kind"].as_str()), (2, Some("USAGE")), "it is boris': {error}");
+    anna.json(&[&roles[..], &by_hand[..], &["--yes"]].concat());
     let listed = anna.json(&["person", "list"]);
     assert_eq!((&listed["two_persons"], &listed["people"][0]["person"]), (&true.into(), &"anna".into()));
     let (code, error) = anna.failure(&["person", "add", "boris", "--roles", "clerk"]);
@@ -130,10 +138,25 @@ async fn a_person_joins_by_one_string_which_takes_two_once_there_are_two() {
     let server = desk.serve(&[&["serve", "--config", "coalition/clearing.toml"], &enrolment[..]].concat());
     let first = asking(&desk, &server, &[]);
     let added = first.json(&["person", "add", "boris", "--roles", "clerk,approver"]);
-    assert_eq!(added["person"]["roles"], serde_json::json!(["CLERK", "APPROVER"]));
+    assert_eq!(added["person"]["roles"], serde_json::json!(["CLERK"]), "an approver has joined before");
+    assert_eq!(added["roles_once_joined"], serde_json::json!(["CLERK", "APPROVER"]));
+    let approver = ["person", "roles", "boris", "--roles", "clerk,approver"];
+    let (code, error) = first.failure(&[&approver[..], &["--yes"]].concat());
+    assert_eq!((code, error["reason"].as_str()), (1, Some("NOT_PERMITTED")), "{error}");
     let folder = enroll(&desk, &added["invite"]["string"], "boris").await.unwrap();
     assert_eq!(folder.holder(), "operator/boris");
     let boris = asking(&desk, &server, &own("boris", "client"));
+    // One that is open, for somebody who is not there yet, ends with the second approver.
+    let prepared = first.json(&["partner", "invite", "--person", "dora"]);
+    let (code, error) = first.failure(&approver);
+    assert_eq!((code, error["kind"].as_str()), (2, Some("USAGE")), "for good, so it asks: {error}");
+    let second = first.json(&[&approver[..], &["--yes"]].concat());
+    assert_eq!(second["person"]["roles"], serde_json::json!(["CLERK", "APPROVER"]));
+    let told = first.table(&["log", "--limit", "1"]);
+    assert!(told.contains("two_persons_since_time") && told.contains("open_invites_end_time"), "{told}");
+    let invites = first.json(&["certificate", "invites", "--person", "dora", "--all"]);
+    assert_eq!(invites["invites"][0]["state"], "MADE_ALONE", "{invites}");
+    assert!(enroll(&desk, &prepared["string"], "dora").await.is_err());
 
     let page = first.screen(&["person", "add", "clara", "--roles", "support"]);
     let string = page.lines().find(|line| line.starts_with("clearinginvite1")).unwrap().into();
@@ -175,7 +198,8 @@ fn when_all_are_revoked_two_new_people_are_named_on_the_machine_of_the_house() {
     certify("boris");
     let server = desk.serve(&["serve", "--config", "coalition/clearing.toml"]);
     let first = asking(&desk, &server, &[]);
-    first.json(&["person", "add", "boris", "--roles", "clerk,approver"]);
+    let by_hand = ["--certificate", "boris/boris.pem", "--yes"];
+    first.json(&[&["person", "add", "boris", "--roles", "clerk,approver"], &by_hand[..]].concat());
     for name in ["boris", "operator-1"] {
         first.json(&["certificate", "revoke", "--person", name, "--reason", "stolen", "--yes"]);
     }

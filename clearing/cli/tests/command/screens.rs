@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use clearing_certs::{Authority, Kind, Validity};
 use partner_sdk::{Issue, Redeem};
 use serde_json::Value;
 
@@ -90,6 +91,9 @@ fn asked() -> Vec<Vec<&'static str>> {
         "settlement confirm 1 --yes".to_owned(),
         "settlement export 1 --mode pairwise --dry-run".to_owned(),
         "settlement export 1".to_owned(),
+        format!("partner account operator --iban DE89370400440532013000 --holder {}", "H".repeat(140)),
+        "settlement export 1 --format csv --folder a-folder-with-a-very-long-name-for-files".to_owned(),
+        "bank show bank.csv --column booking-date=Day --column amount=Sum --column other-name=Name".to_owned(),
         "settlement orders 1".to_owned(),
         "settlement pay 1 --all --dry-run".to_owned(),
         format!("settlement pay 1 {grocer} --reference {} --value-date 2026-01-02 --yes", "R".repeat(140)),
@@ -100,6 +104,8 @@ fn asked() -> Vec<Vec<&'static str>> {
         "settlement confirm --empty --dry-run".to_owned(),
         "window list".to_owned(),
         format!("statement {grocer} --window 1"),
+        format!("explain 1 {grocer}"),
+        "explain 1 operator".to_owned(),
         "report journal".to_owned(),
         "entry find --kind redeem".to_owned(),
         "log".to_owned(),
@@ -108,7 +114,7 @@ fn asked() -> Vec<Vec<&'static str>> {
         "member freeze card:1 --reason R --until 2026-03-01".to_owned(),
         "member balance card:1".to_owned(),
         // From here on two persons are needed.
-        format!("person add {PERSON} --roles clerk,approver,support,auditor"),
+        format!("person add {PERSON} --roles clerk,approver,support,auditor --certificate by-hand.pem --yes"),
         "person list".to_owned(),
         format!("person roles {PERSON} --roles approver"),
         "approvals list".to_owned(),
@@ -123,6 +129,15 @@ fn asked() -> Vec<Vec<&'static str>> {
 
 /// A person of the operator with a name as long as one may be.
 const PERSON: &str = "a-person-with-a-very-long-name1";
+
+/// A certificate of that person, of whatever authority: the house takes the word of who names it.
+fn by_hand() -> String {
+    let now = jiff::Timestamp::now();
+    let hour = jiff::SignedDuration::from_hours(1);
+    let valid = Validity { not_before: now - hour, not_after: now + hour };
+    let authority = Authority::generate("points.example", valid).unwrap();
+    authority.issue_client(Kind::Operator, PERSON, valid).unwrap().0.cert_pem
+}
 
 /// What was proposed last.
 fn proposal(house: &Asking<'_>) -> String {
@@ -175,6 +190,8 @@ async fn what_a_command_lists_fits_a_screen_and_has_times_of_the_coalition_for_p
          [[partner]]\nid = \"{grocer}\"\n[[partner]]\nid = \"{fuel}\"\n"
     );
     fs::write(desk.path("long.toml"), file).unwrap();
+    fs::write(desk.path("by-hand.pem"), by_hand()).unwrap();
+    fs::write(desk.path("bank.csv"), format!("Day,Sum,Name\n2026-01-01,9000000000000.00,{NAME}\n")).unwrap();
     let place = ["--listen", "127.0.0.1:0", "--coalition", "long.toml", "--start", "2026-01-01T12:00"];
     let server = desk.serve(&[&["sandbox"], &place[..]].concat());
     let house = desk.asking(&["--config", "sandbox/clearing.toml"]);

@@ -190,31 +190,36 @@ async fn a_long_statement_is_written_while_it_is_read() {
         }
     }
     drop(grocer);
-    let common = ["statement", "grocer", "--lines", "100000", "--config", "sandbox/clearing.toml"];
-    let formats = ["text", "csv", "html", "json"];
+    house(&desk).json(&["window", "close", "--yes"]);
+    let statement = ["statement", "grocer", "--window", "1", "--lines", "100000"];
+    let explain = ["explain", "1", "grocer"];
+    let statements = ["text", "csv", "html", "json"].map(|format| (&statement[..], format));
+    let explanations = ["text", "csv", "json"].map(|format| (&explain[..], format));
+    let formats = [&statements[..], &explanations[..]].concat();
+    let common = ["--config", "sandbox/clearing.toml", "--set", "client.deadline_seconds=2"];
     let mut begun: Vec<_> = formats
         .iter()
-        .map(|format| {
-            let arguments = [&common[..], &["--format", format, "--set", "client.deadline_seconds=2"]].concat();
+        .map(|(command, format)| {
+            let arguments = [command, &common[..], &["--format", format]].concat();
             let mut child = desk.command(&arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
             let mut out = BufReader::new(child.stdout.take().unwrap());
             let mut first = String::new();
             // More than what a pipe holds is still to come, and the command waits for somebody to read it.
             for _ in 0..60 {
-                assert_ne!(out.read_line(&mut first).unwrap(), 0, "{format}: {first}");
+                assert_ne!(out.read_line(&mut first).unwrap(), 0, "{command:?} {format}: {first}");
             }
             (child, out, first)
         })
         .collect();
     assert_eq!(server.stop("-TERM").0, Some(0));
-    for ((child, out, first), format) in begun.iter_mut().zip(formats) {
+    for ((child, out, first), (command, format)) in begun.iter_mut().zip(formats) {
         let mut rest = String::new();
         out.read_to_string(&mut rest).unwrap();
         let mut why = String::new();
         child.stderr.take().unwrap().read_to_string(&mut why).unwrap();
-        assert_eq!(child.wait().unwrap().code(), Some(3), "{format}: {why}");
+        assert_eq!(child.wait().unwrap().code(), Some(3), "{command:?} {format}: {why}");
         let written = first.lines().chain(rest.lines()).filter(|line| line.contains("points issued")).count();
-        assert!((900..3_000).contains(&written), "{format}: {written} of 4,000 lines");
+        assert!((900..3_000).contains(&written), "{command:?} {format}: {written} of 4,000 lines");
     }
     house(&desk).json(&["audit"]);
 }

@@ -46,6 +46,7 @@ fn every_command_explains_itself() {
         &["settlement", "preview"],
         &["settlement", "confirm"],
         &["settlement", "export"],
+        &["bank", "show"],
         &["settlement", "orders"],
         &["settlement", "pay"],
         &["settlement", "abort"],

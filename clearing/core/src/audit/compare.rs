@@ -16,7 +16,7 @@ use crate::facts::hold::Hold;
 use crate::facts::legal::LegalRecord;
 use crate::facts::limits::{Consent, Guard};
 use crate::facts::lot::{Lot, LotId};
-use crate::facts::member::{Holding, Member, Record};
+use crate::facts::member::{DayCount, Holding, Member, Record};
 use crate::facts::money::{BankKey, BankLine, Claim, Incoming, Outgoing};
 use crate::facts::origin::Code;
 use crate::facts::partner::Partner;
@@ -55,6 +55,8 @@ pub fn compare_house(stored: &Book, rebuilt: &Book) -> Vec<Violation> {
         format!("what {partner} may issue at the cost of {funder}")
     };
     differ(&unit, consent, &stored.consents, &rebuilt.consents, Some(&Consent::default()), &mut found);
+    let care = |person: &PersonId, _: &DayCount| format!("what operator/{person} gave to members again");
+    differ(&unit, care, &stored.care, &rebuilt.care, Some(&DayCount::default()), &mut found);
     let group = |(window, issuer, terms): &(WindowNumber, PartnerId, u32), _: &FundingGroup| {
         format!("points of window {window} of {issuer}, terms {terms}, that wait for a payment")
     };

@@ -235,6 +235,13 @@ impl Shown for Consent {
     }
 }
 
+impl Shown for DayCount {
+    fn fields(&self, _: &Unit) -> Vec<(&'static str, String)> {
+        let Self { day, points } = self;
+        vec![("day", day.to_string()), ("points", points.0.to_string())]
+    }
+}
+
 impl Shown for Coalition {
     fn fields(&self, unit: &Unit) -> Vec<(&'static str, String)> {
         let Self {
@@ -255,6 +262,7 @@ impl Shown for Coalition {
             notice_days,
             proposal_days,
             account_change_days,
+            care_points,
             carry_windows_max,
             pay_outs_wait,
             caps_need_cover,
@@ -276,6 +284,7 @@ impl Shown for Coalition {
             ("days of a proposal", proposal_days.to_string()),
             ("days until a bank account is changed or a recovered approver is one", account_change_days.to_string()),
             ("closes that carry a small leg", or_none(*carry_windows_max)),
+            ("points that one person gives again on a day", care_points.0.to_string()),
             ("pay-outs wait", pay_outs_wait.to_string()),
             ("caps need cover", caps_need_cover.to_string()),
         ];
@@ -299,7 +308,7 @@ impl Shown for BTreeSet<String> {
 impl Shown for Proposal {
     fn fields(&self, _: &Unit) -> Vec<(&'static str, String)> {
         let Self { person, asked, facts, state, decided } = self;
-        let ProposedFacts { operation, content, found, shown, replaces } = facts;
+        let ProposedFacts { operation, content, found, about, shown, replaces } = facts;
         let shown = shown.map(|shown| format!("{} of {}, from {}", shown.serial, shown.holder, shown.begins));
         let replaces = replaces.map(|(proposal, state)| format!("{proposal}, which is {}", state.as_str()));
         vec![
@@ -308,6 +317,7 @@ impl Shown for Proposal {
             ("operation", format!("{operation:02x?}")),
             ("hash", format!("{content:02x?}")),
             ("hash of what was found", format!("{found:02x?}")),
+            ("about", or_none(*about)),
             ("certificate", or_none(shown)),
             ("takes the place of", or_none(replaces)),
             ("state", state.as_str().to_owned()),
@@ -319,7 +329,8 @@ impl Shown for Proposal {
 impl Shown for Partner {
     fn fields(&self, unit: &Unit) -> Vec<(&'static str, String)> {
         // Its terms are compared by themselves.
-        let Self { id, display_name, state, suspended_in, terms: _, limits, group, security } = self;
+        let Self { id, display_name, state, suspended_in, terms: _, limits, group, state_no, limits_no, security } =
+            self;
         let Security { unsecured, guarantees } = security;
         let guarantee = |Guarantee { reference, amount, ends }: &Guarantee| {
             format!("{reference}: {} until {ends}", unit.money(*amount))
@@ -330,6 +341,8 @@ impl Shown for Partner {
             ("state", state.as_str().to_owned()),
             ("suspended in window", or_none(*suspended_in)),
             ("group", or_none(*group)),
+            ("changes of the state", state_no.to_string()),
+            ("changes of the limits", limits_no.to_string()),
             ("line without security", unit.money(*unsecured)),
             ("guarantees", list(guarantees.iter().map(guarantee))),
         ];
@@ -497,8 +510,20 @@ fn of_hash(hash: &Hash) -> String {
 
 impl Shown for Invite {
     fn fields(&self, _: &Unit) -> Vec<(&'static str, String)> {
-        let Self { holder, scopes, device, secret, created, ends, by, made_with, withdrawn, used, foreign_attempts } =
-            self;
+        let Self {
+            holder,
+            scopes,
+            device,
+            secret,
+            created,
+            ends,
+            by,
+            made_with,
+            withdrawn,
+            made_alone,
+            used,
+            foreign_attempts,
+        } = self;
         vec![
             ("holder", holder.to_string()),
             ("scopes", scopes.to_string()),
@@ -509,6 +534,7 @@ impl Shown for Invite {
             ("made by", by.to_string()),
             ("made with", or_none(*made_with)),
             ("withdrawn", or_none(*withdrawn)),
+            ("made by one person alone", made_alone.to_string()),
             ("used", or_none(used.map(|(time, serial)| format!("{time} for {serial}")))),
             ("foreign attempts", foreign_attempts.to_string()),
         ]
@@ -683,6 +709,7 @@ impl Shown for Record {
             decaying,
             next_release,
             frozen_until,
+            frozen_no,
             passed_over,
         } = self;
         let counts = |counts: &std::collections::BTreeMap<PartnerId, DayCount>| {
@@ -707,6 +734,7 @@ impl Shown for Record {
             ("decaying for", or_none(decaying)),
             ("next release", or_none(*next_release)),
             ("frozen until", or_none(*frozen_until)),
+            ("frozen by its entry", frozen_no.to_string()),
             ("passed over", list(passed_over.iter().map(|(issuer, at)| format!("{issuer} at {}", mark(at))))),
         ]
     }

@@ -11,6 +11,7 @@ use crate::facts::limits::Guard;
 use crate::facts::lot::{Lot, LotBirth, LotMove};
 use crate::facts::member::{Member, PassedOver};
 use crate::facts::money::LegHow;
+use crate::facts::person::PersonId;
 use crate::facts::proposal::ProposalState;
 use crate::facts::receipt::ReceiptLine;
 use crate::facts::returned::ReturnedAmount;
@@ -269,13 +270,17 @@ impl Book {
         if let Some(Spending { foreign, .. }) = spending.filter(|of| !of.foreign.is_zero()) {
             self.count(entry.partner, self.day_of(entry.time), Points::ZERO, foreign);
         }
-        if entry.kind != EntryKind::Issue || entry.member.is_none() {
+        // What support gives again counts for no day; it is of the funder's budget all the same.
+        let issues = entry.kind == EntryKind::Issue;
+        if !(issues || entry.kind == EntryKind::Reinstate) || entry.member.is_none() {
             return;
         }
         let day = self.day_of(entry.time);
         for moved in entry.lots.iter().filter(|moved| moved.birth.is_some()) {
             let points = moved.net().unwrap_or_default();
-            self.count(moved.issuer, day, points, Points::ZERO);
+            if issues {
+                self.count(moved.issuer, day, points, Points::ZERO);
+            }
             if moved.issuer != entry.partner {
                 let key = (moved.issuer, entry.partner);
                 let consent = self.consents.entry(key).or_default();
@@ -284,6 +289,15 @@ impl Book {
                 *used = Points(used.0.saturating_add(points.0));
             }
         }
+    }
+
+    /// What a person gave to a member again, alone.
+    fn count_care(&mut self, person: PersonId, entry: &Entry) {
+        let day = self.day_of(entry.time);
+        let births = entry.lots.iter().filter(|moved| moved.birth.is_some());
+        let points = births.map(|moved| moved.net().unwrap_or_default().0).sum();
+        self.care.entry(person).or_default().add(day, Points(points));
+        self.changes.care.insert(person);
     }
 
     fn count(&mut self, partner: PartnerId, day: i32, issued: Points, accepted: Points) {
@@ -336,7 +350,7 @@ impl Book {
                 }
                 Fact::Frozen(frozen) => {
                     if let Some(member) = entry.member.and_then(|member| self.members.get_mut(&member)) {
-                        member.record.frozen_until = frozen.until;
+                        (member.record.frozen_until, member.record.frozen_no) = (frozen.until, member.entry_no);
                     }
                 }
                 Fact::PassedOver(issuers) => self.apply_passing(entry, issuers),
@@ -404,11 +418,11 @@ impl Book {
                 Fact::Group(new) => self.apply_group(new),
                 Fact::BankAccount(new) => self.apply_bank_account(new, entry),
                 Fact::BankAccountStopped(stopped) => self.apply_bank_account_stop(stopped, entry.time),
-                Fact::By(by) => {
-                    if let Some((proposal, _)) = by.approved {
-                        self.end_proposal(proposal, ProposalState::Done, id);
-                    }
-                }
+                Fact::By(by) => match by.approved {
+                    Some((proposal, _)) => self.end_proposal(proposal, ProposalState::Done, id),
+                    None if entry.kind == EntryKind::Reinstate => self.count_care(by.person, entry),
+                    None => {}
+                },
                 // What an abandoned request did is undone by postings. Redemptions and holds are applied where their rows are; what says why, or what was before, changes nothing.
                 Fact::Redemption(_)
                 | Fact::Hold(_)
@@ -421,7 +435,8 @@ impl Book {
                 | Fact::Decayed(_)
                 | Fact::Extended(_)
                 | Fact::WrittenOff(_)
-                | Fact::CutOff(_) => {}
+                | Fact::CutOff(_)
+                | Fact::Certified(_) => {}
             }
         }
         if entry.kind == EntryKind::Close { self.apply_close(entry) } else { Ok(()) }

@@ -42,6 +42,8 @@ pub struct Changes {
     pub guards: BTreeMap<PartnerId, Guard>,
     /// Points by which what was used of consents moved: funder, partner.
     pub consents: BTreeMap<(PartnerId, PartnerId), Points>,
+    /// People of the operator who gave points to members again.
+    pub care: BTreeSet<PersonId>,
     /// Consents that were given or changed.
     pub consents_given: BTreeSet<(PartnerId, PartnerId)>,
     /// Points by which what waits for a payment moved.
@@ -117,6 +119,7 @@ impl Changes {
             && self.people.is_empty()
             && !self.alone
             && self.proposals.is_empty()
+            && self.care.is_empty()
             && self.consents_given.is_empty()
             && self.returned_amounts.is_empty()
             && self.windows.is_empty()

@@ -8,8 +8,8 @@ use crate::chart::{BankPurpose, MoneyAccount};
 use crate::facts::calendar::CalendarVersion;
 use crate::facts::coalition::House;
 use crate::facts::credential::{
-    Credential, ForeignFacts, Invite, InvitedFacts, IssuedFacts, NewInvite, Revocation, RevokedFacts, Serial,
-    WithdrawnFacts,
+    Credential, ForeignFacts, HolderKind, Invite, InvitedFacts, IssuedFacts, NewInvite, Revocation, RevokedFacts,
+    Serial, WithdrawnFacts,
 };
 use crate::facts::entry::Entry;
 use crate::facts::limits::Consent;
@@ -51,6 +51,8 @@ impl Book {
             terms: Vec::new(),
             limits,
             group: None,
+            state_no: 0,
+            limits_no: 0,
             security: Security::default(),
         };
         self.house_mut().partners.insert(id, partner);
@@ -70,6 +72,7 @@ impl Book {
         if let Some(partner) = self.house_mut().partners.get_mut(&new.partner) {
             partner.suspended_in = new.state.is_suspended().then(|| partner.suspended_in.unwrap_or(open));
             partner.state = new.state;
+            partner.state_no = partner.state_no.saturating_add(1);
             self.changes.partners.insert(new.partner);
         }
     }
@@ -91,6 +94,7 @@ impl Book {
     pub(super) fn apply_limits(&mut self, new: &LimitsFacts) {
         if let Some(partner) = self.house_mut().partners.get_mut(&new.partner) {
             partner.limits = new.limits;
+            partner.limits_no = partner.limits_no.saturating_add(1);
             self.changes.partners.insert(new.partner);
         }
     }
@@ -105,6 +109,7 @@ impl Book {
 
     pub(super) fn apply_invites(&mut self, invited: &InvitedFacts, time: Timestamp) {
         let InvitedFacts { holder, scopes, ends, by, made_with, invites } = invited;
+        let made_alone = holder.kind != HolderKind::Partner && !self.house.people.are_two(time);
         for NewInvite { id, secret, device } in invites {
             let invite = Invite {
                 holder: *holder,
@@ -116,6 +121,7 @@ impl Book {
                 by: *by,
                 made_with: *made_with,
                 withdrawn: None,
+                made_alone,
                 used: None,
                 foreign_attempts: 0,
             };

@@ -144,9 +144,10 @@ impl Book {
             add(Sum::Outstanding(moved.issuer, moved.terms), net);
             if moved.birth.is_some() && entry.kind == EntryKind::Issue {
                 add(Sum::Issued(moved.issuer), net);
-                if moved.issuer != entry.partner {
-                    add(Sum::Consent(moved.issuer, entry.partner), net);
-                }
+            }
+            let issues = matches!(entry.kind, EntryKind::Issue | EntryKind::Reinstate);
+            if moved.birth.is_some() && issues && moved.issuer != entry.partner {
+                add(Sum::Consent(moved.issuer, entry.partner), net);
             }
             if let Some(window) = self.waits_for(entry, moved) {
                 add(Sum::Waiting(window, moved.issuer, moved.terms), i128::from(moved.pending.0));

@@ -14,7 +14,7 @@ use crate::facts::partner::Partner;
 use crate::facts::person::People;
 use crate::facts::terms::Terms;
 use crate::rejection::Rejection;
-use crate::units::{Currency, Malformed, Money, PartnerId, Timestamp};
+use crate::units::{Currency, Malformed, Money, PartnerId, Points, Timestamp};
 
 /// Partners that a coalition has at the most, beside the operator: so that an answer with a row for each of them, such as all
 /// orders of a settlement, fits into a message.
@@ -104,15 +104,18 @@ pub struct Coalition {
     /// How many closes carry a partner's leg that is smaller than the threshold; the next one makes it. None: any number, but
     /// for the last close of a year.
     pub carry_windows_max: Option<u16>,
+    /// How many points one person of the operator gives to members again on a day, before a second one is needed.
+    pub care_points: Points,
     /// Whether pay-outs wait until the money for them is there.
     pub pay_outs_wait: bool,
     /// Whether a net debit cap is no higher than what covers it.
     pub caps_need_cover: bool,
 }
 
+/// Points that one person gives to members again on a day, unless somebody says otherwise.
+pub const CARE_POINTS: Points = Points(500);
 /// Closes that carry a small leg, unless somebody says otherwise.
 pub const CARRY_WINDOWS_MAX: u16 = 4;
-
 /// Days after which a proposal lapses, unless somebody says otherwise.
 pub const PROPOSAL_DAYS: u16 = 7;
 /// Days at the most after which a proposal lapses, and after which a recovered approver is one.

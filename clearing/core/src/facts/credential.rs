@@ -12,7 +12,7 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use serde::Deserialize;
 
 use crate::facts::origin::Code;
-use crate::facts::person::PersonId;
+use crate::facts::person::{People, PersonId};
 use crate::units::{EntryId, Hash, InviteId, Malformed, PartnerId, Timestamp, as_text, check_id, hex_bytes, shown};
 
 /// The serial number of a certificate, without zeros in front: lower-case hexadecimal as text, two digits a byte.
@@ -131,6 +131,10 @@ impl Holder {
 
     pub fn partner(id: PartnerId) -> Self {
         Self { kind: HolderKind::Partner, id }
+    }
+
+    pub fn of_person(person: PersonId) -> Self {
+        Self { kind: HolderKind::Operator, id: person.partner_id() }
     }
 
     /// The partner that it is, or of which it is a device; none of a person and an auditor.
@@ -347,6 +351,9 @@ pub struct Invite {
     /// The certificate that it was made with.
     pub made_with: Option<Serial>,
     pub withdrawn: Option<Timestamp>,
+    /// It is to a person or an auditor, and one person of the operator made it alone, as there were no two approvers. It cannot be
+    /// used once there are.
+    pub made_alone: bool,
     /// When it was used, and which credential came of it.
     pub used: Option<(Timestamp, Serial)>,
     /// How often somebody tried to use it with another key after that.
@@ -433,18 +440,33 @@ impl Revoked {
 pub enum InviteState {
     Open,
     Used,
+    /// Taken back, or with what was revoked.
     Withdrawn,
+    /// One person made it alone, and since then there are two approvers.
+    MadeAlone,
     Ended,
 }
 
 impl Invite {
-    pub fn state(&self, revoked: &Revoked, now: Timestamp) -> InviteState {
-        match self {
-            Self { used: Some(_), .. } => InviteState::Used,
-            Self { withdrawn: Some(_), .. } => InviteState::Withdrawn,
-            _ if revoked.withdraws(self).is_some() => InviteState::Withdrawn,
-            _ if self.ends <= now => InviteState::Ended,
-            _ => InviteState::Open,
+    pub fn state(&self, revoked: &Revoked, people: &People, now: Timestamp) -> InviteState {
+        match self.withdrawn(revoked, people, now) {
+            _ if self.used.is_some() => InviteState::Used,
+            Some(withdrawn) => withdrawn,
+            None if self.ends <= now => InviteState::Ended,
+            None => InviteState::Open,
+        }
+    }
+
+    /// Why it gives nothing any more, whether it was used or not; none if nobody has taken it back.
+    ///
+    /// Rule: invites-made-alone
+    pub fn withdrawn(&self, revoked: &Revoked, people: &People, now: Timestamp) -> Option<InviteState> {
+        if self.withdrawn.is_some() || revoked.withdraws(self).is_some() {
+            Some(InviteState::Withdrawn)
+        } else if self.made_alone && people.are_two(now) {
+            Some(InviteState::MadeAlone)
+        } else {
+            None
         }
     }
 }
@@ -483,6 +505,14 @@ pub struct IssuedFacts {
     pub renews: Option<Serial>,
     /// The certificate itself, in DER.
     pub certificate: Vec<u8>,
+}
+
+/// A certificate that was in force when its holder became approver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct CertifiedFacts {
+    pub serial: Serial,
+    /// The house did not issue it, and has whoever asked for the word that there is such a one.
+    pub by_hand: bool,
 }
 
 /// Somebody tried to use an invite that was used, with another key.

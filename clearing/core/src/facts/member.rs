@@ -154,6 +154,8 @@ pub struct Record {
     /// Until when nothing of the member is spent, held or transferred, which may be over; [`Timestamp::NEVER`]: until that is
     /// lifted.
     pub frozen_until: Option<Timestamp>,
+    /// The member's number of the entry that froze it last, or lifted that; 0: there is none.
+    pub frozen_no: i64,
     /// The issuers whose lots were passed over of late; empty in a coalition that gives no grace for it.
     pub passed_over: BTreeMap<PartnerId, PassedOver>,
 }

@@ -61,6 +61,10 @@ pub struct Partner {
     pub limits: Limits,
     /// The brand that it trades for together with others; none if it stands alone.
     pub group: Option<GroupId>,
+    /// How often its state was set, to the same as well: what a proposal of another one has seen.
+    pub state_no: u32,
+    /// The same of its limits.
+    pub limits_no: u32,
     /// What covers its debts besides its collateral.
     pub security: Security,
 }

@@ -23,17 +23,25 @@ impl PersonId {
         self.0.as_str()
     }
 
+    /// The name as an id of a partner has it.
+    pub fn partner_id(&self) -> PartnerId {
+        self.0
+    }
+
     /// Under which id a request of this person is kept beside those of the operator's other people, who may have chosen the
-    /// same: the time in it stays, the rest follows from both.
+    /// same, and of the operator as a brand: the time in it stays, and it is of a variant that no caller's id has
+    /// ([`RequestId::made_at`]); the rest follows from the name and the id.
     ///
     /// Rule: request-ids-of-people
     pub fn key(&self, request: RequestId) -> RequestId {
-        /// The time, the version and the variant of a UUID of version 7.
-        const KEPT: u128 = 0xffff_ffff_ffff_f000_c000_0000_0000_0000;
+        /// The time and the version of a UUID of version 7.
+        const KEPT: u128 = 0xffff_ffff_ffff_f000_0000_0000_0000_0000;
+        /// Both bits of the variant, of which a caller's id has the first alone.
+        const VARIANT: u128 = 0b11 << 62;
         let hash = Sha256::new().chain_update([8]).chain_update(self.as_str()).chain_update(request.0.to_be_bytes());
         let hash: [u8; 32] = hash.finalize().into();
         let drawn = u128::from_be_bytes(std::array::from_fn(|at| hash[at]));
-        RequestId((request.0 & KEPT) | (drawn & !KEPT))
+        RequestId((request.0 & KEPT) | VARIANT | (drawn & !KEPT & !VARIANT))
     }
 }
 
@@ -216,9 +224,10 @@ impl People {
         self.persons.get(&person).map_or(Roles::NONE, |person| person.roles_at(time))
     }
 
-    /// How many have a role at a time.
-    pub fn count(&self, role: Role, time: Timestamp) -> usize {
-        self.persons.values().filter(|person| person.roles_at(time).has(role)).count()
+    /// Who has a role at a time, with all roles that it has then.
+    pub fn with_role(&self, role: Role, time: Timestamp) -> impl Iterator<Item = (PersonId, Roles)> {
+        let people = self.persons.iter().map(move |(id, person)| (*id, person.roles_at(time)));
+        people.filter(move |(_, roles)| roles.has(role))
     }
 
     /// Whether two persons do together what stands on the list. It is so for good once two are approvers: fewer than two are
@@ -226,7 +235,7 @@ impl People {
     ///
     /// Rule: two-persons
     pub fn are_two(&self, time: Timestamp) -> bool {
-        self.count(Role::Approver, time) >= 2
+        self.with_role(Role::Approver, time).count() >= 2
     }
 }
 
@@ -237,6 +246,8 @@ pub struct PersonFacts {
     pub now: Person,
     /// None: it was nobody's name.
     pub before: Option<Person>,
+    /// Whether it makes the second approver, so that two persons begin with its roles.
+    pub makes_two: bool,
 }
 
 /// Which operations of the list one person does alone, from now on.

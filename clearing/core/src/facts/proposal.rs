@@ -64,6 +64,8 @@ pub struct ProposedFacts {
     pub content: Hash,
     /// SHA-256 of what stood where the operation would write. Once that is another, the proposal is stale.
     pub found: Hash,
+    /// Whom of the operator's people it is about: that one decides nothing of it.
+    pub about: Option<PersonId>,
     /// The certificate under which it was asked for.
     pub shown: Option<ShownFacts>,
     /// The open proposal of the same content that ends with this one, as it has lapsed or is stale, and which of the two.

@@ -271,6 +271,16 @@ impl Entry {
                         changes.push(FieldChange::new("person_id", None, Some(new.person.to_string())));
                     }
                     changes.extend(compared(before, fields(&new.now)));
+                    if new.makes_two {
+                        // What one person made alone for people and auditors ends with it.
+                        let since = new.now.since.to_string();
+                        changes.push(FieldChange::new("two_persons_since_time", None, Some(since.clone())));
+                        changes.push(FieldChange::new("open_invites_end_time", None, Some(since)));
+                    }
+                }
+                Fact::Certified(certified) => {
+                    let serial = Some(certified.serial.to_string());
+                    changes.push(FieldChange::new("certificate_serial", None, serial));
                 }
                 Fact::Alone(new) => {
                     let words = |names: &BTreeSet<String>| {
@@ -584,6 +594,7 @@ fn founded_fields(founded: &FoundedFacts) -> Vec<Field> {
         field("proposal_days", Some(coalition.proposal_days.to_string())),
         field("account_change_days", Some(coalition.account_change_days.to_string())),
         field("carry_windows_max", coalition.carry_windows_max.map(|closes| closes.to_string())),
+        field("care_points", Some(coalition.care_points.0.to_string())),
         field("pay_outs_wait", Some(coalition.pay_outs_wait.to_string())),
         field("caps_need_cover", Some(coalition.caps_need_cover.to_string())),
     ];

@@ -145,7 +145,7 @@ impl Operation for ApplyMoney {
     }
 
     /// One person uses what is a partner's for that partner; whose it is, two say.
-    fn waits(&self, _: &Book) -> bool {
+    fn waits(&self, _: &Book, _: &Ask<'_>) -> bool {
         self.from == UsedFrom::Unknown
     }
 

@@ -52,6 +52,10 @@ impl Operation for ExtendExpiry {
         Some(Subject::member(self.member).and([self.issuer]))
     }
 
+    fn reason(&self) -> Option<&Code> {
+        Some(&self.reason)
+    }
+
     fn footprint(&self, _: &Ask<'_>, needs: &mut Footprint<'_>) {
         needs.member(self.member).all = true;
     }
@@ -90,7 +94,8 @@ impl Operation for ExtendExpiry {
     }
 }
 
-/// Gives a member points again that it lost, as an issue of a funder, who pays for them by its terms.
+/// Gives a member points again that it lost, as an issue of a funder that lets the operator do so, and pays for them by its
+/// terms.
 ///
 /// Rule: reinstate
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Deserialize)]
@@ -115,6 +120,16 @@ impl ReinstatePoints {
 impl Operation for ReinstatePoints {
     const NAME: &'static str = "ReinstatePoints";
     const ROLES: Roles = CARE;
+    const TWO_PERSONS: bool = true;
+
+    /// One person gives so much on a day.
+    ///
+    /// Rule: care-points
+    fn waits(&self, book: &Book, ask: &Ask<'_>) -> bool {
+        let given = ask.person.and_then(|person| book.care.get(&person));
+        let given = given.map_or(Points::ZERO, |given| given.on(book.day_of(ask.now)));
+        given.0.saturating_add(self.points.0) > book.house.coalition.care_points.0
+    }
 
     fn check(&self) -> Result<(), Rejection> {
         check_moment("expire_time", self.expires)?;
@@ -125,9 +140,14 @@ impl Operation for ReinstatePoints {
         Some(Subject::member(self.member).and([self.funder]))
     }
 
-    fn footprint(&self, _: &Ask<'_>, needs: &mut Footprint<'_>) {
+    fn reason(&self) -> Option<&Code> {
+        Some(&self.reason)
+    }
+
+    fn footprint(&self, ask: &Ask<'_>, needs: &mut Footprint<'_>) {
         needs.member(self.member);
-        needs.guards.insert(self.funder);
+        needs.funders(ask.caller, &[(self.funder, 1)]);
+        needs.care.extend(ask.person);
     }
 
     fn admit(&self, book: &Book, ask: &Ask<'_>) -> Result<Admitted, Rejection> {
@@ -138,6 +158,7 @@ impl Operation for ReinstatePoints {
 
     fn decide(&self, book: &Book, ask: &Ask<'_>, who: &Admitted) -> Result<Decision, Rejection> {
         let id = who.member();
+        book.check_consent(ask.caller, self.funder, self.points)?;
         let terms = book.house.partner(self.funder)?.terms_at(ask.now);
         book.check_issue_cap(self.funder, terms, self.points, None)?;
         let draft = book.draft(EntryKind::Reinstate, ask).of_member(id).with(Fact::Reason(self.reason.clone()));
@@ -170,6 +191,10 @@ impl Operation for WriteOffDebt {
 
     fn subject(&self) -> Option<Subject> {
         Some(Subject::member(self.member).and([self.creditor]))
+    }
+
+    fn reason(&self) -> Option<&Code> {
+        Some(&self.reason)
     }
 
     fn footprint(&self, _: &Ask<'_>, needs: &mut Footprint<'_>) {
@@ -225,6 +250,10 @@ impl Operation for FreezeMember {
         Some(Subject::member(self.member))
     }
 
+    fn reason(&self) -> Option<&Code> {
+        Some(&self.reason)
+    }
+
     fn footprint(&self, _: &Ask<'_>, needs: &mut Footprint<'_>) {
         needs.member(self.member);
     }
@@ -273,7 +302,11 @@ impl Operation for UnfreezeMember {
 
     fn found(&self, book: &Book) -> Vec<u8> {
         let member = book.find_member(self.member).ok().and_then(|id| book.members.get(&id));
-        borsh::to_vec(&member.and_then(|member| member.record.frozen_until)).expect("writing to memory does not fail")
+        member.map_or(0, |member| member.record.frozen_no).to_be_bytes().to_vec()
+    }
+
+    fn reason(&self) -> Option<&Code> {
+        self.reason.as_ref()
     }
 
     fn footprint(&self, _: &Ask<'_>, needs: &mut Footprint<'_>) {

@@ -43,6 +43,10 @@ impl Operation for Charge {
         Some(Subject::partner(self.partner))
     }
 
+    fn reason(&self) -> Option<&Code> {
+        self.reason.as_ref()
+    }
+
     fn footprint(&self, _: &Ask<'_>, needs: &mut Footprint<'_>) {
         between(needs, self.partner, PartnerId::operator());
     }
@@ -81,6 +85,10 @@ impl Operation for Adjust {
 
     fn subject(&self) -> Option<Subject> {
         Some(Subject::partner(self.payer).and([self.payee]))
+    }
+
+    fn reason(&self) -> Option<&Code> {
+        Some(&self.reason)
     }
 
     fn footprint(&self, _: &Ask<'_>, needs: &mut Footprint<'_>) {

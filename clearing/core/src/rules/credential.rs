@@ -78,9 +78,10 @@ fn check_device(at: usize, device: &Device) -> Result<(), Rejection> {
 impl Operation for CreateInvites {
     const NAME: &'static str = "CreateInvites";
     const TWO_PERSONS: bool = true;
+    const OF_PEOPLE: bool = true;
 
     /// Whoever gave a person a certificate alone could act in its name, and be the second one.
-    fn waits(&self, _: &Book) -> bool {
+    fn waits(&self, _: &Book, _: &Ask<'_>) -> bool {
         self.holder.is_none_or(|holder| holder.kind != HolderKind::Partner)
     }
 
@@ -174,6 +175,7 @@ pub struct WithdrawInvites {
 impl Operation for WithdrawInvites {
     const NAME: &'static str = "WithdrawInvites";
     const ROLES: Roles = ENDING;
+    const OF_PEOPLE: bool = true;
 
     fn check(&self) -> Result<(), Rejection> {
         check_count("invite_ids", self.invites.len())
@@ -193,7 +195,7 @@ impl Operation for WithdrawInvites {
             let invite =
                 book.invites.get(id).filter(|invite| looks_after(ask, invite.holder) || invite.by == ask.holder());
             let invite = invite.ok_or_else(|| Rejection::not_found("invite", id))?;
-            if invite.state(&book.house.revoked, ask.now) == InviteState::Open {
+            if book.is_open(invite, ask.now) {
                 open.insert(*id);
             }
         }
@@ -222,6 +224,7 @@ pub struct RevokeCredentials {
 impl Operation for RevokeCredentials {
     const NAME: &'static str = "RevokeCredentials";
     const ROLES: Roles = ENDING;
+    const OF_PEOPLE: bool = true;
     /// Every batch reads what is revoked.
     const GATE: Gate = Gate::Alone;
 
@@ -237,6 +240,10 @@ impl Operation for RevokeCredentials {
 
     fn subject(&self) -> Option<Subject> {
         Some(self.holder.map_or_else(Subject::default, about))
+    }
+
+    fn reason(&self) -> Option<&Code> {
+        Some(&self.reason)
     }
 
     fn footprint(&self, ask: &Ask<'_>, needs: &mut Footprint<'_>) {
@@ -318,7 +325,7 @@ impl Operation for Enroll {
         let invite = book.invites.get(&self.invite).filter(|invite| invite.secret == self.secret);
         let Some(invite) = invite else { return Ok(told(Enrolment::UnknownInvite)) };
         let Invite { holder, scopes, device, used, .. } = invite.clone();
-        if invite.withdrawn.is_some() || book.house.revoked.withdraws(invite).is_some() {
+        if invite.withdrawn(&book.house.revoked, &book.house.people, ask.now).is_some() {
             return Ok(told(Enrolment::WithdrawnInvite));
         }
         if invite.ends <= ask.now {
@@ -427,7 +434,7 @@ fn looks_after(ask: &Ask<'_>, holder: Holder) -> bool {
 }
 
 /// What was valid until now, with its end.
-type Valid = BTreeMap<Serial, Timestamp>;
+pub(crate) type Valid = BTreeMap<Serial, Timestamp>;
 
 impl Book {
     /// Refuses a holder that there is not, and one after whom the caller does not look: nobody is told which.
@@ -444,13 +451,13 @@ impl Book {
         Err(Rejection::not_found(what, holder.id))
     }
 
-    fn is_valid(&self, serial: Serial, credential: &Credential, ask: &Ask<'_>) -> bool {
+    pub(crate) fn is_valid(&self, serial: Serial, credential: &Credential, ask: &Ask<'_>) -> bool {
         let Credential { holder, begins, ends, .. } = *credential;
         ends >= ask.machine() && self.house.revoked.of(serial, holder, begins).is_none()
     }
 
     /// The first of what a holder has that is valid, and how many invites it could use, up to a bound.
-    fn held_by(&self, holder: Holder, ask: &Ask<'_>) -> (Valid, u32) {
+    pub(crate) fn held_by(&self, holder: Holder, ask: &Ask<'_>) -> (Valid, u32) {
         let held = self.credentials.iter().filter(|(_, known)| known.holder == holder && known.ends >= ask.machine());
         let held = held.take(HOLDINGS_TOLD_MAX).filter(|(serial, known)| self.is_valid(**serial, known, ask));
         let held = held.map(|(serial, known)| (*serial, known.ends)).collect();
@@ -459,8 +466,11 @@ impl Book {
     }
 
     fn open_among<'a>(&self, invites: impl Iterator<Item = &'a Invite>, ask: &Ask<'_>) -> u32 {
-        let open = invites.filter(|invite| invite.state(&self.house.revoked, ask.now) == InviteState::Open).count();
-        u32::try_from(open).unwrap_or(u32::MAX)
+        u32::try_from(invites.filter(|invite| self.is_open(invite, ask.now)).count()).unwrap_or(u32::MAX)
+    }
+
+    fn is_open(&self, invite: &Invite, now: Timestamp) -> bool {
+        invite.state(&self.house.revoked, &self.house.people, now) == InviteState::Open
     }
 
     /// What of the lines of credentials is valid, and how many invites were made with them that can be used.

@@ -39,7 +39,7 @@ impl Book {
         let draft = |kind| EntryDraft::new(kind, 1, now, currency, PartnerId::operator());
         let people = house.people.persons.iter().map(|(person, first)| {
             let now = Person { since: now, ..*first };
-            Fact::Person(PersonFacts { person: *person, now, before: None })
+            Fact::Person(PersonFacts { person: *person, now, before: None, makes_two: false })
         });
         let founding = draft(EntryKind::Found).with(Fact::Founded(Box::new(founded)));
         let mut drafts = vec![people.fold(founding, EntryDraft::with)];

@@ -43,8 +43,8 @@ impl Operation for SetLimits {
     }
 
     fn found(&self, book: &Book) -> Vec<u8> {
-        let limits = book.house.partners.get(&self.partner).map(|partner| partner.limits);
-        borsh::to_vec(&limits).expect("writing to memory does not fail")
+        let number = book.house.partners.get(&self.partner).map(|partner| partner.limits_no);
+        number.unwrap_or_default().to_be_bytes().to_vec()
     }
 
     fn footprint(&self, _: &Ask<'_>, _: &mut Footprint<'_>) {}

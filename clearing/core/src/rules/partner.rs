@@ -113,7 +113,7 @@ impl Operation for SetPartnerState {
     }
 
     /// Who is stopped is stopped at once. Whoever lets it go on, and whoever sends it away for good, needs a second person.
-    fn waits(&self, book: &Book) -> bool {
+    fn waits(&self, book: &Book, _: &Ask<'_>) -> bool {
         let stops = [PartnerState::Active, PartnerState::Restricted, PartnerState::Suspended];
         let severity = |state| stops.iter().position(|known| *known == state);
         let before = book.house.partners.get(&self.partner).and_then(|partner| severity(partner.state));
@@ -121,8 +121,8 @@ impl Operation for SetPartnerState {
     }
 
     fn found(&self, book: &Book) -> Vec<u8> {
-        let state = book.house.partners.get(&self.partner).map(|partner| partner.state.as_str());
-        state.unwrap_or_default().as_bytes().to_vec()
+        let number = book.house.partners.get(&self.partner).map(|partner| partner.state_no);
+        number.unwrap_or_default().to_be_bytes().to_vec()
     }
 
     fn footprint(&self, _: &Ask<'_>, _: &mut Footprint<'_>) {}

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use crate::book::Book;
 use crate::facts::Fact;
 use crate::facts::entry::{Entry, EntryKind};
-use crate::facts::person::{PersonId, Role, Roles};
+use crate::facts::person::{Role, Roles};
 use crate::facts::proposal::{Proposal, ProposalFacts, ProposalState, ProposedFacts};
 use crate::operation::{Admitted, Ask, Decision, Footprint, Operation, Subject, decided};
 use crate::rejection::Rejection;
@@ -39,7 +39,7 @@ impl Operation for RefuseProposal {
         let proposal = book.proposals.get(&self.proposal);
         let proposal = proposal.ok_or_else(|| Rejection::not_found("proposal", self.proposal))?;
         book.check_open(self.proposal, proposal, None, ask.now)?;
-        book.check_second_person(ask, proposal, None)?;
+        book.check_second_person(ask, proposal)?;
         let refused = ProposalFacts { proposal: self.proposal, state: ProposalState::Refused };
         let draft = book.draft(EntryKind::RefuseProposal, ask).linked_to(self.proposal);
         decided(book, draft.with(Fact::Proposal(refused)))
@@ -72,7 +72,6 @@ impl Operation for WithdrawProposal {
     fn decide(&self, book: &Book, ask: &Ask<'_>, _: &Admitted) -> Result<Decision, Rejection> {
         let proposal = book.proposals.get(&self.proposal);
         let proposal = proposal.ok_or_else(|| Rejection::not_found("proposal", self.proposal))?;
-        book.check_open(self.proposal, proposal, None, ask.now)?;
         if ask.person != Some(proposal.person) {
             return Err(Rejection::NotPermitted {
                 problem: format!(
@@ -81,6 +80,7 @@ impl Operation for WithdrawProposal {
                 ),
             });
         }
+        book.check_open(self.proposal, proposal, None, ask.now)?;
         let withdrawn = ProposalFacts { proposal: self.proposal, state: ProposalState::Withdrawn };
         let draft = book.draft(EntryKind::WithdrawProposal, ask).linked_to(self.proposal);
         decided(book, draft.with(Fact::Proposal(withdrawn)))
@@ -141,12 +141,8 @@ impl Book {
     /// `SAME_PERSON`
     ///
     /// Rule: second-person
-    pub(crate) fn check_second_person(
-        &self,
-        ask: &Ask<'_>,
-        proposal: &Proposal,
-        about: Option<PersonId>,
-    ) -> Result<(), Rejection> {
+    pub(crate) fn check_second_person(&self, ask: &Ask<'_>, proposal: &Proposal) -> Result<(), Rejection> {
+        let about = proposal.facts.about;
         let same = ask.person.is_none_or(|person| person == proposal.person || Some(person) == about);
         if same {
             let person = ask.person.unwrap_or(proposal.person).to_string();

@@ -241,6 +241,10 @@ impl Operation for UndoPayment {
         Some(Subject::default())
     }
 
+    fn reason(&self) -> Option<&Code> {
+        Some(&self.reason)
+    }
+
     fn footprint(&self, _: &Ask<'_>, needs: &mut Footprint<'_>) {
         needs.payments.insert(self.payment);
         needs.pays_legs(None);

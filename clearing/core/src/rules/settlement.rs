@@ -83,9 +83,20 @@ pub struct ExportOrders {
 
 impl Operation for ExportOrders {
     const NAME: &'static str = "ExportOrders";
+    const TWO_PERSONS: bool = true;
+
+    /// Orders that are out are made void by two.
+    fn waits(&self, book: &Book, _: &Ask<'_>) -> bool {
+        self.replace && book.settlement(self.window).is_ok_and(|found| found.mode.is_some_and(|mode| mode != self.mode))
+    }
 
     fn subject(&self) -> Option<Subject> {
         Some(Subject::window(self.window))
+    }
+
+    fn found(&self, book: &Book) -> Vec<u8> {
+        let mode = book.settlement(self.window).ok().and_then(|settlement| settlement.mode);
+        [book.settlement_state(self.window), mode.map_or("", OrderMode::as_str)].join(" ").into_bytes()
     }
 
     fn footprint(&self, _: &Ask<'_>, needs: &mut Footprint<'_>) {

@@ -10,14 +10,14 @@ use clearing_core::book::Book;
 use clearing_core::command::{Command, Request};
 use clearing_core::facts::answer::{Accepted, Answer, MemberReply, Reply, Reversed};
 use clearing_core::facts::calendar::Calendars;
-use clearing_core::facts::coalition::{Coalition, House, NoticeDays, Recovery};
+use clearing_core::facts::coalition::{CARE_POINTS, Coalition, House, NoticeDays, Recovery};
 use clearing_core::facts::credential::Revoked;
 use clearing_core::facts::entry::{Entry, EntryKind};
 use clearing_core::facts::limits::Limits;
 use clearing_core::facts::member::MemberRef;
 use clearing_core::facts::origin::{Code, Origin};
 use clearing_core::facts::partner::{Partner, PartnerState};
-use clearing_core::facts::person::People;
+use clearing_core::facts::person::{People, PersonId};
 use clearing_core::facts::security::Security;
 use clearing_core::facts::terms::{Breakage, ExpiryPolicy, FeeBearer, Funding, Terms, TermsDraft};
 use clearing_core::facts::window::Window;
@@ -92,6 +92,7 @@ pub fn coalition() -> Coalition {
         proposal_days: 7,
         account_change_days: 3,
         carry_windows_max: None,
+        care_points: CARE_POINTS,
         pay_outs_wait: false,
         caps_need_cover: false,
     }
@@ -109,6 +110,8 @@ pub fn house(coalition: Coalition, partners: &[(&str, Terms)]) -> House {
             security: Security::default(),
             terms: vec![terms],
             limits: Limits::default(),
+            state_no: 0,
+            limits_no: 0,
         };
         (partner.id, partner)
     });
@@ -183,6 +186,18 @@ impl Play {
 
     pub fn operator(&mut self, command: Command) -> Result<Accepted, Rejection> {
         self.ask("operator", command)
+    }
+
+    /// Asks as the first of the operator's people, who is there from now on if nobody was.
+    pub fn desk(&mut self, command: Command) -> Result<Accepted, Rejection> {
+        let first: PersonId = "first".parse().unwrap();
+        for book in [&mut self.book, &mut *self.founded] {
+            if book.house.people.persons.is_empty() {
+                Arc::make_mut(&mut book.house).people = People::first(first);
+            }
+        }
+        let request = Request { person: Some(first), ..self.request(PartnerId::operator(), command) };
+        self.execute(&request).result
     }
 
     /// Asks and gives the figures of the answer.

@@ -89,17 +89,57 @@ proptest! {
     }
 
     #[test]
+    fn every_unit_of_a_position_is_in_its_leg_or_carried_for_a_reason(
+        positions in positions(),
+        minor_unit in prop_oneof![Just(1i64), Just(10), Just(100)],
+        threshold in prop_oneof![Just(0i64), 0..500i64],
+    ) {
+        let legs = netting::legs(&positions, minor_unit, Money(threshold), &BTreeSet::new()).unwrap();
+        let carried: BTreeMap<PartnerId, Money> = positions
+            .iter()
+            .map(|(partner, position)| (*partner, Money(position.0 - legs.get(partner).copied().unwrap_or_default().0)))
+            .filter(|(_, left)| !left.is_zero())
+            .collect();
+        let origins = netting::origins(&legs, &carried, minor_unit).unwrap();
+        let whole = netting::legs(&positions, minor_unit, Money::ZERO, &BTreeSet::new()).unwrap();
+        for (partner, position) in &positions {
+            let Some(origin) = origins.get(partner) else {
+                prop_assert!(position.is_zero(), "{partner} is left out");
+                continue;
+            };
+            let netting::Rounding { floor, remainder, raised, place } = origin.rounding;
+            prop_assert_eq!(origin.position, *position);
+            prop_assert_eq!(floor.0 + remainder.0, position.0);
+            prop_assert_eq!(Some(origin.rounding.rounded()).filter(|rounded| !rounded.is_zero()), whole.get(partner).copied());
+            prop_assert_eq!(origin.rounding.rounded().0 - origin.small().0, origin.leg.0);
+            let left = carried.get(partner).copied().unwrap_or_default();
+            prop_assert_eq!(origin.left_by_rounding().0 + origin.small().0, left.0);
+            prop_assert!(remainder.0 >= 0 && remainder.0 < minor_unit && [0, minor_unit].contains(&raised.0));
+            prop_assert!(origin.left_by_rounding().0.abs() < minor_unit);
+            if !partner.is_operator() && !origin.small().is_zero() {
+                prop_assert!(origin.small().0.abs() < threshold && !legs.contains_key(partner));
+            }
+            let before = origins.values().filter(|other| other.rounding.place < place);
+            prop_assert!(before.clone().all(|other| other.rounding.remainder >= remainder && other.rounding.raised >= raised));
+            prop_assert_eq!(before.count() + 1, place);
+        }
+        prop_assert_eq!(origins.values().map(|origin| origin.small().0).sum::<i64>(), 0);
+    }
+
+    #[test]
     fn pairwise_orders_are_few_and_settle_every_leg(positions in positions()) {
         let legs = netting::legs(&positions, 1, Money::ZERO, &BTreeSet::new()).unwrap();
         let orders = netting::orders(OrderMode::Pairwise, &legs);
         let sum: i64 = legs.values().map(|leg| leg.0).sum();
         let participants = legs.len() + usize::from(sum != 0);
-        if let Some(first) = orders.first() {
-            let ends = legs.iter().map(|(partner, leg)| (OrderParty::of(*partner), leg.0));
-            let ends: Vec<_> = ends.chain([(OrderParty::Funds, -sum)]).collect();
-            let payer = ends.iter().min_by_key(|(party, leg)| (*leg, *party)).unwrap();
-            let payee = ends.iter().min_by_key(|(party, leg)| (-leg, *party)).unwrap();
-            prop_assert_eq!((first.payer, first.payee), (payer.0, payee.0));
+        let ends = legs.iter().map(|(partner, leg)| (OrderParty::of(*partner), leg.0));
+        let mut open: BTreeMap<OrderParty, i64> = ends.chain([(OrderParty::Funds, -sum)]).collect();
+        for order in &orders {
+            let payer = open.iter().min_by_key(|(party, left)| (**left, **party)).unwrap();
+            let payee = open.iter().min_by_key(|(party, left)| (-**left, **party)).unwrap();
+            prop_assert_eq!((order.payer, order.payee), (*payer.0, *payee.0), "the largest debtor pays the largest creditor");
+            *open.get_mut(&order.payer).unwrap() += order.amount.0;
+            *open.get_mut(&order.payee).unwrap() -= order.amount.0;
         }
         prop_assert!(orders.len() <= participants.saturating_sub(1), "{orders:?}");
         prop_assert!(orders.iter().all(|order| order.amount.0 > 0));

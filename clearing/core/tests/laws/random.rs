@@ -847,6 +847,9 @@ impl Asked {
         let hash = |of: &str, number: u32| <[u8; 32]>::from(Sha256::digest(format!("{of}{number}")));
         let (which, some) = (number % 8, number / 8);
         let caller = id(by);
+        // Its people look after its own, the brand does not.
+        let clerk = play.book.house.people.with_role(Role::Clerk, play.now).next();
+        let person = clerk.map(|(person, _)| person).filter(|_| caller.is_operator() && some % 4 > 0);
         let count = u32::try_from(self.requests.len()).unwrap();
         let serial = |count: u32| -> Serial { format!("40{count:030x}").parse().unwrap() };
         let made = |play: &Play, key: u32| Made {
@@ -872,7 +875,7 @@ impl Asked {
                 let new = |at: u32| NewInvite {
                     id: InviteId(request_id(play.now, u128::from(count) * 8 + u128::from(at)).0),
                     secret: hash("secret", at),
-                    device: (at == 2).then(|| Device {
+                    device: (at == 2 && person.is_none()).then(|| Device {
                         name: Code::new("till").unwrap(),
                         store: Code::new("s1").ok(),
                         till: None,
@@ -881,7 +884,13 @@ impl Asked {
                     }),
                 };
                 let holder = [None, Some(Holder::partner(caller)), Some(Holder::partner(id("A")))][some as usize % 3];
-                let scopes = if some < 4 { Scopes::WHOLE } else { [Scope::Issue, Scope::Read].into_iter().collect() };
+                let named = || Holder::of_person(PEOPLE[some as usize % PEOPLE.len()].parse().unwrap());
+                let holder = if person.is_some() { Some(named()) } else { holder };
+                let scopes = if some < 4 || person.is_some() {
+                    Scopes::WHOLE
+                } else {
+                    [Scope::Issue, Scope::Read].into_iter().collect()
+                };
                 let ends = (some % 4 == 1).then(|| play.now.plus_seconds(3_600));
                 let known = invite.filter(|_| some == 7).map(|id| NewInvite { id, ..new(0) });
                 let invites = (0..3).map(new).chain(known).collect();
@@ -910,7 +919,8 @@ impl Asked {
         };
         let own = matches!(command, Command::Enroll(_) | Command::Renew(_));
         let request = play.request(if own { PartnerId::operator() } else { caller }, command);
-        let request = Request { badge: shown, ..request };
+        let person = person.filter(|_| !own);
+        let request = Request { badge: shown, person, ..request };
         self.requests.push(request.clone());
         Some(request)
     }
@@ -964,7 +974,10 @@ fn of_people(play: &Play, number: u32) -> (Option<PersonId>, Command) {
         .filter(|person| people.roles_at(*person, play.now).has(Role::Approver))
         .collect();
     if approvers.len() < 2 || what == 0 {
-        return (None, Command::SetPerson(SetPerson { person: named(rest), roles: Roles::FIRST }));
+        // Mostly with a certificate that was made by hand.
+        let hand = Serial::new(&[0x50, u8::try_from(rest % PEOPLE.len()).unwrap()]).unwrap();
+        let certificate = (rest % 5 > 0).then_some(hand);
+        return (None, Command::SetPerson(SetPerson { certificate, ..SetPerson::new(named(rest), Roles::FIRST) }));
     }
     let by = approvers[rest % approvers.len()];
     // Mostly one that is open, now and then any other.
@@ -986,6 +999,11 @@ fn of_people(play: &Play, number: u32) -> (Option<PersonId>, Command) {
         (6, _) => {
             let alone = if rest % 4 == 1 { BTreeSet::from(["SetLimits".to_owned()]) } else { BTreeSet::new() };
             (Some(by), Command::SetTwoPersonList(SetTwoPersonList { alone }))
+        }
+        (7, _) if rest % 3 > 0 => {
+            let (member, funder) = (member_ref(MEMBERS[rest % 3]), PartnerId::operator());
+            let (points, reason) = (Points(200), Code::new("law").unwrap());
+            (Some(by), Command::ReinstatePoints(ReinstatePoints { member, funder, points, expires: None, reason }))
         }
         (7, _) => (Some(by), Command::WithdrawFunds(WithdrawFunds { fund: Fund::Reserve, amount: Money(1) })),
         _ => {

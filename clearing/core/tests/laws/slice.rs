@@ -58,6 +58,7 @@ enum Kind {
     Abandoned,
     Guard,
     Consent,
+    Care,
     Window,
     OpenWindow,
     Funding,
@@ -81,7 +82,7 @@ enum Kind {
 }
 
 impl Kind {
-    const ALL: [Self; 34] = [
+    const ALL: [Self; 35] = [
         Self::Member,
         Self::Identifier,
         Self::Depth,
@@ -96,6 +97,7 @@ impl Kind {
         Self::Abandoned,
         Self::Guard,
         Self::Consent,
+        Self::Care,
         Self::Window,
         Self::OpenWindow,
         Self::Funding,
@@ -139,6 +141,7 @@ impl Kind {
             Self::Abandoned => needs.abandoned.clear(),
             Self::Guard => needs.guards.clear(),
             Self::Consent => needs.consents.clear(),
+            Self::Care => needs.care.clear(),
             Self::Window => needs.windows.clear(),
             Self::OpenWindow => needs.open_window = false,
             Self::Funding => needs.funding.clear(),
@@ -226,6 +229,9 @@ impl<'a> Cut<'a> {
         let counted: Vec<EntryId> = counted.collect();
         self.entries(counted);
         self.guards(needs, &targets);
+        for person in &needs.care {
+            self.book.care.extend(self.whole.care.get(person).map(|given| (*person, *given)));
+        }
         for key in &needs.consents {
             self.book.consents.extend(self.whole.consents.get(key).map(|consent| (*key, *consent)));
         }
@@ -839,6 +845,9 @@ fn compare(names: &[&str], (whole, all): (&Book, &mut Changes), (slice, changes)
     for key in &all.consents_given {
         let given = |book: &Book| book.consents.get(key).map(|consent| (consent.granted, consent.budget));
         differ(names, "a consent", &given(whole), &given(slice))?;
+    }
+    for person in &all.care {
+        differ(names, "what somebody gave", &whole.care.get(person), &slice.care.get(person))?;
     }
     for key in &all.funding_states {
         differ(names, "what waits", &whole.funding.get(key), &slice.funding.get(key))?;

@@ -10,6 +10,7 @@ use clearing_core::facts::order::{Order, OrderMode, OrderParty};
 use clearing_core::facts::origin::BusinessDate;
 use clearing_core::facts::proof::Proof;
 use clearing_core::facts::window::{Leg, LegState, Settlement, SettlementState, WindowState};
+use clearing_core::netting::{self, LegOrigin};
 use clearing_core::rules::payment::Payment;
 use clearing_core::schedule::Schedule;
 use clearing_core::units::{Malformed, Money, PartnerId, Timestamp, WindowNumber, shown};
@@ -87,12 +88,10 @@ pub(in crate::rpc) fn from_settlement(
         Basis::Closed => from_leg(*partner, leg, coalition),
         Basis::Preview => v1::Leg { state: v1::LegState::Unspecified.into(), ..from_leg(*partner, leg, coalition) },
     };
-    let mut carried: Vec<(&PartnerId, &Money)> = carried.iter().collect();
-    carried.sort_by_key(|(partner, _)| partner.settlement_order());
-    let carried = carried.into_iter().map(|(partner, left)| v1::ParticipantAmount {
-        partner_id: partner.to_string(),
-        amount: from_money(*left, coalition),
-    });
+    let origins = leg_origins(settlement, carried, coalition);
+    let mut carried: Vec<&PartnerId> = carried.keys().collect();
+    carried.sort_by_key(|partner| partner.settlement_order());
+    let carried = carried.into_iter().map(|partner| from_carried(*partner, &origins[partner], coalition));
     v1::Settlement {
         window: i64::from(window),
         window_state: window_state.into(),
@@ -106,7 +105,28 @@ pub(in crate::rpc) fn from_settlement(
     }
 }
 
-fn from_proof(proof: &Proof, coalition: &Coalition) -> v1::SettlementProof {
+/// Where the legs of a settlement come from, and what is carried besides.
+pub(in crate::rpc) fn leg_origins(
+    settlement: &Settlement,
+    carried: &BTreeMap<PartnerId, Money>,
+    coalition: &Coalition,
+) -> BTreeMap<PartnerId, LegOrigin> {
+    let legs = settlement.legs.iter().map(|(partner, leg)| (*partner, leg.amount)).collect();
+    netting::origins(&legs, carried, coalition.minor_unit()).expect("a close has rounded these positions")
+}
+
+/// What stays of a position, and why.
+pub(in crate::rpc) fn from_carried(partner: PartnerId, origin: &LegOrigin, coalition: &Coalition) -> v1::CarriedAmount {
+    let [rounding, small] = [origin.left_by_rounding(), origin.small()];
+    v1::CarriedAmount {
+        partner_id: partner.to_string(),
+        amount: from_sum(i128::from(rounding.0) + i128::from(small.0), coalition),
+        rounding: from_money(rounding, coalition),
+        small: from_money(small, coalition),
+    }
+}
+
+pub(in crate::rpc) fn from_proof(proof: &Proof, coalition: &Coalition) -> v1::SettlementProof {
     v1::SettlementProof {
         legs_total: from_sum(proof.legs, coalition),
         account_changes: proof
@@ -372,7 +392,8 @@ mod tests {
     #[test]
     fn the_orders_and_the_settlement_of_the_largest_coalition_fit_into_an_answer() {
         let partners = || (0..=PARTNERS_MAX).map(|number| format!("P{number:0>30}").parse::<PartnerId>().unwrap());
-        let most = Money(i64::MIN + 1);
+        // A leg and what is carried add up to a position.
+        let most = Money(i64::MIN / 2 + 100);
         let order = |partner| Order {
             payer: OrderParty::Partner(partner),
             payee: OrderParty::Partner(partner),

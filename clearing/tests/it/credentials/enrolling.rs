@@ -157,7 +157,8 @@ async fn people_of_the_operator_and_auditors_enrol_as_brands_do_and_a_brand_invi
         let (newcomer, operator) = (Newcomer::to(&test), operator(&test));
         let holder = |kind: v1::HolderKind, id: &str| v1::Holder { kind: kind.into(), id: id.to_owned() };
         let roles = vec![v1::PersonRole::Support.into()];
-        let anna = v1::SetPersonRequest { request_id: foreign::key(), person_id: "anna".to_owned(), roles };
+        let (request_id, person_id) = (foreign::key(), "anna".to_owned());
+        let anna = v1::SetPersonRequest { request_id, person_id, roles, certificate_serial: String::new() };
         operator.clone().people.set_person(anna).await.unwrap();
         for (kind, id) in [(v1::HolderKind::Auditor, "kpmg"), (v1::HolderKind::Operator, "anna")] {
             let invited = holder(kind, id);

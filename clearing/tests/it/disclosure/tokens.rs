@@ -350,7 +350,8 @@ async fn a_token_of_another_list_filter_or_caller_is_refused_everywhere() {
         let mut people = callers["operator"].people.clone();
         for name in ["second", "third", "fourth"] {
             let roles = vec![v1::PersonRole::Approver.into()];
-            let set = v1::SetPersonRequest { request_id: request_id(), person_id: name.to_owned(), roles };
+            let (person_id, certificate_serial) = (name.to_owned(), "b0".to_owned());
+            let set = v1::SetPersonRequest { request_id: request_id(), person_id, roles, certificate_serial };
             people.set_person(set).await.unwrap();
         }
         let mut tokens: Vec<(&str, usize, &str, String)> = Vec::new();

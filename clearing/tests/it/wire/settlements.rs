@@ -71,6 +71,8 @@ async fn a_settlement_goes_from_its_close_to_paid_and_every_step_that_is_repeate
         let again = desk.export_orders(first).await.unwrap().into_inner();
         let same = v1::ExportOrdersResponse { written: replayed(&exported.written), ..exported.clone() };
         assert_eq!(again, same);
+        let other = desk.export_orders(export()).await.unwrap().into_inner();
+        assert_eq!((other.orders, other.csv), (exported.orders.clone(), exported.csv.clone()), "the same bytes again");
         assert_eq!(exported.orders.len(), made.legs.len());
         assert_eq!(exported.csv.lines().count(), made.legs.len() + 1);
         assert_eq!(exported.settlement_state(), v1::SettlementState::Exported);
@@ -101,23 +103,43 @@ async fn a_settlement_goes_from_its_close_to_paid_and_every_step_that_is_repeate
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_aborted_settlement_goes_into_the_open_window() {
+async fn a_settlement_that_is_aborted_leaves_every_position_as_it_was_before_the_close() {
     for backend in BACKENDS {
         let house = Wired::open(backend).await;
-        house.trade().await;
-        house.close().await;
-        let abort = v1::AbortSettlementRequest { request_id: request_id(), window: 1 };
         let mut desk = house.by("operator").settlement;
-        let aborted = desk.abort_settlement(abort.clone()).await.unwrap().into_inner();
-        let again = desk.abort_settlement(abort).await.unwrap().into_inner();
-        let same = v1::AbortSettlementResponse { written: replayed(&aborted.written), ..aborted.clone() };
-        assert_eq!(again, same);
-        assert_eq!(
-            (aborted.open_window, aborted.written.unwrap().entries[0].kind()),
-            (2, v1::EntryKind::AbortSettlement)
-        );
+        house.trade().await;
+        let books = async || {
+            let request = v1::TrialBalanceRequest::default();
+            house.by("operator").report.trial_balance(request).await.unwrap().into_inner().accounts
+        };
+        let before = books().await;
+        let legs = house.preview(0).await.legs;
+        // As far as it went: proposed, confirmed, exported.
+        for (window, steps) in [(1, 0), (2, 1), (3, 2)] {
+            assert_eq!(house.close().await.window, window);
+            if steps > 0 {
+                let confirm = v1::ConfirmSettlementRequest { request_id: request_id(), window };
+                desk.confirm_settlement(confirm).await.unwrap();
+            }
+            if steps > 1 {
+                let mode = v1::OrderMode::Hub.into();
+                let export = v1::ExportOrdersRequest { request_id: request_id(), window, mode, replace: false };
+                desk.export_orders(export).await.unwrap();
+            }
+            let abort = v1::AbortSettlementRequest { request_id: request_id(), window };
+            let aborted = desk.abort_settlement(abort.clone()).await.unwrap().into_inner();
+            let again = desk.abort_settlement(abort).await.unwrap().into_inner();
+            let same = v1::AbortSettlementResponse { written: replayed(&aborted.written), ..aborted.clone() };
+            assert_eq!(again, same);
+            assert_eq!(
+                (aborted.open_window, aborted.written.unwrap().entries[0].kind()),
+                (window + 1, v1::EntryKind::AbortSettlement)
+            );
+            assert_eq!(books().await, before, "after {steps} steps");
+            assert_eq!(house.preview(0).await.legs, legs);
+        }
         let settlement = house.close().await;
-        assert_eq!(units(&settlement.proof.unwrap().sum), 0, "also with what the abort put back");
+        assert_eq!(units(&settlement.proof.unwrap().sum), 0, "also with what the aborts put back");
         house.end().await;
     }
 }

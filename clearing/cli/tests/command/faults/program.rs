@@ -1,15 +1,17 @@
-//! The real program with a coalition of its own on SQLite, to be killed and started again.
+//! The real program with a coalition of its own, to be killed and started again.
 
 use std::fs::File;
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
 use clearing::identifier::IdentifierKey;
 use clearing::rpc::opaque::Opaque;
-use clearing_play::PATIENCE;
 use clearing_play::proxy::{Proxy, Upstream};
 use clearing_play::sdk::Caller;
+use clearing_play::{Backend, Database, PATIENCE, audit};
 use partner_sdk::{Client, RequestId, Retries};
+use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
@@ -53,15 +55,26 @@ pub struct Program {
     desk: Desk,
     pub proxy: Proxy,
     running: Option<Child>,
+    database: Database,
 }
 
 impl Program {
-    /// Founds a coalition of three brands, and starts the house.
+    /// Founds a coalition of three brands on SQLite, and starts the house.
     pub async fn found() -> Self {
-        let proxy = Proxy::to(None).await;
-        let mut program = Self { desk: Desk::new(), proxy, running: None };
-        let fee = ["--fee", "0.02", "--listen", "127.0.0.1:0"];
-        program.run(&[&["init", "--domain", "points.example"], &fee[..]].concat()).await;
+        Self::found_on(Backend::Sqlite).await
+    }
+
+    /// The same on either database.
+    pub async fn found_on(backend: Backend) -> Self {
+        let (proxy, desk) = (Proxy::to(None).await, Desk::new());
+        let database = match backend {
+            Backend::Sqlite => Database::at(format!("sqlite:{}", desk.path("coalition/clearing.db").display())),
+            Backend::Postgres => Database::new(backend).await,
+        };
+        let mut program = Self { desk, proxy, running: None, database };
+        let (fee, url) = (["--fee", "0.02", "--listen", "127.0.0.1:0"], program.database_url());
+        let on = if backend == Backend::Postgres { vec!["--database", &url] } else { Vec::new() };
+        program.run(&[&["init", "--domain", "points.example"], &fee[..], &on[..]].concat()).await;
         program.start().await;
         let endpoint = program.endpoint();
         let asked = ["--config", CONFIG, "--endpoint", &endpoint];
@@ -107,19 +120,60 @@ impl Program {
         let brands = self.desk.path("brands");
         let key = std::fs::read_to_string(self.desk.path("coalition/identifier.key")).unwrap();
         let key = IdentifierKey::from_hex(key.trim()).unwrap();
-        let client = Client::builder(self.endpoint())
-            .ca_file(brands.join("ca.pem"))
-            .identity_files(brands.join(format!("{brand}.pem")), brands.join(format!("{brand}.key")))
+        let [certificate, own_key] = ["pem", "key"].map(|ending| brands.join(format!("{brand}.{ending}")));
+        let client = self.connect(&brands.join("ca.pem"), &certificate, &own_key).await;
+        Brand { client, key }
+    }
+
+    /// A client of the operator's first person.
+    pub async fn operator(&self) -> Client {
+        let folder = self.desk.path("coalition");
+        self.connect(&folder.join("ca.pem"), &folder.join("operator.pem"), &folder.join("operator.key")).await
+    }
+
+    async fn connect(&self, ca: &Path, certificate: &Path, key: &Path) -> Client {
+        Client::builder(self.endpoint())
+            .ca_file(ca)
+            .identity_files(certificate, key)
             .deadline(Duration::from_secs(5))
             .retries(Retries::none())
             .connect()
             .await
-            .unwrap();
-        Brand { client, key }
+            .unwrap()
     }
 
     pub fn database_url(&self) -> String {
-        format!("sqlite:{}", self.desk.path("coalition/clearing.db").display())
+        self.database.url.clone()
+    }
+
+    /// The number that a query in the words of both databases gives.
+    pub async fn number(&self, query: &str) -> i64 {
+        self.database.number(query).await
+    }
+
+    /// The answer of a command of the operator's that succeeds.
+    pub async fn json(&self, arguments: &[&str]) -> Value {
+        let output = self.asked(arguments).output().await.unwrap();
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+
+    /// Begins with a command of the operator's.
+    pub fn begin(&self, arguments: &[&str]) -> Child {
+        self.asked(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+    }
+
+    fn asked(&self, arguments: &[&str]) -> Command {
+        let endpoint = self.endpoint();
+        let flags = ["--config", CONFIG, "--endpoint", &endpoint, "--output", "json"];
+        self.command(&[arguments, &flags[..]].concat())
+    }
+
+    /// Kills the house, and fails unless its books are in order.
+    pub async fn end(mut self) {
+        self.kill().await;
+        audit(&self.database.url).await;
+        self.database.remove().await;
     }
 
     fn endpoint(&self) -> String {
