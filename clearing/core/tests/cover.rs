@@ -90,6 +90,22 @@ fn where_caps_need_cover_none_stands_above_it() {
 }
 
 #[test]
+fn more_cover_is_taken_also_where_a_default_has_left_less_than_the_cap() {
+    let mut play = covered();
+    play.operator(deposit("reserve", 1_000)).unwrap();
+    play.issue("A", "M", 30);
+    play.redeem("B", "M", 30).unwrap();
+    let window = play.close();
+    play.confirm(window);
+    play.operator(CoverDefault { window, partner: id("A") }.into()).unwrap();
+    assert_eq!(play.book.cover_of(id("A"), play.now), [0, 5_000, 1_000]);
+    assert_eq!(play.refused("operator", set_cover(4_999, 1_000)), "COVER_INSUFFICIENT");
+    play.operator(set_cover(5_500, 1_000)).unwrap();
+    assert_eq!(play.refused("operator", set_cover(5_499, 1_000)), "COVER_INSUFFICIENT");
+    play.assert_sound();
+}
+
+#[test]
 fn a_new_partner_has_no_cover_yet() {
     let mut play = covered();
     let create = |cap: Option<i64>| -> Command {
