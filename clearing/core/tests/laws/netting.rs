@@ -94,14 +94,14 @@ proptest! {
         minor_unit in prop_oneof![Just(1i64), Just(10), Just(100)],
         threshold in prop_oneof![Just(0i64), 0..500i64],
     ) {
-        let legs = netting::legs(&positions, minor_unit, Money(threshold)).unwrap();
+        let legs = netting::legs(&positions, minor_unit, Money(threshold), &BTreeSet::new()).unwrap();
         let carried: BTreeMap<PartnerId, Money> = positions
             .iter()
             .map(|(partner, position)| (*partner, Money(position.0 - legs.get(partner).copied().unwrap_or_default().0)))
             .filter(|(_, left)| !left.is_zero())
             .collect();
         let origins = netting::origins(&legs, &carried, minor_unit).unwrap();
-        let whole = netting::legs(&positions, minor_unit, Money::ZERO).unwrap();
+        let whole = netting::legs(&positions, minor_unit, Money::ZERO, &BTreeSet::new()).unwrap();
         for (partner, position) in &positions {
             let Some(origin) = origins.get(partner) else {
                 prop_assert!(position.is_zero(), "{partner} is left out");
