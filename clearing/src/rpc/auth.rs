@@ -83,8 +83,8 @@ impl Caller {
         Ok(Asker { partner: self.partner()?, person })
     }
 
-    /// For whom the caller invites, takes invites back and revokes. After the operator's certificates its people look, never it as a
-    /// brand: whoever has a till of it would make people otherwise, and be the second person.
+    /// For whom the caller invites, takes invites back, revokes, and says where it is paid. After the operator's certificates and
+    /// accounts its people look, never it as a brand: whoever has a till of it would make people otherwise, and be the second person.
     ///
     /// # Errors
     /// `PERMISSION_DENIED` for an auditor, and for the operator as a brand.
@@ -92,7 +92,7 @@ impl Caller {
         let asker = self.asker()?;
         if asker.partner.is_operator() && asker.person.is_none() {
             return Err(denied(
-                "the operator's people look after its certificates: ask as one of them (operator/NAME)",
+                "the operator's people look after its certificates and bank accounts: ask as one of them (operator/NAME)",
             ));
         }
         Ok(asker)

@@ -25,7 +25,7 @@ impl BankAccountService for Service {
         &self,
         request: Request<v1::SetBankAccountRequest>,
     ) -> Result<Response<v1::SetBankAccountResponse>, Status> {
-        let asker = auth::caller(&request)?.asker()?;
+        let asker = auth::caller(&request)?.keeper()?;
         let caller = asker.partner;
         let v1::SetBankAccountRequest { request_id, partner_id, bank_account } = request.into_inner();
         let partner: PartnerId = convert::id("partner_id", &partner_id)?;
@@ -54,7 +54,7 @@ impl BankAccountService for Service {
         &self,
         request: Request<v1::StopBankAccountChangeRequest>,
     ) -> Result<Response<v1::StopBankAccountChangeResponse>, Status> {
-        let asker = auth::caller(&request)?.asker()?;
+        let asker = auth::caller(&request)?.keeper()?;
         let caller = asker.partner;
         let v1::StopBankAccountChangeRequest { request_id, partner_id, version, reason_code } = request.into_inner();
         let command = StopBankAccountChange {

@@ -63,7 +63,7 @@ const LINES: &[Line] = &[
     line("Calendar.weekend", &["0 *", "1 *", "3 *"], &["4 *"], MALFORMED),
     line("Calendar.holidays", &["0 *", "1 *", "1000 *"], &["1001 *"], MALFORMED),
     line("Calendar.working_days", &["0 *", "1 *", "1000 *"], &["1001 *"], MALFORMED),
-    line("CutOffPattern.cron_expression", &["0 0 1 FEB *"], &["", "* * * *", "0 0 30 2 *", "0 0 1 1 x*128"], MALFORMED),
+    line("CutOffPattern.cron_expression", &["0 0 1 FEB *"], &["", "0 0 1 *", "0 0 30 2 *", "0 0 1 1 x*128"], MALFORMED),
     line("SetCalendarRequest.effective_time", &["-", "0", "172800"], &["-1"], "TIME_OUT_OF_RANGE"),
     line("LegalRecord.tax_ids", &["0 *", "1 *"], &["2 *", "9 *"], MALFORMED),
     line("TaxId.scheme", &["RU_INN"], &["", "RU_IN", "X_", "X_a", "X_Z23456789012345678"], MALFORMED),

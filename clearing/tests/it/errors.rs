@@ -9,6 +9,7 @@ use clearing::rpc::errors::{self, Fault};
 use clearing_core::chart::Purpose;
 use clearing_core::facts::entry::EntryKind;
 use clearing_core::facts::hold::HoldState;
+use clearing_core::facts::legal::TaxId;
 use clearing_core::facts::partner::PartnerState;
 use clearing_core::facts::terms::Funding;
 use clearing_core::facts::window::{SettlementState, WindowState};
@@ -264,7 +265,9 @@ fn a_comment_names_reasons_that_exist_and_in_the_published_order() {
         let named = |word: &&str| word.contains('_') && upper(word) && *word != "UPPER_SNAKE";
         for word in words(&comment).filter(named) {
             let reason = Rejection::REASONS.contains(&word) || Fault::TABLE.iter().any(|row| row.reason == word);
-            assert!(reason || interface::is_a_value(word) || codes.contains(word), "{place}: nothing is called {word}");
+            let scheme = word == TaxId::FREE || TaxId::SCHEMES.iter().any(|(name, _)| *name == word);
+            let known = reason || scheme || interface::is_a_value(word) || codes.contains(word);
+            assert!(known, "{place}: nothing is called {word}");
         }
         let Some((_, list)) = comment.split_once("Reasons: ") else { continue };
         // What stands in brackets tells of a reason, and what comes after a semicolon is of another call.

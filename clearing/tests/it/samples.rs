@@ -519,7 +519,7 @@ impl Samples {
                 let request_id = foreign::key();
                 v1::StopBankAccountChangeRequest { request_id, partner_id, version, reason_code }.encode_to_vec()
             }
-            "ListBankAccounts" => v1::ListBankAccountsRequest { partner_id, ..Default::default() }.encode_to_vec(),
+            "ListBankAccounts" => v1::ListBankAccountsRequest::default().encode_to_vec(),
             _ => return Vec::new(),
         };
         vec![message]
