@@ -258,10 +258,7 @@ fn is_one_account(one: &bank::Account, other: &bank::Account) -> bool {
 }
 
 fn no_account(id: &str) -> String {
-    format!(
-        "{} had no bank account in force when it was exported; export it again once there is one",
-        whose_account(id)
-    )
+    format!("{} had no bank account in force at the export; export again once it has one", whose_account(id))
 }
 
 /// The participant at whose account an end of an order pays or is paid.
