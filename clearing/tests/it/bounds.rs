@@ -396,12 +396,11 @@ fn with(message: &DynamicMessage, path: &[FieldDescriptor], put: &Put, now: i64)
 }
 
 fn value(message: &DynamicMessage, field: &FieldDescriptor, text: &str, now: i64) -> Value {
-    if let Some(times) = text.strip_suffix(" *") {
+    // So many copies. An expression of cron ends like that as well.
+    if let Some(times) = text.strip_suffix(" *").and_then(|times| times.parse().ok()) {
         let Value::List(items) = message.get_field(field).into_owned() else { unreachable!("copies make a list") };
         let item = items.first().expect("a good request has one of each");
-        return Value::List(
-            (0..times.parse().unwrap()).map(|at| if at == 0 { item.clone() } else { fresh(item) }).collect(),
-        );
+        return Value::List((0..times).map(|at: usize| if at == 0 { item.clone() } else { fresh(item) }).collect());
     }
     match field.kind() {
         FieldKind::Int32 => Value::I32(text.parse().unwrap()),
