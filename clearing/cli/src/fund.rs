@@ -16,12 +16,12 @@ use crate::values;
 pub enum Command {
     /// Records money that was paid into the reserve or a partner's collateral.
     #[command(
-        after_help = "Examples:\n  clearing fund deposit reserve 10000.00\n  clearing fund deposit collateral:GROCER 2500"
+        after_help = "Examples:\n  clearing fund deposit reserve 10000.00\n  clearing fund deposit collateral:grocer 2500"
     )]
     Deposit(Movement),
     /// Records money that was paid out of the reserve or of a partner's collateral; never more than it holds.
     #[command(
-        after_help = "Examples:\n  clearing fund withdraw reserve 500.00\n  clearing fund withdraw collateral:GROCER 2500"
+        after_help = "Examples:\n  clearing fund withdraw reserve 500.00\n  clearing fund withdraw collateral:grocer 2500"
     )]
     Withdraw(Movement),
 }

@@ -18,7 +18,7 @@ use crate::values;
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Shows all that is known of a partner.
-    #[command(after_help = "Examples:\n  clearing partner show GROCER\n  clearing partner show GROCER --output json")]
+    #[command(after_help = "Examples:\n  clearing partner show grocer\n  clearing partner show grocer --output json")]
     Show {
         /// Which partner; "operator" for the operator.
         partner: String,
@@ -27,12 +27,12 @@ pub enum Command {
     ///
     /// What no flag says stays as it is. With --tax-id all tax ids are those that are given.
     #[command(
-        after_help = "Examples:\n  clearing partner legal GROCER\n  clearing partner legal GROCER --name 'Grocer GmbH' --town Bonn \
-                      --country DE --tax-id EU_VAT=DE136695976\n  clearing partner legal GROCER --street 'Am Markt 1' --postal-code 53111"
+        after_help = "Examples:\n  clearing partner legal grocer\n  clearing partner legal grocer --name 'Grocer GmbH' --town Bonn \
+                      --country DE --tax-id EU_VAT=DE136695976\n  clearing partner legal grocer --street 'Am Markt 1' --postal-code 53111"
     )]
     Legal(LegalArguments),
     /// Puts a partner into a group, or takes it out: a brand that trades through several companies.
-    #[command(after_help = "Examples:\n  clearing partner group GROCER retail\n  clearing partner group GROCER --none")]
+    #[command(after_help = "Examples:\n  clearing partner group grocer retail\n  clearing partner group grocer --none")]
     Group {
         /// Which partner.
         partner: String,
@@ -49,9 +49,9 @@ pub enum Command {
     ///
     /// A change is in force some days later. Until then one person of either side stops it.
     #[command(
-        after_help = "Examples:\n  clearing partner account GROCER\n  clearing partner account GROCER --iban 'DE89 3704 0044 0532 0130 00' \
-                      --holder 'Grocer GmbH'\n  clearing partner account GROCER --bik 044525225 --account 40702810838000110017 \
-                      --holder 'Grocer LLC'\n  clearing partner account GROCER --stop 3 --reason not-ours"
+        after_help = "Examples:\n  clearing partner account grocer\n  clearing partner account grocer --iban 'DE89 3704 0044 0532 0130 00' \
+                      --holder 'Grocer GmbH'\n  clearing partner account grocer --bik 044525225 --account 40702810838000110017 \
+                      --holder 'Grocer LLC'\n  clearing partner account grocer --stop 3 --reason not-ours"
     )]
     Account(AccountArguments),
 }
