@@ -113,14 +113,6 @@ mod tests {
     }
 
     #[test]
-    fn tmp_pack() {
-        let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-        let text: String =
-            lines(CANONICAL, ".bytes").iter().map(|(name, bytes)| format!("{name} {}\n", hex(&pack(bytes)))).collect();
-        std::fs::write("/tmp/b/packed.new", text).unwrap();
-    }
-
-    #[test]
     fn entries_of_tills_are_packed_to_less_than_three_quarters() {
         let canonical = lines(CANONICAL, ".bytes");
         for name in ["issue", "redeem", "return", "expire", "authorize", "capture", "reverse", "undo", "void"] {
