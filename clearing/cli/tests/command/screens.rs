@@ -132,7 +132,7 @@ const PERSON: &str = "a-person-with-a-very-long-name1";
 
 /// A certificate of that person, of whatever authority: the house takes the word of who names it.
 fn by_hand() -> String {
-    let now = jiff::Timestamp::now();
+    let now = clearing::clock::Clock::system().now().to_jiff();
     let hour = jiff::SignedDuration::from_hours(1);
     let valid = Validity { not_before: now - hour, not_after: now + hour };
     let authority = Authority::generate("points.example", valid).unwrap();
