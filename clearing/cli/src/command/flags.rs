@@ -44,7 +44,7 @@ const TOGETHER: &[(&str, &[&[&str]])] = &[
             "own",
             "from",
             "until",
-            "columns",
+            "named",
             "account",
             "encoding",
             "delimiter",

@@ -123,8 +123,8 @@ async fn through(program: &mut Program, step: &Step, dies: Dies) -> Value {
             tokio::time::timeout(PATIENCE, committed).await.expect("the house commits");
             program.kill().await;
             program.proxy.cut();
-            program.proxy.withhold(false);
             asking.join_next().await.expect("it is asked").unwrap();
+            program.proxy.withhold(false);
             program.start().await;
             None
         }
