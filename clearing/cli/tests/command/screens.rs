@@ -191,7 +191,11 @@ async fn what_a_command_lists_fits_a_screen_and_has_times_of_the_coalition_for_p
     );
     fs::write(desk.path("long.toml"), file).unwrap();
     fs::write(desk.path("by-hand.pem"), by_hand()).unwrap();
-    fs::write(desk.path("bank.csv"), format!("Day,Sum,Name\n2026-01-01,9000000000000.00,{NAME}\n")).unwrap();
+    fs::write(
+        desk.path("bank.csv"),
+        format!("Day,Sum,Name\n2026-01-01,9000000000000.00,\"{}\"\n", NAME.replace('"', "\"\"")),
+    )
+    .unwrap();
     let place = ["--listen", "127.0.0.1:0", "--coalition", "long.toml", "--start", "2026-01-01T12:00"];
     let server = desk.serve(&[&["sandbox"], &place[..]].concat());
     let house = desk.asking(&["--config", "sandbox/clearing.toml"]);
