@@ -162,12 +162,12 @@ async fn show(session: &Session, partner: &str) -> Result<Answer, Failure> {
         None => rows.push(vec!["legal name".to_owned(), "not known".to_owned()]),
     }
     let account = |version: &Option<BankAccountVersion>| {
-        version.as_ref().map_or("none".to_owned(), |version| number_text(&version.bank_account))
+        version.as_ref().map_or("none".to_owned(), |version| version.bank_account.number.to_string())
     };
     rows.push(vec!["bank account".to_owned(), account(&known.bank_account)]);
     if let Some(pending) = &known.pending_bank_account {
         let from = session.zone.text(pending.effective_time);
-        rows.push(vec!["changes to".to_owned(), format!("{} on {from}", number_text(&pending.bank_account))]);
+        rows.push(vec!["changes to".to_owned(), format!("{} on {from}", pending.bank_account.number)]);
     }
     let page = Page::new().table(&["", &known.partner_id], rows).text(session.zone.note());
     let page =
@@ -327,21 +327,11 @@ fn row(version: &BankAccountVersion, zone: &Zone) -> Vec<String> {
     vec![
         version.version.to_string(),
         version.state.to_string(),
-        number_text(&version.bank_account),
+        version.bank_account.number.to_string(),
         version.bank_account.holder.clone(),
         version.asked_by.clone(),
         zone.text(version.effective_time),
     ]
-}
-
-fn number_text(account: &BankAccount) -> String {
-    match &account.number {
-        AccountNumber::Iban(iban) => iban.clone(),
-        AccountNumber::National { country_code, bank_code, account_number, .. } => {
-            format!("{country_code} {bank_code} {account_number}")
-        }
-        _ => "of a kind that this command does not know".to_owned(),
-    }
 }
 
 fn address_text(name: &str, address: &Address) -> String {
