@@ -1,7 +1,7 @@
 //! Payment orders of a settlement as files for banks: one for each payer, made for its own bank.
 //!
-//! The same export gives the same bytes whenever somebody asks for them, for nothing in a file is of the moment at which it is made.
-//! Its time is that of the recorded export. An order names the account that was in force at the first export at which one was, and
+//! The same export gives the same bytes whenever somebody asks for them, for as long as no more of it is paid: nothing in a file is of
+//! the moment at which it is made, and what has been paid is left out. Its time is that of the recorded export. An order names the account that was in force at the first export at which one was, and
 //! keeps it: a version that has come into force never changes. Tax ids are those of that time too, read from the record of
 //! administration. The coalition pays and is paid at the operator's account.
 
