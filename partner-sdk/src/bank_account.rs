@@ -1,5 +1,7 @@
 //! Bank accounts: where a partner is paid, and who stops a change of that.
 
+use std::fmt;
+
 use clearing_proto::v1;
 use clearing_proto::v1::bank_account_service_client::BankAccountServiceClient;
 
@@ -86,6 +88,18 @@ pub enum AccountNumber {
         /// The bank's own account with the central bank; empty where orders need none.
         correspondent_account_number: String,
     },
+}
+
+/// The IBAN; or the country, the bank's code and the account's number.
+impl fmt::Display for AccountNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Iban(iban) => f.write_str(iban),
+            Self::National { country_code, bank_code, account_number, .. } => {
+                write!(f, "{country_code} {bank_code} {account_number}")
+            }
+        }
+    }
 }
 
 impl BankAccount {

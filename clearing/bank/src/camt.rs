@@ -307,10 +307,7 @@ fn read_entry(entry: &Element, account: &str, own: &Own, lines: &mut Vec<Line>) 
                     let mut line = line.clone();
                     (line.sign, line.amount, line.payments) = (sign, amount, 1);
                     // Whatever a payment of a batch is called, the entry's name and its place are in each of the bank's files.
-                    line.bank_reference = match &entry_reference {
-                        Some(reference) => Some(format!("{reference}/{nth}")),
-                        None => None,
-                    };
+                    line.bank_reference = entry_reference.as_ref().map(|reference| format!("{reference}/{nth}"));
                     line.file_line = payment.line;
                     of_payment(&mut line, payment, account);
                     lines.push(line);

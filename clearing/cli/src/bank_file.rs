@@ -45,9 +45,9 @@ pub struct OfFile {
 pub struct Csv {
     /// Where something stands: FIELD=NAME of the column. May be given several times; without any, the file is none in CSV.
     #[arg(long = "column", value_name = "FIELD=NAME", value_parser = column)]
-    columns: Vec<(Field, String)>,
+    named: Vec<(Field, String)>,
     /// Whose statement it is, which the file does not say. Left out: the one account that the coalition has.
-    #[arg(long, value_name = "NUMBER", requires = "columns")]
+    #[arg(long, value_name = "NUMBER", requires = "named")]
     account: Option<String>,
     /// How its characters are written.
     #[arg(long, value_enum, default_value_t = Characters::Utf8)]
@@ -68,13 +68,13 @@ pub struct Csv {
     #[arg(long, value_name = "WORD", requires = "credit_word")]
     debit_word: Option<String>,
     /// The balance before the first line.
-    #[arg(long, value_name = "AMOUNT", requires = "columns", allow_hyphen_values = true, value_parser = values::decimal)]
+    #[arg(long, value_name = "AMOUNT", requires = "named", allow_hyphen_values = true, value_parser = values::decimal)]
     opening: Option<Decimal>,
     /// The balance behind the last line.
-    #[arg(long, value_name = "AMOUNT", requires = "columns", allow_hyphen_values = true, value_parser = values::decimal)]
+    #[arg(long, value_name = "AMOUNT", requires = "named", allow_hyphen_values = true, value_parser = values::decimal)]
     closing: Option<Decimal>,
     /// The file holds all lines of the days of --from and --until.
-    #[arg(long, requires_all = ["columns", "from"])]
+    #[arg(long, requires_all = ["named", "from"])]
     whole_days: bool,
 }
 
@@ -171,7 +171,7 @@ impl OfFile {
             Failure::usage(format!("{}: {error}", self.file.display()))
                 .hint("nothing of the file was used: put it right, or fetch it from the bank again")
         };
-        let file = if self.csv.columns.is_empty() {
+        let file = if self.csv.named.is_empty() {
             files::read(bytes, &own).map_err(wrong)?
         } else {
             files::read_csv(bytes, &own, &self.csv.sheet(&picture, days)?).map_err(wrong)?
@@ -185,9 +185,9 @@ impl OfFile {
 
 impl Csv {
     fn sheet(&self, picture: &Picture, days: Option<Period>) -> Result<Sheet, Failure> {
-        let column = |field: Field| self.columns.iter().find(|(of, _)| *of == field).map(|(_, name)| name.clone());
-        if let Some((twice, _)) = self.columns.iter().enumerate().find_map(|(at, (field, name))| {
-            self.columns[..at].iter().any(|(before, _)| before == field).then_some((name, field))
+        let column = |field: Field| self.named.iter().find(|(of, _)| *of == field).map(|(_, name)| name.clone());
+        if let Some((twice, _)) = self.named.iter().enumerate().find_map(|(at, (field, name))| {
+            self.named[..at].iter().any(|(before, _)| before == field).then_some((name, field))
         }) {
             return Err(Failure::usage(format!("the field of column {twice:?} is named twice")));
         }

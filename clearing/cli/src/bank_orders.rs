@@ -1,7 +1,7 @@
 //! Payment orders of a settlement as files for banks: one for each payer, made for its own bank.
 //!
-//! The same export gives the same bytes whenever somebody asks for them, for nothing in a file is of the moment at which it is made.
-//! Its time is that of the recorded export. An order names the account that was in force at the first export at which one was, and
+//! The same export gives the same bytes whenever somebody asks for them, for as long as no more of it is paid: nothing in a file is of
+//! the moment at which it is made, and what has been paid is left out. Its time is that of the recorded export. An order names the account that was in force at the first export at which one was, and
 //! keeps it: a version that has come into force never changes. Tax ids are those of that time too, read from the record of
 //! administration. The coalition pays and is paid at the operator's account.
 
@@ -115,7 +115,7 @@ impl ToBanks {
         let exports = exports_of(session, window, mode).await?;
         let first = exports.first();
         let ends = Ends::of(session, &numbered, &exports).await?;
-        let (orders, left_out) = ends.orders(&numbered, &session.zone.said(first));
+        let (orders, left_out) = ends.orders(&numbered);
         let exported = session.zone.civil(first).map_err(|error| Failure::internal(&error))?;
         let sums = sums(&orders);
         if orders.is_empty() && !left_out.is_empty() {
@@ -228,7 +228,7 @@ impl Ends {
     }
 
     /// The orders whose ends both have an account, and those that have not.
-    fn orders(&self, numbered: &[(u32, PaymentOrder)], exported: &str) -> (Vec<bank::Order>, Vec<LeftOut>) {
+    fn orders(&self, numbered: &[(u32, PaymentOrder)]) -> (Vec<bank::Order>, Vec<LeftOut>) {
         let (mut orders, mut left_out) = (Vec::new(), Vec::new());
         for (number, order) in numbered {
             let [payer, payee] = [&order.payer, &order.payee].map(|id| self.0.get(id).and_then(Option::as_ref));
@@ -242,8 +242,8 @@ impl Ends {
                     orders.push(bank::Order { number, payer: payer.clone(), payee: payee.clone(), amount });
                     continue;
                 }
-                (None, _) => no_account(&order.payer, exported),
-                (_, None) => no_account(&order.payee, exported),
+                (None, _) => no_account(&order.payer),
+                (_, None) => no_account(&order.payee),
             };
             let PaymentOrder { payer, payee, amount, .. } = order.clone();
             left_out.push(LeftOut { payer, payee, amount, why });
@@ -257,11 +257,8 @@ fn is_one_account(one: &bank::Account, other: &bank::Account) -> bool {
     one.number == other.number && one.bank == other.bank
 }
 
-fn no_account(id: &str, exported: &str) -> String {
-    format!(
-        "{} had no bank account in force when it was exported ({exported}); export it again once there is one",
-        whose_account(id)
-    )
+fn no_account(id: &str) -> String {
+    format!("{} had no bank account in force at the export; export again once it has one", whose_account(id))
 }
 
 /// The participant at whose account an end of an order pays or is paid.

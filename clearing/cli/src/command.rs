@@ -21,7 +21,7 @@ const AFTER_HELP: &str = "\
 A coalition in six commands, the last three the brand's:
   clearing init --domain points.example --dir coalition
   clearing serve --config coalition/clearing.toml &
-  clearing partner create GROCER --invite --config coalition/clearing.toml
+  clearing partner create grocer --invite --config coalition/clearing.toml
   partner enroll clearinginvite1...
   partner issue card:4000123 100
   partner redeem card:4000123 60
@@ -100,7 +100,7 @@ enum Command {
     /// Each is an entry of the journal and in its chain, so nothing can be taken out of this list. What was refused decided
     /// nothing and is not in it; the log of `clearing serve` has a line of it.
     #[command(
-        after_help = "Examples:\n  clearing log\n  clearing log --partner GROCER --kind set-terms\n  clearing log --window 3\n  \
+        after_help = "Examples:\n  clearing log\n  clearing log --partner grocer --kind set-terms\n  clearing log --window 3\n  \
                             clearing log --since 2026-03-01 --until 2026-03-31 --output json"
     )]
     Log(log::Arguments),
@@ -153,16 +153,16 @@ enum Command {
     Entry(entry::Command),
     /// What one partner's position came to in one window, and why.
     #[command(
-        after_help = "Examples:\n  clearing statement GROCER\n  clearing statement GROCER --window 3 --format csv > grocer-3.csv\n  \
-                            clearing statement GROCER --window 3 --format html --out grocer-3.html\n  \
-                            clearing statement GROCER --window 3 --lines 0 --output json"
+        after_help = "Examples:\n  clearing statement grocer\n  clearing statement grocer --window 3 --format csv > grocer-3.csv\n  \
+                            clearing statement grocer --window 3 --format html --out grocer-3.html\n  \
+                            clearing statement grocer --window 3 --lines 0 --output json"
     )]
     Statement(statement::Arguments),
     /// How the leg of a partner comes about, to the last unit: every line, every rounding, and every sum added up again.
     ///
     /// What the house says is compared with what this command adds up from the lines. It fails with exit code 4 where they differ.
     #[command(
-        after_help = "Examples:\n  clearing explain 3 GROCER\n  clearing explain 3 GROCER --no-lines            the sums alone\n  \
+        after_help = "Examples:\n  clearing explain 3 grocer\n  clearing explain 3 grocer --no-lines            the sums alone\n  \
                             clearing explain 3 operator --format csv --out operator-3.csv"
     )]
     Explain(explain::Arguments),

@@ -32,7 +32,7 @@ use crate::values;
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Lists the certificates that the house has issued: whose, for what, until when.
-    #[command(after_help = "Examples:\n  clearing certificate list\n  clearing certificate list GROCER --all\n  \
+    #[command(after_help = "Examples:\n  clearing certificate list\n  clearing certificate list grocer --all\n  \
                             clearing certificate list --person anna --output json\n\n\
                             Certificates that were made by hand (clearing partner certificate) are not in it, unless revoked.")]
     List(List),
@@ -48,7 +48,7 @@ pub enum Command {
     #[command(
         after_help = "Examples:\n  clearing certificate revoke 5d0e7c3a9f000123456789ab5d0e7c3a --reason sold\n  \
                             clearing certificate revoke --person anna --reason left      all that anna has\n\n\
-                            For a brand whose keys are stolen: clearing partner lock GROCER"
+                            For a brand whose keys are stolen: clearing partner lock grocer"
     )]
     Revoke(Revoke),
     /// Writes the list of revoked certificates (CRL), signed by the authority of a folder, for those who check it themselves.
@@ -68,7 +68,7 @@ pub enum Command {
     )]
     Server(server_certificate::Arguments),
     /// Lists invites: who was invited, and what became of it.
-    #[command(after_help = "Examples:\n  clearing certificate invites\n  clearing certificate invites GROCER --all")]
+    #[command(after_help = "Examples:\n  clearing certificate invites\n  clearing certificate invites grocer --all")]
     Invites(List),
     /// Takes back invites that were not used.
     #[command(after_help = "Examples:\n  clearing certificate withdraw 019c1e0a-5d0e-7c3a-9f00-0123456789ab")]

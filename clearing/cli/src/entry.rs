@@ -33,7 +33,7 @@ pub enum Command {
     /// The house looks a member, a store, a receipt or a day up, the faster if --partner says of whom. By --kind or --window
     /// alone it looks through the journal, which takes its time where that is long. A brand finds its own entries.
     #[command(after_help = "Examples:\n  clearing entry find --member card:4000123\n  \
-                            clearing entry find --partner GROCER --receipt 4711 --day 2026-02-01\n  \
+                            clearing entry find --partner grocer --receipt 4711 --day 2026-02-01\n  \
                             clearing entry find --kind redeem --window 3 --limit 20")]
     Find(Find),
 }

@@ -17,13 +17,13 @@ use crate::values;
 pub enum Command {
     /// Records money that was paid into the reserve or a partner's collateral, or that it paid ahead.
     #[command(
-        after_help = "Examples:\n  clearing fund deposit reserve 10000.00\n  clearing fund deposit collateral:GROCER 2500\n  \
-                      clearing fund deposit advance:GROCER 5000"
+        after_help = "Examples:\n  clearing fund deposit reserve 10000.00\n  clearing fund deposit collateral:grocer 2500\n  \
+                      clearing fund deposit advance:grocer 5000"
     )]
     Deposit(Movement),
     /// Orders money out of the reserve, a partner's collateral or what it paid ahead; never more than it holds.
     #[command(
-        after_help = "Examples:\n  clearing fund withdraw reserve 500.00\n  clearing fund withdraw collateral:GROCER 2500\n\n\
+        after_help = "Examples:\n  clearing fund withdraw reserve 500.00\n  clearing fund withdraw collateral:grocer 2500\n\n\
                       It is on its way until the bank has paid it: clearing bank paid."
     )]
     Withdraw(Movement),

@@ -266,7 +266,7 @@ const HINTS: &[Row] = &[
     (
         "CONSENT_EXCEEDED",
         &["member reinstate"],
-        "the funder lets the operator give so many by `clearing partner consent {funder_id} operator --budget POINTS`; or name \
+        "the funder lets the operator give so many by `clearing partner consent {funder_id} operator --budget 1000`; or name \
          --funder operator",
     ),
     ("PARTNER_EXITED", &["member reinstate"], "name another --funder: `clearing partner list`"),

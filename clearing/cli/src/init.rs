@@ -546,7 +546,7 @@ fn page(arguments: &Arguments, house: &House, files: &Files) -> Page {
         .text(calendar_words(house))
         .text("Next:")
         .text(format!("  clearing serve --config {config}"))
-        .text(format!("  clearing partner create GROCER --name 'Green Grocer' --invite --config {config}"))
+        .text(format!("  clearing partner create grocer --name 'Green Grocer' --invite --config {config}"))
         .text("  partner enroll clearinginvite1...   (what the brand types, with the string that this prints)")
 }
 

@@ -50,20 +50,20 @@ pub enum Command {
     Decay(Decay),
     /// Lets a member's points of one issuer live longer.
     #[command(
-        after_help = "Examples:\n  clearing member extend-expiry card:4000123 --issuer GROCER --until 2026-03-01 \\\n    \
+        after_help = "Examples:\n  clearing member extend-expiry card:4000123 --issuer grocer --until 2026-03-01 \\\n    \
                             --expires 2026-06-01 --reason OUTAGE-7"
     )]
     ExtendExpiry(Extend),
     /// Gives a member points again that it lost, at the cost of a funder.
     #[command(
         after_help = "Examples:\n  clearing member reinstate card:4000123 --funder operator --points 250 --reason GOODWILL\n\n\
-                      A partner lets the operator do so at its cost: clearing partner consent GROCER operator --budget 10000\n\
+                      A partner lets the operator do so at its cost: clearing partner consent grocer operator --budget 10000\n\
                       Where two persons are needed, one gives so many on a day as the coalition's care_points say (500)."
     )]
     Reinstate(Reinstate),
     /// Gives up what a member owes to a partner, at that partner's cost.
     #[command(
-        after_help = "Examples:\n  clearing member write-off-debt card:4000123 --creditor GROCER --points 70 --reason CASE-12"
+        after_help = "Examples:\n  clearing member write-off-debt card:4000123 --creditor grocer --points 70 --reason CASE-12"
     )]
     WriteOffDebt(WriteOff),
     /// Lets nothing of a member be spent: no redemption, no hold, no transfer.

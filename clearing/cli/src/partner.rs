@@ -25,19 +25,19 @@ use crate::{certificate, cover, credential, party, values};
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Admits a partner.
-    #[command(after_help = "Examples:\n  clearing partner create GROCER --name 'Green Grocer'\n  \
-                            clearing partner create FUEL --funding at-issue --price 0.95 --value 0.90 --reimbursement 0.85\n  \
+    #[command(after_help = "Examples:\n  clearing partner create grocer --name 'Green Grocer'\n  \
+                            clearing partner create fuel --funding at-issue --price 0.95 --value 0.90 --reimbursement 0.85\n  \
                             clearing partner create CARDS --net-debit-cap 250000     and the default for points per entry\n  \
                             clearing partner create TRIAL --no-limits\n  \
-                            clearing partner create GROCER --invite     and prints the string by which it joins")]
+                            clearing partner create grocer --invite     and prints the string by which it joins")]
     Create(Create),
     /// Prints one string by which a brand gets its certificate; or a person of the operator, or an auditor.
     ///
     /// It is used once, within a day unless --hours says otherwise. The brand types `partner enroll STRING`, or its program does:
     /// the key is made there. Whoever sees the string first can use it, so send it by a way that nobody else reads.
     #[command(
-        after_help = "Examples:\n  clearing partner invite GROCER\n  clearing partner invite GROCER --scopes issue,accept --hours 2\n  \
-                            clearing partner invite GROCER --bare > grocer.invite\n  \
+        after_help = "Examples:\n  clearing partner invite grocer\n  clearing partner invite grocer --scopes issue,accept --hours 2\n  \
+                            clearing partner invite grocer --bare > grocer.invite\n  \
                             clearing partner invite --person anna\n  clearing partner invite --auditor kpmg --hours 72"
     )]
     Invite(invite::Arguments),
@@ -46,27 +46,27 @@ pub enum Command {
     /// It revokes all its certificates and invites, suspends it, and shows its open holds and what was done. The points that it
     /// issued stay spendable at others.
     #[command(
-        after_help = "Examples:\n  clearing partner lock GROCER\n  clearing partner lock GROCER --yes\n  clearing partner lock GROCER --dry-run"
+        after_help = "Examples:\n  clearing partner lock grocer\n  clearing partner lock grocer --yes\n  clearing partner lock grocer --dry-run"
     )]
     Lock(credential::Lock),
     /// Makes a certificate by hand with which a partner (or an auditor) connects, from the coalition's authority.
     ///
     /// It needs the authority's private key and no house, and the house does not know of it. Invites need neither: see
     /// `clearing partner invite`.
-    #[command(after_help = "Examples:\n  clearing partner certificate GROCER --out grocer/\n  \
-                            clearing partner certificate GROCER --out grocer/ --csr grocer.csr    its key never leaves the brand\n  \
+    #[command(after_help = "Examples:\n  clearing partner certificate grocer --out grocer/\n  \
+                            clearing partner certificate grocer --out grocer/ --csr grocer.csr    its key never leaves the brand\n  \
                             clearing partner certificate KPMG --auditor --out kpmg/")]
     Certificate(certificate::Arguments),
     /// Lets what a partner's own authority issues open connections as that partner, and as nobody else.
     ///
     /// Its certificates name the partner as those of the coalition do: spiffe://DOMAIN/partner/ID is their one URI name. Whom it
     /// takes back is for its own list to say; the house ends all of them when the authority is removed.
-    #[command(after_help = "Examples:\n  clearing partner authority GROCER --cert grocer-ca.pem\n  \
-                            clearing partner authority GROCER --remove")]
+    #[command(after_help = "Examples:\n  clearing partner authority grocer --cert grocer-ca.pem\n  \
+                            clearing partner authority grocer --remove")]
     Authority(partner_authority::Arguments),
     /// Changes the terms of a partner, or shows them when nothing is to change.
     #[command(
-        after_help = "Examples:\n  clearing partner terms GROCER\n  clearing partner terms GROCER --fee 0.015 --from 2027-01-01\n  \
+        after_help = "Examples:\n  clearing partner terms grocer\n  clearing partner terms grocer --fee 0.015 --from 2027-01-01\n  \
                             clearing partner terms operator --expiry 'MONTHS 12'"
     )]
     Terms(SetTermsArguments),
@@ -74,31 +74,31 @@ pub enum Command {
     ///
     /// Limits hold at once. What is left out stays as it is: the command reads the limits that there are and sets them anew,
     /// so two operators should not change the same partner's at the same time.
-    #[command(after_help = "Examples:\n  clearing partner limits GROCER\n  \
-                            clearing partner limits GROCER --net-debit-cap 1000.00 --points-per-day 50000\n  \
-                            clearing partner limits GROCER --clear net-debit-cap --clear points-per-day")]
+    #[command(after_help = "Examples:\n  clearing partner limits grocer\n  \
+                            clearing partner limits grocer --net-debit-cap 1000.00 --points-per-day 50000\n  \
+                            clearing partner limits grocer --clear net-debit-cap --clear points-per-day")]
     Limits(LimitsArguments),
     /// Lets a partner name another one as a funder of joint issues, or no longer.
     ///
     /// The funder issues its share of each such issue and pays for it by its own terms.
     #[command(
-        after_help = "Examples:\n  clearing partner consent SUPPLIER GROCER --budget 100000     SUPPLIER pays up to so many points\n  \
-                            clearing partner consent SUPPLIER GROCER                     any number\n  \
-                            clearing partner consent SUPPLIER GROCER --revoke"
+        after_help = "Examples:\n  clearing partner consent supplier grocer --budget 100000     supplier pays up to so many points\n  \
+                            clearing partner consent supplier grocer                     any number\n  \
+                            clearing partner consent supplier grocer --revoke"
     )]
     Consent(ConsentArguments),
     /// Lists who may name whom as a funder of joint issues, with what is used of each budget.
     #[command(
-        after_help = "Examples:\n  clearing partner consents\n  clearing partner consents SUPPLIER --output json"
+        after_help = "Examples:\n  clearing partner consents\n  clearing partner consents supplier --output json"
     )]
     Consents {
         /// Only consents that this partner gave or got. Left out: all.
         partner: Option<String>,
     },
     /// Restricts or suspends a partner, or lets it act again. Its tills feel it at once.
-    #[command(after_help = "Examples:\n  clearing partner state GROCER restricted     no issues\n  \
-                            clearing partner state GROCER suspended      neither issues nor redemptions\n  \
-                            clearing partner state GROCER active")]
+    #[command(after_help = "Examples:\n  clearing partner state grocer restricted     no issues\n  \
+                            clearing partner state grocer suspended      neither issues nor redemptions\n  \
+                            clearing partner state grocer active")]
     State {
         /// Which partner.
         partner: String,
@@ -110,7 +110,7 @@ pub enum Command {
     },
     /// Gives a partner another name for people. Its id is for good.
     #[command(
-        after_help = "Examples:\n  clearing partner rename GROCER 'Green Grocer'\n  clearing partner rename operator 'Points House'"
+        after_help = "Examples:\n  clearing partner rename grocer 'Green Grocer'\n  clearing partner rename operator 'Points House'"
     )]
     Rename {
         /// Which partner; "operator" for the operator.

@@ -18,7 +18,7 @@ use crate::values;
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Shows all that is known of a partner.
-    #[command(after_help = "Examples:\n  clearing partner show GROCER\n  clearing partner show GROCER --output json")]
+    #[command(after_help = "Examples:\n  clearing partner show grocer\n  clearing partner show grocer --output json")]
     Show {
         /// Which partner; "operator" for the operator.
         partner: String,
@@ -27,12 +27,12 @@ pub enum Command {
     ///
     /// What no flag says stays as it is. With --tax-id all tax ids are those that are given.
     #[command(
-        after_help = "Examples:\n  clearing partner legal GROCER\n  clearing partner legal GROCER --name 'Grocer GmbH' --town Bonn \
-                      --country DE --tax-id EU_VAT=DE136695976\n  clearing partner legal GROCER --street 'Am Markt 1' --postal-code 53111"
+        after_help = "Examples:\n  clearing partner legal grocer\n  clearing partner legal grocer --name 'Grocer GmbH' --town Bonn \
+                      --country DE --tax-id EU_VAT=DE136695976\n  clearing partner legal grocer --street 'Am Markt 1' --postal-code 53111"
     )]
     Legal(LegalArguments),
     /// Puts a partner into a group, or takes it out: a brand that trades through several companies.
-    #[command(after_help = "Examples:\n  clearing partner group GROCER retail\n  clearing partner group GROCER --none")]
+    #[command(after_help = "Examples:\n  clearing partner group grocer retail\n  clearing partner group grocer --none")]
     Group {
         /// Which partner.
         partner: String,
@@ -49,9 +49,9 @@ pub enum Command {
     ///
     /// A change is in force some days later. Until then one person of either side stops it.
     #[command(
-        after_help = "Examples:\n  clearing partner account GROCER\n  clearing partner account GROCER --iban 'DE89 3704 0044 0532 0130 00' \
-                      --holder 'Grocer GmbH'\n  clearing partner account GROCER --bik 044525225 --account 40702810838000110017 \
-                      --holder 'Grocer LLC'\n  clearing partner account GROCER --stop 3 --reason not-ours"
+        after_help = "Examples:\n  clearing partner account grocer\n  clearing partner account grocer --iban 'DE89 3704 0044 0532 0130 00' \
+                      --holder 'Grocer GmbH'\n  clearing partner account grocer --bik 044525225 --account 40702810838000110017 \
+                      --holder 'Grocer LLC'\n  clearing partner account grocer --stop 3 --reason not-ours"
     )]
     Account(AccountArguments),
 }
@@ -162,12 +162,12 @@ async fn show(session: &Session, partner: &str) -> Result<Answer, Failure> {
         None => rows.push(vec!["legal name".to_owned(), "not known".to_owned()]),
     }
     let account = |version: &Option<BankAccountVersion>| {
-        version.as_ref().map_or("none".to_owned(), |version| number_text(&version.bank_account))
+        version.as_ref().map_or("none".to_owned(), |version| version.bank_account.number.to_string())
     };
     rows.push(vec!["bank account".to_owned(), account(&known.bank_account)]);
     if let Some(pending) = &known.pending_bank_account {
         let from = session.zone.text(pending.effective_time);
-        rows.push(vec!["changes to".to_owned(), format!("{} on {from}", number_text(&pending.bank_account))]);
+        rows.push(vec!["changes to".to_owned(), format!("{} on {from}", pending.bank_account.number)]);
     }
     let page = Page::new().table(&["", &known.partner_id], rows).text(session.zone.note());
     let page =
@@ -327,21 +327,11 @@ fn row(version: &BankAccountVersion, zone: &Zone) -> Vec<String> {
     vec![
         version.version.to_string(),
         version.state.to_string(),
-        number_text(&version.bank_account),
+        version.bank_account.number.to_string(),
         version.bank_account.holder.clone(),
         version.asked_by.clone(),
         zone.text(version.effective_time),
     ]
-}
-
-fn number_text(account: &BankAccount) -> String {
-    match &account.number {
-        AccountNumber::Iban(iban) => iban.clone(),
-        AccountNumber::National { country_code, bank_code, account_number, .. } => {
-            format!("{country_code} {bank_code} {account_number}")
-        }
-        _ => "of a kind that this command does not know".to_owned(),
-    }
 }
 
 fn address_text(name: &str, address: &Address) -> String {

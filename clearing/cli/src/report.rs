@@ -31,7 +31,7 @@ pub enum Command {
     /// A window as one HTML file: its settlement, and the statement of each brand in it; for a browser, and printed.
     #[command(after_help = "Examples:\n  clearing report html --window 3 --out window-3.html\n  \
                             clearing report html --window 3 --lines 1000 > window-3.html     with every line of each statement\n\n\
-                            One brand's alone: clearing statement GROCER --window 3 --format html")]
+                            One brand's alone: clearing statement grocer --window 3 --format html")]
     Html(html::Arguments),
     /// The balance of every account, and whether they add up to zero.
     #[command(after_help = "Examples:\n  clearing report trial-balance\n  clearing report trial-balance --members\n\n\

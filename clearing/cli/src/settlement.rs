@@ -51,7 +51,7 @@ pub enum Command {
                             clearing settlement export 3 --mode pairwise       participants pay each other\n  \
                             clearing settlement export 3 --mode pairwise --replace     although it was exported otherwise\n  \
                             clearing settlement export 3 --format pain.001 --folder orders     a file for each payer's bank\n  \
-                            clearing settlement export 3 --mode pairwise --format 1c --folder orders --payer FUEL\n\n\
+                            clearing settlement export 3 --mode pairwise --format 1c --folder orders --payer fuel\n\n\
                             A file for a bank names the accounts that were in force when the window was exported, and stays the same\n\
                             however often it is made. The coalition pays from the operator's account (clearing partner account operator).\n\n\
                             The same mode may be exported again. Another one voids the orders of the first: take their file back from\n\
@@ -73,10 +73,10 @@ pub enum Command {
     },
     /// Records that an order was paid; with --all, every order that is still due. A payment that is recorded is final.
     #[command(
-        after_help = "Examples:\n  clearing settlement pay 3 GROCER                   its leg, against the settlement account\n  \
-                            clearing settlement pay 3 GROCER --reference 'RF18 5390' --value-date 2026-03-02\n  \
-                            clearing settlement pay 3 FUEL --to GROCER          an order between two participants\n  \
-                            clearing settlement pay 3 GROCER --amount 120.50    only if that is what is due\n  \
+        after_help = "Examples:\n  clearing settlement pay 3 grocer                   its leg, against the settlement account\n  \
+                            clearing settlement pay 3 grocer --reference 'RF18 5390' --value-date 2026-03-02\n  \
+                            clearing settlement pay 3 fuel --to grocer          an order between two participants\n  \
+                            clearing settlement pay 3 grocer --amount 120.50    only if that is what is due\n  \
                             clearing settlement pay 3 --all --dry-run           what is still due\n  \
                             clearing settlement pay 3 --all                     everything, those who pay first"
     )]

@@ -181,7 +181,7 @@ impl<'a> Plan<'a> {
 
     /// The minutes of a day at which a row has cut-offs, counted from its midnight; 1,440 is the midnight that ends it.
     fn times_of<'b>(&'b self, row: &'b Row<'_>, day: Date) -> impl Iterator<Item = i64> + 'b {
-        let falls = |of: &dyn Fn(Date) -> bool| self.days_that_fall_on(row, day).any(|day| of(day));
+        let falls = |of: &dyn Fn(Date) -> bool| self.days_that_fall_on(row, day).any(of);
         let by_day = !row.minutes.is_empty() && falls(&|day| row.has_day(day));
         let by_midnight = row.midnight && falls(&|day| day.tomorrow().is_ok_and(|next| row.has_day(next)));
         let minutes = row.minutes.iter().copied().filter(move |_| by_day);

@@ -88,10 +88,8 @@ fn group(partner: &str, group: Option<&str>) -> Command {
 
 /// The field and the problem of what is wrong with a message alone.
 fn invalid(rejection: Rejection) -> (String, String) {
-    match rejection {
-        Rejection::InvalidArgument { field, problem } => (field, problem),
-        other => panic!("{other:?}"),
-    }
+    let Rejection::InvalidArgument { field, problem } = rejection else { panic!("{rejection:?}") };
+    (field, problem)
 }
 
 /// The version in force, if one is.
@@ -231,7 +229,8 @@ fn a_legal_record_is_one_name_its_tax_ids_and_one_address_and_each_is_looked_at(
     asked(&|legal| legal.tax_ids.clear()).unwrap();
     asked(&|legal| (legal.address.street, legal.address.post_code) = (String::new(), String::new())).unwrap();
     asked(&|legal| legal.name = "n".repeat(140)).unwrap();
-    let refused: [(&str, &str, &dyn Fn(&mut LegalRecord)); 12] = [
+    type Change<'a> = &'a dyn Fn(&mut LegalRecord);
+    let refused: [(&str, &str, Change<'_>); 12] = [
         ("legal_name", "it has 0 characters", &|legal| legal.name.clear()),
         ("legal_name", "it has 141 characters", &|legal| legal.name = "n".repeat(141)),
         ("legal_name", "begins or ends with a space", &|legal| legal.name.insert(0, ' ')),
@@ -595,7 +594,8 @@ fn the_audit_finds_an_entry_that_tells_a_lie_of_what_was_before() {
     play.ask("A", set("A", other())).unwrap();
     play.ask("A", set("A", first())).unwrap();
     play.ask("A", stop("A", 3)).unwrap();
-    let lies: [(EntryKind, &dyn Fn(&mut Fact)); 7] = [
+    type Lie<'a> = &'a dyn Fn(&mut Fact);
+    let lies: [(EntryKind, Lie<'_>); 7] = [
         (EntryKind::SetLegalRecord, &|fact| {
             if let Fact::Legal(new) = fact {
                 new.before = Some(record())
@@ -661,7 +661,8 @@ fn the_audit_finds_an_account_a_record_or_a_group_that_the_journal_does_not_give
     play.ask("A", set("A", other())).unwrap();
     play.assert_sound();
     let rebuilt = play.rebuilt();
-    let plants: [(&str, &dyn Fn(&mut Book)); 8] = [
+    type Plant<'a> = &'a dyn Fn(&mut Book);
+    let plants: [(&str, Plant<'_>); 8] = [
         ("legal record", &|book| book.legal.get_mut(&id("A")).unwrap().name.push('x')),
         ("legal record", &|book| book.legal.get_mut(&id("A")).unwrap().address.town.push('x')),
         ("legal record", &|book| drop(book.legal.remove(&id("A")))),

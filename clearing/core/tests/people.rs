@@ -107,10 +107,8 @@ fn enroll(play: &mut Play, invite: InviteId, number: u8) -> (Enrolment, Serial) 
     let made = Made { serial, certificate: vec![0x30], begins, ends, key: [number; 32] };
     let request = play.request(PartnerId::operator(), Enroll { invite, secret: [1; 32], made }.into());
     let told = play.execute(&Request { request_id: None, ..request }).result.unwrap();
-    match told.reply {
-        Reply::House(HouseReply::Enrolment(enrolment)) => (enrolment, serial),
-        other => panic!("{other:?}"),
-    }
+    let Reply::House(HouseReply::Enrolment(enrolment)) = told.reply else { panic!("{:?}", told.reply) };
+    (enrolment, serial)
 }
 
 /// Lets a person join by an invite that the first one makes.

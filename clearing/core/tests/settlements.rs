@@ -44,10 +44,9 @@ fn exports(window: u32, mode: OrderMode, replace: bool) -> Command {
 }
 
 fn export(play: &mut Play, window: u32, mode: OrderMode, replace: bool) -> Vec<Order> {
-    match play.operator(exports(window, mode, replace)).unwrap().reply {
-        Reply::House(HouseReply::Orders(orders)) => orders,
-        other => panic!("no orders: {other:?}"),
-    }
+    let reply = play.operator(exports(window, mode, replace)).unwrap().reply;
+    let Reply::House(HouseReply::Orders(orders)) = reply else { panic!("no orders: {reply:?}") };
+    orders
 }
 
 fn abort(window: u32) -> Command {

@@ -60,23 +60,26 @@ static BANK_ACCOUNTS_NOW: Sql = Sql::both(
 .takes(&[rows("k", OF_ACCOUNT), one("now")])
 .gives(BANK_ACCOUNTS.all);
 
-/// Puts what operations need of partners as legal parties into the book. The partners are locked in ascending order until the
-/// transaction ends; their rows are read in later statements, so that what another node has just written is seen.
+/// Locks the partners of whom operations need anything as legal parties, in ascending order, until the transaction ends. What is
+/// needed is read in later statements, so that what another node has just written is seen. SQLite has one writer, and needs none.
+pub(super) async fn lock(link: &mut Link<'_>, needs: &Footprint<'_>) -> Result<(), StoreError> {
+    let wanted: BTreeSet<PartnerId> = needs.legal.union(&needs.bank_accounts).copied().collect();
+    if wanted.is_empty() || link.backend() == Backend::Sqlite {
+        return Ok(());
+    }
+    let keys = of_partners(link, PARTNER, &wanted);
+    let call = link.call(&LOCK_PARTNERS).rows(keys);
+    link.rows(call, |row| row.partner(PARTNERS.partner)).await.map(drop)
+}
+
+/// Puts what operations need of partners as legal parties into the book. The caller has locked them, has the gate alone, or has a
+/// snapshot, in which nothing can be locked.
 pub(super) async fn load(
     link: &mut Link<'_>,
     book: &mut Book,
     needs: &Footprint<'_>,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let wanted: BTreeSet<PartnerId> = needs.legal.union(&needs.bank_accounts).copied().collect();
-    if wanted.is_empty() {
-        return Ok(());
-    }
-    if link.backend() == Backend::Postgres {
-        let keys = of_partners(link, PARTNER, &wanted);
-        let call = link.call(&LOCK_PARTNERS).rows(keys);
-        link.rows(call, |row| row.partner(PARTNERS.partner)).await?;
-    }
     if !needs.legal.is_empty() {
         let keys = of_partners(link, OF_RECORD, &needs.legal);
         let call = link.call(&LEGAL_RECORDS_OF).rows(keys);

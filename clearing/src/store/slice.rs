@@ -90,6 +90,7 @@ pub(super) async fn load(
         return Err(StoreError::transient("a request to be abandoned was accepted in the meantime"));
     }
     load_guards(link, book, &needs, &targets, &settling).await?;
+    legal::lock(link, &needs).await?;
     legal::load(link, book, &needs, now).await?;
     credentials::load(link, book, &needs).await?;
     load_watched(link, book, watched).await?;

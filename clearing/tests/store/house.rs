@@ -3,7 +3,7 @@
 use clearing::store::{ErrorKind, Migrations};
 
 use clearing_core::command::Command;
-use clearing_core::facts::calendar::Calendar;
+use clearing_core::facts::calendar::{Calendar, CalendarVersion, Calendars};
 use clearing_core::facts::partner::PartnerState;
 use clearing_core::facts::terms::{ExpiryPolicy, Funding, TermsDraft};
 use clearing_core::rules::calendar::SetCalendar;
@@ -52,7 +52,10 @@ async fn a_coalition_is_read_as_it_was_written(test: &TestStore) {
     assert_eq!(row.domain, DOMAIN);
     assert_eq!(row.house.coalition, house().coalition);
     assert_eq!(row.house.partners, house().partners);
-    assert_eq!(row.house.calendar, house().calendar);
+    // What a coalition is founded with rules from then on.
+    let calendar = house().calendar.in_force(START);
+    let first = CalendarVersion { number: 1, effective: START, calendar };
+    assert_eq!(row.house.calendar, Calendars::stored(vec![first]));
 }
 
 async fn a_second_coalition_is_refused(test: &TestStore) {

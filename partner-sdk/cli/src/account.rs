@@ -61,7 +61,7 @@ pub async fn run(global: &Global, arguments: Arguments) -> Result<Answer, Failur
         let stopped = accepted(client.stop_bank_account_change(stop).await)?;
         let json = json!({ "version": stopped.version, "replayed": stopped.written.replayed });
         let text = format!(
-            "Version {version} is stopped for good; the account before it stays in force.\nIf the change was not yours, somebody \
+            "Version {version} is stopped for good; an account that is in force stays so.\nIf the change was not yours, somebody \
              has your credential: partner credential revoke SERIAL --reason stolen"
         );
         return Ok(Answer::new(json, text));
@@ -119,7 +119,7 @@ fn listed(versions: &[BankAccountVersion]) -> String {
             vec![
                 version.version.to_string(),
                 version.state.to_string(),
-                number(&version.bank_account),
+                version.bank_account.number.to_string(),
                 version.bank_account.holder.clone(),
                 version.asked_by.clone(),
                 moment(version.effective_time),
@@ -134,16 +134,6 @@ fn listed(versions: &[BankAccountVersion]) -> String {
         ));
     }
     text
-}
-
-fn number(account: &BankAccount) -> String {
-    match &account.number {
-        AccountNumber::Iban(iban) => iban.clone(),
-        AccountNumber::National { country_code, bank_code, account_number, .. } => {
-            format!("{country_code} {bank_code} {account_number}")
-        }
-        _ => "of a kind that this command does not know".to_owned(),
-    }
 }
 
 fn to_json(version: &BankAccountVersion) -> Value {

@@ -63,7 +63,7 @@ const TOGETHER: &[(&str, &[&[&str]])] = &[
             "own",
             "from",
             "until",
-            "columns",
+            "named",
             "account",
             "encoding",
             "delimiter",

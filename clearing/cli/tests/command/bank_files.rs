@@ -112,7 +112,7 @@ async fn an_order_for_a_bank_names_the_account_that_was_in_force_at_its_export_a
         &format!("ПолучательСчет={FUEL}"),
         "ПолучательИНН=7707083893",
         "Получатель1=ООО Топливо",
-        "окно 1, поручение 2. НДС не облагается.",
+        "окно 1, поручение 3. НДС не облагается.",
     ] {
         assert!(hub.contains(line), "{line}: {hub}");
     }
@@ -151,7 +151,7 @@ async fn an_order_for_a_bank_names_the_account_that_was_in_force_at_its_export_a
     let rest = files(&desk.path("rest"));
     assert_eq!(rest.keys().collect::<Vec<_>>(), ["orders-1-hub.txt"]);
     let rest = russian(&rest["orders-1-hub.txt"]);
-    assert!(rest.contains(CAFE) && rest.contains("поручение 3") && !rest.contains(FUEL), "{rest}");
+    assert!(rest.contains(CAFE) && rest.contains("поручение 2") && !rest.contains(FUEL), "{rest}");
 
     assert_eq!(server.stop("-TERM").0, Some(0));
     house.json(&["audit"]);

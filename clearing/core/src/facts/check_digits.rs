@@ -59,5 +59,5 @@ pub(crate) fn is_luhn(digits: &[u32]) -> bool {
         (_, twice) if twice > 9 => twice - 9,
         (_, twice) => twice,
     };
-    digits.iter().rev().enumerate().map(doubled).sum::<u32>() % 10 == 0
+    digits.iter().rev().enumerate().map(doubled).sum::<u32>().is_multiple_of(10)
 }

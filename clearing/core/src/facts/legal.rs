@@ -205,9 +205,9 @@ fn check_vat(value: &str) -> Result<(), Wrong> {
             97 - remainder(&digits[..8], 97) == digits[8] * 10 + digits[9]
         }
         "DE" => is_mod_11_10(&of(9, DE)?),
-        "DK" => weighted(&of(8, DK)?, &[2, 7, 6, 5, 4, 3, 2, 1]) % 11 == 0,
-        "EE" => weighted(&of(9, EE)?, &[3, 7, 1, 3, 7, 1, 3, 7, 1]) % 10 == 0,
-        "FI" => weighted(&of(8, FI)?, &[7, 9, 10, 5, 8, 4, 2, 1]) % 11 == 0,
+        "DK" => weighted(&of(8, DK)?, &[2, 7, 6, 5, 4, 3, 2, 1]).is_multiple_of(11),
+        "EE" => weighted(&of(9, EE)?, &[3, 7, 1, 3, 7, 1, 3, 7, 1]).is_multiple_of(10),
+        "FI" => weighted(&of(8, FI)?, &[7, 9, 10, 5, 8, 4, 2, 1]).is_multiple_of(11),
         "FR" => {
             if !is_like(number, "**000000000") {
                 return Err(Wrong::Form(FR));
@@ -265,7 +265,7 @@ fn is_austrian(digits: &[u32]) -> bool {
         counted / 10 + counted % 10
     };
     let sum: u32 = rest.iter().enumerate().map(doubled).sum();
-    (sum + 4 + check) % 10 == 0
+    (sum + 4 + check).is_multiple_of(10)
 }
 
 /// A partner's legal record.

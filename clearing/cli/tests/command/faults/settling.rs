@@ -8,6 +8,7 @@ use partner_sdk::operator::{CloseWindow, ConfirmPayment, ConfirmSettlement, Expo
 use partner_sdk::{Client, Issue, Redeem, RequestId};
 use serde_json::{Value, json};
 use tokio::process::Child;
+use tokio::task::JoinSet;
 
 use super::program::{BRANDS, Program};
 
@@ -91,7 +92,7 @@ fn lasting(answer: &Value) -> Value {
                 open.extend(fields.values_mut());
             }
             Value::Array(items) => open.extend(items),
-            _ => {}
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
         }
     }
     answer
@@ -112,7 +113,8 @@ async fn through(program: &mut Program, step: &Step, dies: Dies) -> Value {
             let before = program.number(query).await;
             program.proxy.withhold(true);
             let (step, operator) = (step.clone(), operator.clone());
-            let asking = tokio::spawn(async move { step.ask_unheard(&operator, id).await });
+            let mut asking = JoinSet::new();
+            asking.spawn(async move { step.ask_unheard(&operator, id).await });
             let committed = async {
                 while program.number(query).await == before {
                     tokio::time::sleep(Duration::from_millis(2)).await;
@@ -121,8 +123,8 @@ async fn through(program: &mut Program, step: &Step, dies: Dies) -> Value {
             tokio::time::timeout(PATIENCE, committed).await.expect("the house commits");
             program.kill().await;
             program.proxy.cut();
+            asking.join_next().await.expect("it is asked").unwrap();
             program.proxy.withhold(false);
-            asking.await.unwrap();
             program.start().await;
             None
         }
