@@ -110,6 +110,23 @@ impl FromWire<v1::AccountChange> for AccountChange {
     }
 }
 
+/// Answer of Adjust. It writes one entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Adjusted {
+    /// What was written.
+    pub written: Written,
+}
+
+impl FromWire<v1::AdjustResponse> for Adjusted {
+    fn read(wire: v1::AdjustResponse) -> Result<Self, Error> {
+        done(&wire.proposal_id, wire.written.as_ref())?;
+        Ok(Self {
+            written: FromWire::read(there(wire.written, "AdjustResponse.written")?)?,
+        })
+    }
+}
+
 /// One decision of the house.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -187,6 +204,26 @@ impl FromWire<v1::AdvanceClockResponse> for ClockAdvanced {
             clock_time: FromWire::read(there(wire.clock_time, "AdvanceClockResponse.clock_time")?)?,
             due_works: each(wire.due_works)?,
             due_work_count: wire.due_work_count,
+        })
+    }
+}
+
+/// Answer of ApplyMoney. It writes an APPLY_MONEY, and what follows a payment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MoneyApplied {
+    /// What was written.
+    pub written: Written,
+    /// The window whose leg it paid; 0: another use.
+    pub paid_window: i64,
+}
+
+impl FromWire<v1::ApplyMoneyResponse> for MoneyApplied {
+    fn read(wire: v1::ApplyMoneyResponse) -> Result<Self, Error> {
+        done(&wire.proposal_id, wire.written.as_ref())?;
+        Ok(Self {
+            written: FromWire::read(there(wire.written, "ApplyMoneyResponse.written")?)?,
+            paid_window: wire.paid_window,
         })
     }
 }
@@ -305,6 +342,49 @@ impl FromWire<v1::BilateralNet> for BilateralNet {
     }
 }
 
+/// Answer of BookBankFee. It writes one entry. Of a line that was booked before it writes nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BankFeeBooked {
+    /// What was written.
+    pub written: Written,
+    /// The entry by which the line was booked before; empty if it was not.
+    pub known_entry_id: String,
+}
+
+impl FromWire<v1::BookBankFeeResponse> for BankFeeBooked {
+    fn read(wire: v1::BookBankFeeResponse) -> Result<Self, Error> {
+        done(&wire.proposal_id, wire.written.as_ref())?;
+        Ok(Self {
+            written: FromWire::read(there(wire.written, "BookBankFeeResponse.written")?)?,
+            known_entry_id: wire.known_entry_id,
+        })
+    }
+}
+
+/// Answer of BookOwnTransfer. It writes one entry. Of a line that was booked before it writes nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct OwnTransferBooked {
+    /// What was written.
+    pub written: Written,
+    /// The entry by which the line was booked before; empty if it was not.
+    pub known_entry_id: String,
+    /// The entry by which the other statement's line of it was booked before; empty if it was not.
+    pub seen_entry_id: String,
+}
+
+impl FromWire<v1::BookOwnTransferResponse> for OwnTransferBooked {
+    fn read(wire: v1::BookOwnTransferResponse) -> Result<Self, Error> {
+        done(&wire.proposal_id, wire.written.as_ref())?;
+        Ok(Self {
+            written: FromWire::read(there(wire.written, "BookOwnTransferResponse.written")?)?,
+            known_entry_id: wire.known_entry_id,
+            seen_entry_id: wire.seen_entry_id,
+        })
+    }
+}
+
 /// When the house closes windows by itself, and when their money moves.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -418,6 +498,35 @@ impl FromWire<v1::CarriedAmount> for CarriedAmount {
     }
 }
 
+open_enum! {
+    /// How long the period of a charge is.
+    ChargePeriod = ChargePeriod, unspecified Unspecified {
+        /// A month.
+        Month = "MONTH",
+        /// Three months.
+        Quarter = "QUARTER",
+        /// Twelve months.
+        Year = "YEAR",
+    }
+}
+
+/// Answer of Charge. It writes one entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Charged {
+    /// What was written.
+    pub written: Written,
+}
+
+impl FromWire<v1::ChargeResponse> for Charged {
+    fn read(wire: v1::ChargeResponse) -> Result<Self, Error> {
+        done(&wire.proposal_id, wire.written.as_ref())?;
+        Ok(Self {
+            written: FromWire::read(there(wire.written, "ChargeResponse.written")?)?,
+        })
+    }
+}
+
 /// Answer of CloseWindow. It writes one entry, without postings when every position was
 /// zero.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -462,6 +571,26 @@ impl FromWire<v1::ComingExpiry> for ComingExpiry {
     }
 }
 
+/// Answer of ConfirmOrdered. It writes one entry. Of a line that was booked before it writes nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct OrderedConfirmed {
+    /// What was written.
+    pub written: Written,
+    /// The entry by which the line was booked before; empty if it was not.
+    pub known_entry_id: String,
+}
+
+impl FromWire<v1::ConfirmOrderedResponse> for OrderedConfirmed {
+    fn read(wire: v1::ConfirmOrderedResponse) -> Result<Self, Error> {
+        done(&wire.proposal_id, wire.written.as_ref())?;
+        Ok(Self {
+            written: FromWire::read(there(wire.written, "ConfirmOrderedResponse.written")?)?,
+            known_entry_id: wire.known_entry_id,
+        })
+    }
+}
+
 /// Answer of ConfirmPayment. It writes a PAYMENT, and a FUND for each issuer whose leg
 /// is paid now and whose points waited for that.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -469,12 +598,16 @@ impl FromWire<v1::ComingExpiry> for ComingExpiry {
 pub struct PaymentConfirmed {
     /// What was written.
     pub written: Written,
-    /// The legs that this payment touched, as it left them.
+    /// The legs that this payment touched, as it left them. Of a line that was booked before, or by hand, none.
     pub legs: Vec<Leg>,
-    /// State of the window by it.
+    /// State of the window by it. Not set of a line that was booked before, or by hand.
     pub window_state: WindowState,
-    /// State of the settlement by it.
+    /// State of the settlement by it. Not set of a line that was booked before, or by hand.
     pub settlement_state: SettlementState,
+    /// The entry by which the line was booked before; empty if it was not.
+    pub known_entry_id: String,
+    /// The entry that was booked by hand before and is this line; empty if none is.
+    pub seen_entry_id: String,
 }
 
 impl FromWire<v1::ConfirmPaymentResponse> for PaymentConfirmed {
@@ -485,6 +618,8 @@ impl FromWire<v1::ConfirmPaymentResponse> for PaymentConfirmed {
             legs: each(wire.legs)?,
             window_state: WindowState::from_number(wire.window_state),
             settlement_state: SettlementState::from_number(wire.settlement_state),
+            known_entry_id: wire.known_entry_id,
+            seen_entry_id: wire.seen_entry_id,
         })
     }
 }
@@ -509,6 +644,110 @@ impl FromWire<v1::ConfirmSettlementResponse> for SettlementConfirmed {
             written: FromWire::read(there(wire.written, "ConfirmSettlementResponse.written")?)?,
             window_state: WindowState::from_number(wire.window_state),
             settlement_state: SettlementState::from_number(wire.settlement_state),
+        })
+    }
+}
+
+/// What stands behind a partner's net debit cap besides its collateral.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Cover {
+    /// What it may owe without any security: zero or more. Not set: nothing.
+    pub unsecured_amount: Money,
+    /// What others answer for: at most 16, each with a reference of its own.
+    pub guarantees: Vec<Guarantee>,
+}
+
+impl FromWire<v1::Cover> for Cover {
+    fn read(wire: v1::Cover) -> Result<Self, Error> {
+        Ok(Self {
+            unsecured_amount: FromWire::read(there(wire.unsecured_amount, "Cover.unsecured_amount")?)?,
+            guarantees: each(wire.guarantees)?,
+        })
+    }
+}
+
+/// Answer of CoverDefault. It writes a COVER_DEFAULT, and what follows a payment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DefaultCovered {
+    /// What was written.
+    pub written: Written,
+}
+
+impl FromWire<v1::CoverDefaultResponse> for DefaultCovered {
+    fn read(wire: v1::CoverDefaultResponse) -> Result<Self, Error> {
+        done(&wire.proposal_id, wire.written.as_ref())?;
+        Ok(Self {
+            written: FromWire::read(there(wire.written, "CoverDefaultResponse.written")?)?,
+        })
+    }
+}
+
+/// What a partner owes, and what covers it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CoverOfPartner {
+    /// Partner id.
+    pub partner_id: String,
+    /// What it owes: its position and its legs that are due, less what it has paid ahead, and what is claimed of it. Zero or more.
+    pub exposure_amount: Money,
+    /// Its net debit cap; not set: it has none.
+    pub net_debit_cap: Option<Money>,
+    /// What it has deposited.
+    pub collateral_amount: Money,
+    /// What guarantees cover that are in force.
+    pub guaranteed_amount: Money,
+    /// What it may owe without any security.
+    pub unsecured_amount: Money,
+    /// What of the exposure neither collateral nor guarantees cover: zero or more.
+    pub uncovered_amount: Money,
+    /// The guarantees, also those that have ended.
+    pub guarantees: Vec<Guarantee>,
+}
+
+impl FromWire<v1::CoverOfPartner> for CoverOfPartner {
+    fn read(wire: v1::CoverOfPartner) -> Result<Self, Error> {
+        Ok(Self {
+            partner_id: wire.partner_id,
+            exposure_amount: FromWire::read(there(wire.exposure_amount, "CoverOfPartner.exposure_amount")?)?,
+            net_debit_cap: wire.net_debit_cap.map(FromWire::read).transpose()?,
+            collateral_amount: FromWire::read(there(wire.collateral_amount, "CoverOfPartner.collateral_amount")?)?,
+            guaranteed_amount: FromWire::read(there(wire.guaranteed_amount, "CoverOfPartner.guaranteed_amount")?)?,
+            unsecured_amount: FromWire::read(there(wire.unsecured_amount, "CoverOfPartner.unsecured_amount")?)?,
+            uncovered_amount: FromWire::read(there(wire.uncovered_amount, "CoverOfPartner.uncovered_amount")?)?,
+            guarantees: each(wire.guarantees)?,
+        })
+    }
+}
+
+/// Answer of CoverReport.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CoverReport {
+    /// The partners, by partner id; the operator, whose position is the house's own, is none of them.
+    pub partners: Vec<CoverOfPartner>,
+    /// What the coalition's reserve holds. This and what follows is on every page.
+    pub reserve_amount: Money,
+    /// The largest `uncovered_amount` of a partner.
+    pub largest_uncovered_amount: Money,
+    /// The sum of the two largest.
+    pub two_largest_uncovered_amount: Money,
+    /// What the reserve lacks if the partner with the largest one defaults: zero or more.
+    pub largest_missing_amount: Money,
+    /// What the reserve lacks if the two default.
+    pub two_largest_missing_amount: Money,
+}
+
+impl FromWire<v1::CoverReportResponse> for CoverReport {
+    fn read(wire: v1::CoverReportResponse) -> Result<Self, Error> {
+        Ok(Self {
+            partners: each(wire.partners)?,
+            reserve_amount: FromWire::read(there(wire.reserve_amount, "CoverReportResponse.reserve_amount")?)?,
+            largest_uncovered_amount: FromWire::read(there(wire.largest_uncovered_amount, "CoverReportResponse.largest_uncovered_amount")?)?,
+            two_largest_uncovered_amount: FromWire::read(there(wire.two_largest_uncovered_amount, "CoverReportResponse.two_largest_uncovered_amount")?)?,
+            largest_missing_amount: FromWire::read(there(wire.largest_missing_amount, "CoverReportResponse.largest_missing_amount")?)?,
+            two_largest_missing_amount: FromWire::read(there(wire.two_largest_missing_amount, "CoverReportResponse.two_largest_missing_amount")?)?,
         })
     }
 }
@@ -843,6 +1082,8 @@ open_enum! {
         /// What was due of one member: points that became available, holds that lapsed, points that expired, debts that were
         /// paid with any of them. `due_time` is when the first of it was due.
         Member = "MEMBER",
+        /// A partner was charged by schedule.
+        Charge = "CHARGE",
     }
 }
 
@@ -1058,6 +1299,48 @@ open_enum! {
         SetBankAccount = "SET_BANK_ACCOUNT",
         /// A change of a bank account was stopped while it waited.
         StopBankAccountChange = "STOP_BANK_ACCOUNT_CHANGE",
+        /// Money arrived at the bank; or what was booked by hand before was seen there.
+        ReceiveMoney = "RECEIVE_MONEY",
+        /// Money that had arrived was used, as somebody said.
+        ApplyMoney = "APPLY_MONEY",
+        /// Money that had arrived or was paid ahead paid a leg by itself.
+        TakeMoney = "TAKE_MONEY",
+        /// A credit paid an older leg or a claim of its partner by itself.
+        Offset = "OFFSET",
+        /// Pay-outs of a settlement may leave the house, as every debit is paid.
+        Release = "RELEASE",
+        /// Pay-outs of a settlement may leave the house before that, as somebody said.
+        ReleaseOrders = "RELEASE_ORDERS",
+        /// A payment that was booked by mistake was undone. `linked_entry_id` is the payment.
+        UndoPayment = "UNDO_PAYMENT",
+        /// Money that belongs to nothing was ordered back.
+        ReturnMoney = "RETURN_MONEY",
+        /// Money that was ordered out has left the bank. `linked_entry_id` is the order.
+        ConfirmOrdered = "CONFIRM_ORDERED",
+        /// A payment came back. `linked_entry_id` is the payment.
+        ReturnPayment = "RETURN_PAYMENT",
+        /// A leg was paid for its partner out of what there is.
+        CoverDefault = "COVER_DEFAULT",
+        /// What was missing for a leg was taken off the creditors.
+        ShareLoss = "SHARE_LOSS",
+        /// A claim was paid.
+        RepayClaim = "REPAY_CLAIM",
+        /// Pending points whose issuer did not pay for them are gone.
+        Cancel = "CANCEL",
+        /// A partner was charged.
+        Charge = "CHARGE",
+        /// Money was moved between two positions by hand.
+        Adjust = "ADJUST",
+        /// The bank took a fee, or gave interest.
+        BookBankFee = "BOOK_BANK_FEE",
+        /// Money was moved between the house's own accounts.
+        BookOwnTransfer = "BOOK_OWN_TRANSFER",
+        /// What funds gained or lost in a window was moved between the house's own accounts.
+        MoveFunds = "MOVE_FUNDS",
+        /// What covers a partner's debts was set.
+        SetCover = "SET_COVER",
+        /// What a partner is charged by itself was set.
+        SetCharges = "SET_CHARGES",
     }
 }
 
@@ -1510,6 +1793,28 @@ impl FromWire<v1::GetStatementResponse> for Statement {
     }
 }
 
+/// What another answers for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Guarantee {
+    /// By what the guarantor calls it: 1 to 64 characters. Required.
+    pub reference: String,
+    /// How much: more than zero. Required.
+    pub amount: Money,
+    /// It covers until then. Required.
+    pub end_time: SystemTime,
+}
+
+impl FromWire<v1::Guarantee> for Guarantee {
+    fn read(wire: v1::Guarantee) -> Result<Self, Error> {
+        Ok(Self {
+            reference: wire.reference,
+            amount: FromWire::read(there(wire.amount, "Guarantee.amount")?)?,
+            end_time: FromWire::read(there(wire.end_time, "Guarantee.end_time")?)?,
+        })
+    }
+}
+
 /// Points that are reserved for an acceptor, or were.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -1715,6 +2020,12 @@ pub struct Leg {
     pub due: Money,
     /// State of the leg.
     pub state: LegState,
+    /// What of it was paid out of collateral and the reserve, or taken off the creditors: zero or more.
+    pub covered_amount: Money,
+    /// What of it pending points paid that were cancelled: zero or more.
+    pub cancelled_amount: Money,
+    /// What of it was taken off for the defaults of others: zero or more.
+    pub shared_amount: Money,
 }
 
 impl FromWire<v1::Leg> for Leg {
@@ -1724,6 +2035,9 @@ impl FromWire<v1::Leg> for Leg {
             amount: FromWire::read(there(wire.amount, "Leg.amount")?)?,
             due: FromWire::read(there(wire.due, "Leg.due")?)?,
             state: LegState::from_number(wire.state),
+            covered_amount: FromWire::read(there(wire.covered_amount, "Leg.covered_amount")?)?,
+            cancelled_amount: FromWire::read(there(wire.cancelled_amount, "Leg.cancelled_amount")?)?,
+            shared_amount: FromWire::read(there(wire.shared_amount, "Leg.shared_amount")?)?,
         })
     }
 }
@@ -1735,6 +2049,10 @@ open_enum! {
         Due = "DUE",
         /// Paid in full.
         Paid = "PAID",
+        /// Due again, because a payment came back.
+        Returned = "RETURNED",
+        /// Paid for its partner, who defaulted.
+        Covered = "COVERED",
     }
 }
 
@@ -1951,6 +2269,16 @@ impl FromWire<v1::MemberFigures> for MemberFigures {
     }
 }
 
+open_enum! {
+    /// Which way money goes.
+    MoneyDirection = MoneyDirection, unspecified Unspecified {
+        /// It arrived.
+        In = "IN",
+        /// It goes out, or went.
+        Out = "OUT",
+    }
+}
+
 /// Answer of NettingReport. A page holds a run of pairs of partners: the obligations of a
 /// pair in both directions and its bilateral net are always on the same page; `settlement` is on every page.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -2020,6 +2348,46 @@ open_enum! {
         After = "AFTER",
         /// There is none.
         Skip = "SKIP",
+    }
+}
+
+/// Money that waits for somebody.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct OpenMoney {
+    /// The entry that recorded it.
+    pub entry_id: String,
+    /// Which way it goes.
+    pub direction: MoneyDirection,
+    /// Whose it is, or to whom it goes; empty: nobody knows.
+    pub partner_id: String,
+    /// When the house recorded it.
+    pub create_time: SystemTime,
+    /// How much it was.
+    pub amount: Money,
+    /// What of it is unapplied; only of money that arrived.
+    pub unapplied_amount: Option<Money>,
+    /// True while the bank is not known to have paid it, of money that goes out.
+    pub ordered: bool,
+    /// What it is ordered out of, as in `Posting.account`; or "settle:\<window>:\<partner_id>", of a pay-out.
+    pub account: String,
+    /// Whether a line of a statement is known of it.
+    pub seen: bool,
+}
+
+impl FromWire<v1::OpenMoney> for OpenMoney {
+    fn read(wire: v1::OpenMoney) -> Result<Self, Error> {
+        Ok(Self {
+            entry_id: wire.entry_id,
+            direction: MoneyDirection::from_number(wire.direction),
+            partner_id: wire.partner_id,
+            create_time: FromWire::read(there(wire.create_time, "OpenMoney.create_time")?)?,
+            amount: FromWire::read(there(wire.amount, "OpenMoney.amount")?)?,
+            unapplied_amount: wire.unapplied_amount.map(FromWire::read).transpose()?,
+            ordered: wire.ordered,
+            account: wire.account,
+            seen: wire.seen,
+        })
     }
 }
 
@@ -2125,6 +2493,8 @@ pub struct PaymentOrder {
     pub amount: Money,
     /// True when its payment was confirmed.
     pub paid: bool,
+    /// True when the house has let it out, of a pay-out that waited for the money.
+    pub released: bool,
 }
 
 impl FromWire<v1::PaymentOrder> for PaymentOrder {
@@ -2134,6 +2504,7 @@ impl FromWire<v1::PaymentOrder> for PaymentOrder {
             payee: wire.payee,
             amount: FromWire::read(there(wire.amount, "PaymentOrder.amount")?)?,
             paid: wire.paid,
+            released: wire.released,
         })
     }
 }
@@ -2425,6 +2796,33 @@ impl FromWire<v1::QuoteRedemptionResponse> for Quote {
     }
 }
 
+/// Answer of ReceiveMoney. It writes a RECEIVE_MONEY; if that pays the leg, a TAKE_MONEY; and what
+/// follows a payment. Of a line that was booked before it writes nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MoneyReceived {
+    /// What was written.
+    pub written: Written,
+    /// The entry by which the line was booked before; empty if it was not.
+    pub known_entry_id: String,
+    /// The entry that was booked by hand before and is this line; empty if none is.
+    pub seen_entry_id: String,
+    /// The window whose leg it paid; 0: it is unapplied.
+    pub paid_window: i64,
+}
+
+impl FromWire<v1::ReceiveMoneyResponse> for MoneyReceived {
+    fn read(wire: v1::ReceiveMoneyResponse) -> Result<Self, Error> {
+        done(&wire.proposal_id, wire.written.as_ref())?;
+        Ok(Self {
+            written: FromWire::read(there(wire.written, "ReceiveMoneyResponse.written")?)?,
+            known_entry_id: wire.known_entry_id,
+            seen_entry_id: wire.seen_entry_id,
+            paid_window: wire.paid_window,
+        })
+    }
+}
+
 /// Answer of ReconcileDay.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -2520,6 +2918,27 @@ impl FromWire<v1::ReinstatePointsResponse> for PointsReinstated {
     }
 }
 
+/// Answer of ReleaseOrders. It writes a RELEASE_ORDERS, and an OFFSET for each share that pays an older
+/// leg or a claim of its partner.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct OrdersReleased {
+    /// What was written.
+    pub written: Written,
+    /// What is let out, by partner id.
+    pub pay_outs: Vec<ParticipantAmount>,
+}
+
+impl FromWire<v1::ReleaseOrdersResponse> for OrdersReleased {
+    fn read(wire: v1::ReleaseOrdersResponse) -> Result<Self, Error> {
+        done(&wire.proposal_id, wire.written.as_ref())?;
+        Ok(Self {
+            written: FromWire::read(there(wire.written, "ReleaseOrdersResponse.written")?)?,
+            pay_outs: each(wire.pay_outs)?,
+        })
+    }
+}
+
 /// Answer of RenamePartner. It writes one entry, without postings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -2539,6 +2958,64 @@ impl FromWire<v1::RenamePartnerResponse> for PartnerRenamed {
             written: FromWire::read(there(wire.written, "RenamePartnerResponse.written")?)?,
             previous_display_name: wire.previous_display_name,
             display_name: wire.display_name,
+        })
+    }
+}
+
+/// Answer of RepayClaim. It writes one entry. Of a line that was booked before it writes nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ClaimRepaid {
+    /// What was written.
+    pub written: Written,
+    /// The entry by which the line was booked before; empty if it was not.
+    pub known_entry_id: String,
+}
+
+impl FromWire<v1::RepayClaimResponse> for ClaimRepaid {
+    fn read(wire: v1::RepayClaimResponse) -> Result<Self, Error> {
+        done(&wire.proposal_id, wire.written.as_ref())?;
+        Ok(Self {
+            written: FromWire::read(there(wire.written, "RepayClaimResponse.written")?)?,
+            known_entry_id: wire.known_entry_id,
+        })
+    }
+}
+
+/// Answer of ReturnMoney. It writes one entry, whose id is that of the order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MoneyReturned {
+    /// What was written.
+    pub written: Written,
+}
+
+impl FromWire<v1::ReturnMoneyResponse> for MoneyReturned {
+    fn read(wire: v1::ReturnMoneyResponse) -> Result<Self, Error> {
+        done(&wire.proposal_id, wire.written.as_ref())?;
+        Ok(Self {
+            written: FromWire::read(there(wire.written, "ReturnMoneyResponse.written")?)?,
+        })
+    }
+}
+
+/// Answer of ReturnPayment. It writes one entry, and what follows from it. Of a line that was booked
+/// before it writes nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PaymentReturned {
+    /// What was written.
+    pub written: Written,
+    /// The entry by which the line was booked before; empty if it was not.
+    pub known_entry_id: String,
+}
+
+impl FromWire<v1::ReturnPaymentResponse> for PaymentReturned {
+    fn read(wire: v1::ReturnPaymentResponse) -> Result<Self, Error> {
+        done(&wire.proposal_id, wire.written.as_ref())?;
+        Ok(Self {
+            written: FromWire::read(there(wire.written, "ReturnPaymentResponse.written")?)?,
+            known_entry_id: wire.known_entry_id,
         })
     }
 }
@@ -2717,6 +3194,38 @@ impl FromWire<v1::RunDecayResponse> for Decayed {
     }
 }
 
+/// What a partner is charged by itself, at the beginning of each period.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ScheduledCharge {
+    /// What for: 1 to 64 characters of \[A-Za-z0-9._:/#-], each once. It stays in the journal. Required.
+    pub reason_code: String,
+    /// How much for a period: more than zero. Required.
+    pub amount: Money,
+    /// How long a period is. Required.
+    pub every: ChargePeriod,
+    /// The day on which the first period begins, as YYYY-MM-DD by the coalition's calendar. Periods are counted from it: of a charge that
+    /// begins on the 31st, months with fewer days begin on their last. Required.
+    pub first_date: String,
+    /// The last day on which a period may begin, as YYYY-MM-DD. Empty: for ever.
+    pub last_date: String,
+    /// The day of the next period, as YYYY-MM-DD. Only in answers; empty: it is over.
+    pub next_date: String,
+}
+
+impl FromWire<v1::ScheduledCharge> for ScheduledCharge {
+    fn read(wire: v1::ScheduledCharge) -> Result<Self, Error> {
+        Ok(Self {
+            reason_code: wire.reason_code,
+            amount: FromWire::read(there(wire.amount, "ScheduledCharge.amount")?)?,
+            every: ChargePeriod::from_number(wire.every),
+            first_date: wire.first_date,
+            last_date: wire.last_date,
+            next_date: wire.next_date,
+        })
+    }
+}
+
 /// Answer of SetBankAccount. It writes one entry, without postings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -2759,6 +3268,46 @@ impl FromWire<v1::SetCalendarResponse> for CalendarSet {
             written: FromWire::read(there(wire.written, "SetCalendarResponse.written")?)?,
             version: FromWire::read(there(wire.version, "SetCalendarResponse.version")?)?,
             cut_offs: each(wire.cut_offs)?,
+        })
+    }
+}
+
+/// Answer of SetCharges. It writes one entry, without postings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ChargesSet {
+    /// What was written.
+    pub written: Written,
+    /// What this request set, with the day of the next period of each.
+    pub charges: Vec<ScheduledCharge>,
+}
+
+impl FromWire<v1::SetChargesResponse> for ChargesSet {
+    fn read(wire: v1::SetChargesResponse) -> Result<Self, Error> {
+        done(&wire.proposal_id, wire.written.as_ref())?;
+        Ok(Self {
+            written: FromWire::read(there(wire.written, "SetChargesResponse.written")?)?,
+            charges: each(wire.charges)?,
+        })
+    }
+}
+
+/// Answer of SetCover. It writes one entry, without postings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CoverSet {
+    /// What was written.
+    pub written: Written,
+    /// The cover that this request set.
+    pub cover: Cover,
+}
+
+impl FromWire<v1::SetCoverResponse> for CoverSet {
+    fn read(wire: v1::SetCoverResponse) -> Result<Self, Error> {
+        done(&wire.proposal_id, wire.written.as_ref())?;
+        Ok(Self {
+            written: FromWire::read(there(wire.written, "SetCoverResponse.written")?)?,
+            cover: FromWire::read(there(wire.cover, "SetCoverResponse.cover")?)?,
         })
     }
 }
@@ -3022,6 +3571,23 @@ open_enum! {
         Settled = "SETTLED",
         /// Given up before the first payment; its legs went into the next window. Final.
         Aborted = "ABORTED",
+    }
+}
+
+/// Answer of ShareLoss. It writes a SHARE_LOSS, and what follows a payment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LossShared {
+    /// What was written.
+    pub written: Written,
+}
+
+impl FromWire<v1::ShareLossResponse> for LossShared {
+    fn read(wire: v1::ShareLossResponse) -> Result<Self, Error> {
+        done(&wire.proposal_id, wire.written.as_ref())?;
+        Ok(Self {
+            written: FromWire::read(there(wire.written, "ShareLossResponse.written")?)?,
+        })
     }
 }
 
@@ -3331,6 +3897,23 @@ impl FromWire<v1::TrialBalanceResponse> for TrialBalance {
             money_sum: FromWire::read(there(wire.money_sum, "TrialBalanceResponse.money_sum")?)?,
             balanced: wire.balanced,
             as_of_journal_sequence: wire.as_of_journal_sequence,
+        })
+    }
+}
+
+/// Answer of UndoPayment. It writes one entry, and what follows from it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PaymentUndone {
+    /// What was written.
+    pub written: Written,
+}
+
+impl FromWire<v1::UndoPaymentResponse> for PaymentUndone {
+    fn read(wire: v1::UndoPaymentResponse) -> Result<Self, Error> {
+        done(&wire.proposal_id, wire.written.as_ref())?;
+        Ok(Self {
+            written: FromWire::read(there(wire.written, "UndoPaymentResponse.written")?)?,
         })
     }
 }

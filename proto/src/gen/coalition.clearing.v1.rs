@@ -777,6 +777,48 @@ pub enum EntryKind {
     SetBankAccount = 62,
     /// A change of a bank account was stopped while it waited.
     StopBankAccountChange = 63,
+    /// Money arrived at the bank; or what was booked by hand before was seen there.
+    ReceiveMoney = 70,
+    /// Money that had arrived was used, as somebody said.
+    ApplyMoney = 71,
+    /// Money that had arrived or was paid ahead paid a leg by itself.
+    TakeMoney = 72,
+    /// A credit paid an older leg or a claim of its partner by itself.
+    Offset = 73,
+    /// Pay-outs of a settlement may leave the house, as every debit is paid.
+    Release = 74,
+    /// Pay-outs of a settlement may leave the house before that, as somebody said.
+    ReleaseOrders = 75,
+    /// A payment that was booked by mistake was undone. `linked_entry_id` is the payment.
+    UndoPayment = 76,
+    /// Money that belongs to nothing was ordered back.
+    ReturnMoney = 77,
+    /// Money that was ordered out has left the bank. `linked_entry_id` is the order.
+    ConfirmOrdered = 78,
+    /// A payment came back. `linked_entry_id` is the payment.
+    ReturnPayment = 79,
+    /// A leg was paid for its partner out of what there is.
+    CoverDefault = 80,
+    /// What was missing for a leg was taken off the creditors.
+    ShareLoss = 81,
+    /// A claim was paid.
+    RepayClaim = 82,
+    /// Pending points whose issuer did not pay for them are gone.
+    Cancel = 83,
+    /// A partner was charged.
+    Charge = 84,
+    /// Money was moved between two positions by hand.
+    Adjust = 85,
+    /// The bank took a fee, or gave interest.
+    BookBankFee = 86,
+    /// Money was moved between the house's own accounts.
+    BookOwnTransfer = 87,
+    /// What funds gained or lost in a window was moved between the house's own accounts.
+    MoveFunds = 88,
+    /// What covers a partner's debts was set.
+    SetCover = 89,
+    /// What a partner is charged by itself was set.
+    SetCharges = 90,
 }
 impl EntryKind {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -838,6 +880,27 @@ impl EntryKind {
             Self::SetGroup => "ENTRY_KIND_SET_GROUP",
             Self::SetBankAccount => "ENTRY_KIND_SET_BANK_ACCOUNT",
             Self::StopBankAccountChange => "ENTRY_KIND_STOP_BANK_ACCOUNT_CHANGE",
+            Self::ReceiveMoney => "ENTRY_KIND_RECEIVE_MONEY",
+            Self::ApplyMoney => "ENTRY_KIND_APPLY_MONEY",
+            Self::TakeMoney => "ENTRY_KIND_TAKE_MONEY",
+            Self::Offset => "ENTRY_KIND_OFFSET",
+            Self::Release => "ENTRY_KIND_RELEASE",
+            Self::ReleaseOrders => "ENTRY_KIND_RELEASE_ORDERS",
+            Self::UndoPayment => "ENTRY_KIND_UNDO_PAYMENT",
+            Self::ReturnMoney => "ENTRY_KIND_RETURN_MONEY",
+            Self::ConfirmOrdered => "ENTRY_KIND_CONFIRM_ORDERED",
+            Self::ReturnPayment => "ENTRY_KIND_RETURN_PAYMENT",
+            Self::CoverDefault => "ENTRY_KIND_COVER_DEFAULT",
+            Self::ShareLoss => "ENTRY_KIND_SHARE_LOSS",
+            Self::RepayClaim => "ENTRY_KIND_REPAY_CLAIM",
+            Self::Cancel => "ENTRY_KIND_CANCEL",
+            Self::Charge => "ENTRY_KIND_CHARGE",
+            Self::Adjust => "ENTRY_KIND_ADJUST",
+            Self::BookBankFee => "ENTRY_KIND_BOOK_BANK_FEE",
+            Self::BookOwnTransfer => "ENTRY_KIND_BOOK_OWN_TRANSFER",
+            Self::MoveFunds => "ENTRY_KIND_MOVE_FUNDS",
+            Self::SetCover => "ENTRY_KIND_SET_COVER",
+            Self::SetCharges => "ENTRY_KIND_SET_CHARGES",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -896,6 +959,27 @@ impl EntryKind {
             "ENTRY_KIND_SET_GROUP" => Some(Self::SetGroup),
             "ENTRY_KIND_SET_BANK_ACCOUNT" => Some(Self::SetBankAccount),
             "ENTRY_KIND_STOP_BANK_ACCOUNT_CHANGE" => Some(Self::StopBankAccountChange),
+            "ENTRY_KIND_RECEIVE_MONEY" => Some(Self::ReceiveMoney),
+            "ENTRY_KIND_APPLY_MONEY" => Some(Self::ApplyMoney),
+            "ENTRY_KIND_TAKE_MONEY" => Some(Self::TakeMoney),
+            "ENTRY_KIND_OFFSET" => Some(Self::Offset),
+            "ENTRY_KIND_RELEASE" => Some(Self::Release),
+            "ENTRY_KIND_RELEASE_ORDERS" => Some(Self::ReleaseOrders),
+            "ENTRY_KIND_UNDO_PAYMENT" => Some(Self::UndoPayment),
+            "ENTRY_KIND_RETURN_MONEY" => Some(Self::ReturnMoney),
+            "ENTRY_KIND_CONFIRM_ORDERED" => Some(Self::ConfirmOrdered),
+            "ENTRY_KIND_RETURN_PAYMENT" => Some(Self::ReturnPayment),
+            "ENTRY_KIND_COVER_DEFAULT" => Some(Self::CoverDefault),
+            "ENTRY_KIND_SHARE_LOSS" => Some(Self::ShareLoss),
+            "ENTRY_KIND_REPAY_CLAIM" => Some(Self::RepayClaim),
+            "ENTRY_KIND_CANCEL" => Some(Self::Cancel),
+            "ENTRY_KIND_CHARGE" => Some(Self::Charge),
+            "ENTRY_KIND_ADJUST" => Some(Self::Adjust),
+            "ENTRY_KIND_BOOK_BANK_FEE" => Some(Self::BookBankFee),
+            "ENTRY_KIND_BOOK_OWN_TRANSFER" => Some(Self::BookOwnTransfer),
+            "ENTRY_KIND_MOVE_FUNDS" => Some(Self::MoveFunds),
+            "ENTRY_KIND_SET_COVER" => Some(Self::SetCover),
+            "ENTRY_KIND_SET_CHARGES" => Some(Self::SetCharges),
             _ => None,
         }
     }
@@ -2699,6 +2783,1493 @@ pub mod approval_service_server {
         const NAME: &'static str = SERVICE_NAME;
     }
 }
+/// By what a line of a bank's statement is known. Its texts are no part of it.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct BankLine {
+    /// The house's own account, as the bank writes it: at most 140 characters. Empty if it has one only.
+    #[prost(string, tag = "1")]
+    pub own_account: ::prost::alloc::string::String,
+    /// The day on which the bank booked it, as YYYY-MM-DD. Empty if it is not known, of what is booked by hand.
+    #[prost(string, tag = "2")]
+    pub booking_date: ::prost::alloc::string::String,
+    /// The bank's own reference of the line, or one made of what else tells the line from others of its day: 1 to 140 characters.
+    /// Required.
+    #[prost(string, tag = "3")]
+    pub reference: ::prost::alloc::string::String,
+}
+/// Request of ReceiveMoney.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReceiveMoneyRequest {
+    /// The caller's id of this request, a UUIDv7 as text. Required.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// Whose it is; empty: nobody knows.
+    #[prost(string, tag = "2")]
+    pub partner_id: ::prost::alloc::string::String,
+    /// How much: more than zero. Required.
+    #[prost(message, optional, tag = "3")]
+    pub amount: ::core::option::Option<Money>,
+    /// The line of the bank's statement. Required.
+    #[prost(message, optional, tag = "4")]
+    pub line: ::core::option::Option<BankLine>,
+    /// The window that the line's text names; 0: none.
+    #[prost(int64, tag = "5")]
+    pub window: i64,
+}
+/// Answer of ReceiveMoney (`MoneyReceived` in the SDK). It writes a RECEIVE_MONEY; if that pays the leg, a TAKE_MONEY; and what
+/// follows a payment. Of a line that was booked before it writes nothing.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ReceiveMoneyResponse {
+    /// What was written.
+    #[prost(message, optional, tag = "1")]
+    pub written: ::core::option::Option<Written>,
+    /// Id of the proposal that this became, where two persons are needed. Then nothing below is set.
+    #[prost(string, tag = "2")]
+    pub proposal_id: ::prost::alloc::string::String,
+    /// The entry by which the line was booked before; empty if it was not.
+    #[prost(string, tag = "3")]
+    pub known_entry_id: ::prost::alloc::string::String,
+    /// The entry that was booked by hand before and is this line; empty if none is.
+    #[prost(string, tag = "4")]
+    pub seen_entry_id: ::prost::alloc::string::String,
+    /// The window whose leg it paid; 0: it is unapplied.
+    #[prost(int64, tag = "5")]
+    pub paid_window: i64,
+}
+/// Request of ApplyMoney.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ApplyMoneyRequest {
+    /// The caller's id of this request, a UUIDv7 as text. Required.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// For which partner. Required.
+    #[prost(string, tag = "2")]
+    pub partner_id: ::prost::alloc::string::String,
+    /// How much: more than zero. Required.
+    #[prost(message, optional, tag = "3")]
+    pub amount: ::core::option::Option<Money>,
+    /// What for. Required.
+    #[prost(enumeration = "MoneyUse", tag = "4")]
+    pub to: i32,
+    /// Of MONEY_USE_LEG, which leg; 0: the oldest that is due.
+    #[prost(int64, tag = "5")]
+    pub window: i64,
+    /// Where it is. Not set: what arrived of the partner.
+    #[prost(enumeration = "MoneySource", tag = "6")]
+    pub from: i32,
+}
+/// Answer of ApplyMoney (`MoneyApplied` in the SDK). It writes an APPLY_MONEY, and what follows a payment.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ApplyMoneyResponse {
+    /// What was written.
+    #[prost(message, optional, tag = "1")]
+    pub written: ::core::option::Option<Written>,
+    /// Id of the proposal that this became, where two persons are needed.
+    #[prost(string, tag = "2")]
+    pub proposal_id: ::prost::alloc::string::String,
+    /// The window whose leg it paid; 0: another use.
+    #[prost(int64, tag = "3")]
+    pub paid_window: i64,
+}
+/// Request of UndoPayment.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UndoPaymentRequest {
+    /// The caller's id of this request, a UUIDv7 as text. Required.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The entry to undo: a PAYMENT, an APPLY_MONEY or a TAKE_MONEY. Required.
+    #[prost(string, tag = "2")]
+    pub payment_entry_id: ::prost::alloc::string::String,
+    /// Why: 1 to 64 characters of \[A-Za-z0-9.\_:/#-\]. It stays in the journal. Required.
+    #[prost(string, tag = "3")]
+    pub reason_code: ::prost::alloc::string::String,
+}
+/// Answer of UndoPayment (`PaymentUndone` in the SDK). It writes one entry, and what follows from it.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct UndoPaymentResponse {
+    /// What was written.
+    #[prost(message, optional, tag = "1")]
+    pub written: ::core::option::Option<Written>,
+    /// Id of the proposal that this became, where two persons are needed.
+    #[prost(string, tag = "2")]
+    pub proposal_id: ::prost::alloc::string::String,
+}
+/// Request of ReturnMoney.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReturnMoneyRequest {
+    /// The caller's id of this request, a UUIDv7 as text. Required.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The account: "unapplied:\<partner_id>" or "unapplied:unknown". Required.
+    #[prost(string, tag = "2")]
+    pub account: ::prost::alloc::string::String,
+    /// How much: more than zero, and at most what the account holds. Required.
+    #[prost(message, optional, tag = "3")]
+    pub amount: ::core::option::Option<Money>,
+}
+/// Answer of ReturnMoney (`MoneyReturned` in the SDK). It writes one entry, whose id is that of the order.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ReturnMoneyResponse {
+    /// What was written.
+    #[prost(message, optional, tag = "1")]
+    pub written: ::core::option::Option<Written>,
+    /// Id of the proposal that this became, where two persons are needed.
+    #[prost(string, tag = "2")]
+    pub proposal_id: ::prost::alloc::string::String,
+}
+/// Request of ConfirmOrdered.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ConfirmOrderedRequest {
+    /// The caller's id of this request, a UUIDv7 as text. Required.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// To whom it was ordered; empty: back to nobody knows whom.
+    #[prost(string, tag = "2")]
+    pub partner_id: ::prost::alloc::string::String,
+    /// How much: what was ordered. Required.
+    #[prost(message, optional, tag = "3")]
+    pub amount: ::core::option::Option<Money>,
+    /// The line of the bank's statement. Not set: it is booked by hand, and stays unseen until the line comes.
+    #[prost(message, optional, tag = "4")]
+    pub line: ::core::option::Option<BankLine>,
+}
+/// Answer of ConfirmOrdered (`OrderedConfirmed` in the SDK). It writes one entry. Of a line that was booked before it writes nothing.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ConfirmOrderedResponse {
+    /// What was written.
+    #[prost(message, optional, tag = "1")]
+    pub written: ::core::option::Option<Written>,
+    /// Id of the proposal that this became, where two persons are needed. Then nothing below is set.
+    #[prost(string, tag = "2")]
+    pub proposal_id: ::prost::alloc::string::String,
+    /// The entry by which the line was booked before; empty if it was not.
+    #[prost(string, tag = "3")]
+    pub known_entry_id: ::prost::alloc::string::String,
+}
+/// Request of ReturnPayment. One of `payment`, `window` with `partner_id`, and `ordered_entry_id` is set.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReturnPaymentRequest {
+    /// The caller's id of this request, a UUIDv7 as text. Required.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// Money that had arrived, by its line.
+    #[prost(message, optional, tag = "2")]
+    pub payment: ::core::option::Option<BankLine>,
+    /// A pay-out of a leg: of which window.
+    #[prost(int64, tag = "3")]
+    pub window: i64,
+    /// A pay-out of a leg: to whom.
+    #[prost(string, tag = "4")]
+    pub partner_id: ::prost::alloc::string::String,
+    /// Money that was ordered out, by the entry that ordered it.
+    #[prost(string, tag = "5")]
+    pub ordered_entry_id: ::prost::alloc::string::String,
+    /// The line by which it came back. Not set: it is booked by hand.
+    #[prost(message, optional, tag = "6")]
+    pub line: ::core::option::Option<BankLine>,
+}
+/// Answer of ReturnPayment (`PaymentReturned` in the SDK). It writes one entry, and what follows from it. Of a line that was booked
+/// before it writes nothing.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ReturnPaymentResponse {
+    /// What was written.
+    #[prost(message, optional, tag = "1")]
+    pub written: ::core::option::Option<Written>,
+    /// Id of the proposal that this became, where two persons are needed. Then nothing below is set.
+    #[prost(string, tag = "2")]
+    pub proposal_id: ::prost::alloc::string::String,
+    /// The entry by which the line was booked before; empty if it was not.
+    #[prost(string, tag = "3")]
+    pub known_entry_id: ::prost::alloc::string::String,
+}
+/// Request of BookBankFee.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct BookBankFeeRequest {
+    /// The caller's id of this request, a UUIDv7 as text. Required.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// Of which own account. Required.
+    #[prost(enumeration = "BankPurpose", tag = "2")]
+    pub account: i32,
+    /// How much: more than zero. Required.
+    #[prost(message, optional, tag = "3")]
+    pub amount: ::core::option::Option<Money>,
+    /// The bank gave it. False: it took it.
+    #[prost(bool, tag = "4")]
+    pub interest: bool,
+    /// The line of the bank's statement. Required.
+    #[prost(message, optional, tag = "5")]
+    pub line: ::core::option::Option<BankLine>,
+}
+/// Answer of BookBankFee (`BankFeeBooked` in the SDK). It writes one entry. Of a line that was booked before it writes nothing.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct BookBankFeeResponse {
+    /// What was written.
+    #[prost(message, optional, tag = "1")]
+    pub written: ::core::option::Option<Written>,
+    /// Id of the proposal that this became, where two persons are needed. Then nothing below is set.
+    #[prost(string, tag = "2")]
+    pub proposal_id: ::prost::alloc::string::String,
+    /// The entry by which the line was booked before; empty if it was not.
+    #[prost(string, tag = "3")]
+    pub known_entry_id: ::prost::alloc::string::String,
+}
+/// Request of BookOwnTransfer.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct BookOwnTransferRequest {
+    /// The caller's id of this request, a UUIDv7 as text. Required.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The account that the money left. Required.
+    #[prost(enumeration = "BankPurpose", tag = "2")]
+    pub from: i32,
+    /// The account that it came to. Required; another than `from`.
+    #[prost(enumeration = "BankPurpose", tag = "3")]
+    pub to: i32,
+    /// How much: more than zero. Required.
+    #[prost(message, optional, tag = "4")]
+    pub amount: ::core::option::Option<Money>,
+    /// The line of a statement that tells of it. Required.
+    #[prost(message, optional, tag = "5")]
+    pub line: ::core::option::Option<BankLine>,
+    /// Whether `line` is of the account that the money came to. False: of the one that it left.
+    #[prost(bool, tag = "6")]
+    pub arrived: bool,
+}
+/// Answer of BookOwnTransfer (`OwnTransferBooked` in the SDK). It writes one entry. Of a line that was booked before it writes nothing.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct BookOwnTransferResponse {
+    /// What was written.
+    #[prost(message, optional, tag = "1")]
+    pub written: ::core::option::Option<Written>,
+    /// Id of the proposal that this became, where two persons are needed. Then nothing below is set.
+    #[prost(string, tag = "2")]
+    pub proposal_id: ::prost::alloc::string::String,
+    /// The entry by which the line was booked before; empty if it was not.
+    #[prost(string, tag = "3")]
+    pub known_entry_id: ::prost::alloc::string::String,
+    /// The entry by which the other statement's line of it was booked before; empty if it was not.
+    #[prost(string, tag = "4")]
+    pub seen_entry_id: ::prost::alloc::string::String,
+}
+/// Request of ListOpenMoney.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListOpenMoneyRequest {
+    /// Only this partner's; "unknown": only of nobody knows whom; empty: all.
+    #[prost(string, tag = "1")]
+    pub partner_id: ::prost::alloc::string::String,
+    /// How many rows at most: 1 to 1,000; 0 means 100. A page may hold fewer although more follow.
+    #[prost(int32, tag = "2")]
+    pub page_size: i32,
+    /// `next_page_token` of the page before; empty for the first page. All other fields must be as in the call that gave
+    /// the token, else INVALID_ARGUMENT.
+    #[prost(string, tag = "3")]
+    pub page_token: ::prost::alloc::string::String,
+}
+/// Answer of ListOpenMoney.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListOpenMoneyResponse {
+    /// What waits, oldest first.
+    #[prost(message, repeated, tag = "1")]
+    pub money: ::prost::alloc::vec::Vec<OpenMoney>,
+    /// Token of the next page; empty when this is the last.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// Money that waits for somebody.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct OpenMoney {
+    /// The entry that recorded it.
+    #[prost(string, tag = "1")]
+    pub entry_id: ::prost::alloc::string::String,
+    /// Which way it goes.
+    #[prost(enumeration = "MoneyDirection", tag = "2")]
+    pub direction: i32,
+    /// Whose it is, or to whom it goes; empty: nobody knows.
+    #[prost(string, tag = "3")]
+    pub partner_id: ::prost::alloc::string::String,
+    /// When the house recorded it.
+    #[prost(message, optional, tag = "4")]
+    pub create_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// How much it was.
+    #[prost(message, optional, tag = "5")]
+    pub amount: ::core::option::Option<Money>,
+    /// What of it is unapplied; only of money that arrived.
+    #[prost(message, optional, tag = "6")]
+    pub unapplied_amount: ::core::option::Option<Money>,
+    /// True while the bank is not known to have paid it, of money that goes out.
+    #[prost(bool, tag = "7")]
+    pub ordered: bool,
+    /// What it is ordered out of, as in `Posting.account`; or "settle:<window>:\<partner_id>", of a pay-out.
+    #[prost(string, tag = "8")]
+    pub account: ::prost::alloc::string::String,
+    /// Whether a line of a statement is known of it.
+    #[prost(bool, tag = "9")]
+    pub seen: bool,
+}
+/// Which of the house's own accounts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum BankPurpose {
+    /// Not set; INVALID_ARGUMENT.
+    Unspecified = 0,
+    /// Legs, advances and what is unapplied or ordered out.
+    Settlement = 1,
+    /// The reserve.
+    Reserve = 2,
+    /// What partners deposited against their own defaults.
+    Collateral = 3,
+    /// What backs prepaid points.
+    Pool = 4,
+}
+impl BankPurpose {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "BANK_PURPOSE_UNSPECIFIED",
+            Self::Settlement => "BANK_PURPOSE_SETTLEMENT",
+            Self::Reserve => "BANK_PURPOSE_RESERVE",
+            Self::Collateral => "BANK_PURPOSE_COLLATERAL",
+            Self::Pool => "BANK_PURPOSE_POOL",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "BANK_PURPOSE_UNSPECIFIED" => Some(Self::Unspecified),
+            "BANK_PURPOSE_SETTLEMENT" => Some(Self::Settlement),
+            "BANK_PURPOSE_RESERVE" => Some(Self::Reserve),
+            "BANK_PURPOSE_COLLATERAL" => Some(Self::Collateral),
+            "BANK_PURPOSE_POOL" => Some(Self::Pool),
+            _ => None,
+        }
+    }
+}
+/// What money is used for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum MoneyUse {
+    /// Not set; INVALID_ARGUMENT.
+    Unspecified = 0,
+    /// A leg that is due, or a part of it.
+    Leg = 1,
+    /// A claim, or a part of it.
+    Claim = 2,
+    /// It is paid ahead.
+    Advance = 3,
+    /// It came from nobody knows whom, and is the partner's.
+    Unapplied = 4,
+}
+impl MoneyUse {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "MONEY_USE_UNSPECIFIED",
+            Self::Leg => "MONEY_USE_LEG",
+            Self::Claim => "MONEY_USE_CLAIM",
+            Self::Advance => "MONEY_USE_ADVANCE",
+            Self::Unapplied => "MONEY_USE_UNAPPLIED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "MONEY_USE_UNSPECIFIED" => Some(Self::Unspecified),
+            "MONEY_USE_LEG" => Some(Self::Leg),
+            "MONEY_USE_CLAIM" => Some(Self::Claim),
+            "MONEY_USE_ADVANCE" => Some(Self::Advance),
+            "MONEY_USE_UNAPPLIED" => Some(Self::Unapplied),
+            _ => None,
+        }
+    }
+}
+/// Where money is that is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum MoneySource {
+    /// As MONEY_SOURCE_PARTNER.
+    Unspecified = 0,
+    /// What arrived of the partner.
+    Partner = 1,
+    /// What arrived of nobody knows whom; with MONEY_USE_UNAPPLIED, and with nothing else.
+    Unknown = 2,
+}
+impl MoneySource {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "MONEY_SOURCE_UNSPECIFIED",
+            Self::Partner => "MONEY_SOURCE_PARTNER",
+            Self::Unknown => "MONEY_SOURCE_UNKNOWN",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "MONEY_SOURCE_UNSPECIFIED" => Some(Self::Unspecified),
+            "MONEY_SOURCE_PARTNER" => Some(Self::Partner),
+            "MONEY_SOURCE_UNKNOWN" => Some(Self::Unknown),
+            _ => None,
+        }
+    }
+}
+/// Which way money goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum MoneyDirection {
+    /// Not set; never sent by the house.
+    Unspecified = 0,
+    /// It arrived.
+    In = 1,
+    /// It goes out, or went.
+    Out = 2,
+}
+impl MoneyDirection {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "MONEY_DIRECTION_UNSPECIFIED",
+            Self::In => "MONEY_DIRECTION_IN",
+            Self::Out => "MONEY_DIRECTION_OUT",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "MONEY_DIRECTION_UNSPECIFIED" => Some(Self::Unspecified),
+            "MONEY_DIRECTION_IN" => Some(Self::In),
+            "MONEY_DIRECTION_OUT" => Some(Self::Out),
+            _ => None,
+        }
+    }
+}
+/// Generated client implementations.
+pub mod bank_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Money at the house's own bank accounts: what arrived, what it pays, what goes out and what comes back. For the operator's clerks
+    /// only; clerks and approvers list what is open; everybody else gets PERMISSION_DENIED. The house moves no money: it records what
+    /// the bank did, line by line.
+    ///
+    /// Request ids, errors and limits are described at RequestService. An amount finer than the currency's minor unit is
+    /// INVALID_ARGUMENT, as no bank moves it.
+    #[derive(Debug, Clone)]
+    pub struct BankServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl<T> BankServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> BankServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            BankServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Records money that arrived. It is booked once: a line that was booked before writes nothing and is answered with the entry
+        /// that booked it. What was booked by hand before (ConfirmPayment, Deposit to an advance) and was not seen at the bank yet is taken
+        /// for this line, if partner and amount are the same. All else is unapplied, and pays by itself only the leg of `window`, and that
+        /// only if it is exactly what is due of it.
+        ///
+        /// Reasons: NOT_FOUND (no such partner), BANK_REFERENCE_CONFLICT (the line was booked with another amount; metadata:
+        /// reference, booked_amount, given_amount, entry_id), OVERFLOW, and those of every call with an effect.
+        pub async fn receive_money(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ReceiveMoneyRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ReceiveMoneyResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/coalition.clearing.v1.BankService/ReceiveMoney",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("coalition.clearing.v1.BankService", "ReceiveMoney"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Uses money that arrived: for a leg, wholly or in part, for a claim, or as an advance; or gives money of nobody knows whom to a
+        /// partner, which two persons do. What arrived first is used first.
+        ///
+        /// Reasons: NOT_FOUND (no such partner or window), WINDOW_NOT_CLOSED, SETTLEMENT_NOT_CONFIRMED, SETTLEMENT_SETTLED,
+        /// SETTLEMENT_ABORTED, LEG_NOT_DUE (nothing is due of the leg), AMOUNT_MISMATCH (more than is due of the leg or the claim, or another
+        /// amount than arrived of nobody knows whom; metadata: due, given_amount), FUND_INSUFFICIENT (less is unapplied; metadata:
+        /// account, asked_amount, available_amount), and those of every call with an effect.
+        pub async fn apply_money(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ApplyMoneyRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ApplyMoneyResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/coalition.clearing.v1.BankService/ApplyMoney",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("coalition.clearing.v1.BankService", "ApplyMoney"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Undoes a payment that was booked by mistake, or a use of money, by its exact opposite, until the settlement is settled. Two
+        /// persons. A payment that the bank took back is ReturnPayment.
+        ///
+        /// Reasons: NOT_FOUND (no such payment, or it was undone), SETTLEMENT_SETTLED, LEG_NOT_PAID (it came back), FUND_INSUFFICIENT
+        /// (what it brought was used), and those of every call with an effect.
+        pub async fn undo_payment(
+            &mut self,
+            request: impl tonic::IntoRequest<super::UndoPaymentRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::UndoPaymentResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/coalition.clearing.v1.BankService/UndoPayment",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("coalition.clearing.v1.BankService", "UndoPayment"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Orders money back that arrived and is unapplied. Two persons. It leaves its account at once, and is on its way until the bank
+        /// has paid it (ConfirmOrdered).
+        ///
+        /// Reasons: NOT_FOUND (no such partner), FUND_INSUFFICIENT, and those of every call with an effect.
+        pub async fn return_money(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ReturnMoneyRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ReturnMoneyResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/coalition.clearing.v1.BankService/ReturnMoney",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("coalition.clearing.v1.BankService", "ReturnMoney"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Records that the bank has paid what was ordered out, to go back or out of a fund: the oldest order of exactly this amount.
+        ///
+        /// Reasons: NOT_FOUND (no such partner, or nothing is ordered out to it), BANK_REFERENCE_CONFLICT, AMOUNT_MISMATCH (another amount is
+        /// ordered out), and those of every call with an effect.
+        pub async fn confirm_ordered(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ConfirmOrderedRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ConfirmOrderedResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/coalition.clearing.v1.BankService/ConfirmOrdered",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "coalition.clearing.v1.BankService",
+                        "ConfirmOrdered",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Records that a payment came back: one that had arrived, a pay-out of a leg, or money that was ordered out. What had paid a leg
+        /// of a window that is not settled is due again; what cannot be taken back is claimed of the partner.
+        ///
+        /// Reasons: NOT_FOUND (no such line, window, partner or order), BANK_REFERENCE_CONFLICT, WINDOW_NOT_CLOSED, LEG_NOT_PAID (it came
+        /// back before, or was not paid; metadata: payment), and those of every call with an effect.
+        pub async fn return_payment(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ReturnPaymentRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ReturnPaymentResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/coalition.clearing.v1.BankService/ReturnPayment",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("coalition.clearing.v1.BankService", "ReturnPayment"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Records a fee that the bank took of one of the house's accounts, or interest that it gave: the operator bears and gets it.
+        ///
+        /// Reasons: BANK_REFERENCE_CONFLICT, OVERFLOW, and those of every call with an effect.
+        pub async fn book_bank_fee(
+            &mut self,
+            request: impl tonic::IntoRequest<super::BookBankFeeRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::BookBankFeeResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/coalition.clearing.v1.BankService/BookBankFee",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("coalition.clearing.v1.BankService", "BookBankFee"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Records that money was moved from one of the house's own accounts to another. Each of the two statements has a line of it: the
+        /// one that is told first books it, and the other one is taken for the same.
+        ///
+        /// Reasons: BANK_REFERENCE_CONFLICT, and those of every call with an effect.
+        pub async fn book_own_transfer(
+            &mut self,
+            request: impl tonic::IntoRequest<super::BookOwnTransferRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::BookOwnTransferResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/coalition.clearing.v1.BankService/BookOwnTransfer",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "coalition.clearing.v1.BankService",
+                        "BookOwnTransfer",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Lists what waits for somebody: money that is unapplied, money ordered out, and payments booked by hand of which no line was
+        /// seen; oldest first.
+        pub async fn list_open_money(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListOpenMoneyRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListOpenMoneyResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/coalition.clearing.v1.BankService/ListOpenMoney",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("coalition.clearing.v1.BankService", "ListOpenMoney"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+#[cfg(feature = "server")]
+pub mod bank_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with BankServiceServer.
+    #[async_trait]
+    pub trait BankService: std::marker::Send + std::marker::Sync + 'static {
+        /// Records money that arrived. It is booked once: a line that was booked before writes nothing and is answered with the entry
+        /// that booked it. What was booked by hand before (ConfirmPayment, Deposit to an advance) and was not seen at the bank yet is taken
+        /// for this line, if partner and amount are the same. All else is unapplied, and pays by itself only the leg of `window`, and that
+        /// only if it is exactly what is due of it.
+        ///
+        /// Reasons: NOT_FOUND (no such partner), BANK_REFERENCE_CONFLICT (the line was booked with another amount; metadata:
+        /// reference, booked_amount, given_amount, entry_id), OVERFLOW, and those of every call with an effect.
+        async fn receive_money(
+            &self,
+            request: tonic::Request<super::ReceiveMoneyRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ReceiveMoneyResponse>,
+            tonic::Status,
+        >;
+        /// Uses money that arrived: for a leg, wholly or in part, for a claim, or as an advance; or gives money of nobody knows whom to a
+        /// partner, which two persons do. What arrived first is used first.
+        ///
+        /// Reasons: NOT_FOUND (no such partner or window), WINDOW_NOT_CLOSED, SETTLEMENT_NOT_CONFIRMED, SETTLEMENT_SETTLED,
+        /// SETTLEMENT_ABORTED, LEG_NOT_DUE (nothing is due of the leg), AMOUNT_MISMATCH (more than is due of the leg or the claim, or another
+        /// amount than arrived of nobody knows whom; metadata: due, given_amount), FUND_INSUFFICIENT (less is unapplied; metadata:
+        /// account, asked_amount, available_amount), and those of every call with an effect.
+        async fn apply_money(
+            &self,
+            request: tonic::Request<super::ApplyMoneyRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ApplyMoneyResponse>,
+            tonic::Status,
+        >;
+        /// Undoes a payment that was booked by mistake, or a use of money, by its exact opposite, until the settlement is settled. Two
+        /// persons. A payment that the bank took back is ReturnPayment.
+        ///
+        /// Reasons: NOT_FOUND (no such payment, or it was undone), SETTLEMENT_SETTLED, LEG_NOT_PAID (it came back), FUND_INSUFFICIENT
+        /// (what it brought was used), and those of every call with an effect.
+        async fn undo_payment(
+            &self,
+            request: tonic::Request<super::UndoPaymentRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::UndoPaymentResponse>,
+            tonic::Status,
+        >;
+        /// Orders money back that arrived and is unapplied. Two persons. It leaves its account at once, and is on its way until the bank
+        /// has paid it (ConfirmOrdered).
+        ///
+        /// Reasons: NOT_FOUND (no such partner), FUND_INSUFFICIENT, and those of every call with an effect.
+        async fn return_money(
+            &self,
+            request: tonic::Request<super::ReturnMoneyRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ReturnMoneyResponse>,
+            tonic::Status,
+        >;
+        /// Records that the bank has paid what was ordered out, to go back or out of a fund: the oldest order of exactly this amount.
+        ///
+        /// Reasons: NOT_FOUND (no such partner, or nothing is ordered out to it), BANK_REFERENCE_CONFLICT, AMOUNT_MISMATCH (another amount is
+        /// ordered out), and those of every call with an effect.
+        async fn confirm_ordered(
+            &self,
+            request: tonic::Request<super::ConfirmOrderedRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ConfirmOrderedResponse>,
+            tonic::Status,
+        >;
+        /// Records that a payment came back: one that had arrived, a pay-out of a leg, or money that was ordered out. What had paid a leg
+        /// of a window that is not settled is due again; what cannot be taken back is claimed of the partner.
+        ///
+        /// Reasons: NOT_FOUND (no such line, window, partner or order), BANK_REFERENCE_CONFLICT, WINDOW_NOT_CLOSED, LEG_NOT_PAID (it came
+        /// back before, or was not paid; metadata: payment), and those of every call with an effect.
+        async fn return_payment(
+            &self,
+            request: tonic::Request<super::ReturnPaymentRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ReturnPaymentResponse>,
+            tonic::Status,
+        >;
+        /// Records a fee that the bank took of one of the house's accounts, or interest that it gave: the operator bears and gets it.
+        ///
+        /// Reasons: BANK_REFERENCE_CONFLICT, OVERFLOW, and those of every call with an effect.
+        async fn book_bank_fee(
+            &self,
+            request: tonic::Request<super::BookBankFeeRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::BookBankFeeResponse>,
+            tonic::Status,
+        >;
+        /// Records that money was moved from one of the house's own accounts to another. Each of the two statements has a line of it: the
+        /// one that is told first books it, and the other one is taken for the same.
+        ///
+        /// Reasons: BANK_REFERENCE_CONFLICT, and those of every call with an effect.
+        async fn book_own_transfer(
+            &self,
+            request: tonic::Request<super::BookOwnTransferRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::BookOwnTransferResponse>,
+            tonic::Status,
+        >;
+        /// Lists what waits for somebody: money that is unapplied, money ordered out, and payments booked by hand of which no line was
+        /// seen; oldest first.
+        async fn list_open_money(
+            &self,
+            request: tonic::Request<super::ListOpenMoneyRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListOpenMoneyResponse>,
+            tonic::Status,
+        >;
+    }
+    /// Money at the house's own bank accounts: what arrived, what it pays, what goes out and what comes back. For the operator's clerks
+    /// only; clerks and approvers list what is open; everybody else gets PERMISSION_DENIED. The house moves no money: it records what
+    /// the bank did, line by line.
+    ///
+    /// Request ids, errors and limits are described at RequestService. An amount finer than the currency's minor unit is
+    /// INVALID_ARGUMENT, as no bank moves it.
+    #[derive(Debug)]
+    pub struct BankServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> BankServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for BankServiceServer<T>
+    where
+        T: BankService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/coalition.clearing.v1.BankService/ReceiveMoney" => {
+                    #[allow(non_camel_case_types)]
+                    struct ReceiveMoneySvc<T: BankService>(pub Arc<T>);
+                    impl<
+                        T: BankService,
+                    > tonic::server::UnaryService<super::ReceiveMoneyRequest>
+                    for ReceiveMoneySvc<T> {
+                        type Response = super::ReceiveMoneyResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ReceiveMoneyRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as BankService>::receive_money(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ReceiveMoneySvc(inner);
+                        let codec = crate::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/coalition.clearing.v1.BankService/ApplyMoney" => {
+                    #[allow(non_camel_case_types)]
+                    struct ApplyMoneySvc<T: BankService>(pub Arc<T>);
+                    impl<
+                        T: BankService,
+                    > tonic::server::UnaryService<super::ApplyMoneyRequest>
+                    for ApplyMoneySvc<T> {
+                        type Response = super::ApplyMoneyResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ApplyMoneyRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as BankService>::apply_money(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ApplyMoneySvc(inner);
+                        let codec = crate::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/coalition.clearing.v1.BankService/UndoPayment" => {
+                    #[allow(non_camel_case_types)]
+                    struct UndoPaymentSvc<T: BankService>(pub Arc<T>);
+                    impl<
+                        T: BankService,
+                    > tonic::server::UnaryService<super::UndoPaymentRequest>
+                    for UndoPaymentSvc<T> {
+                        type Response = super::UndoPaymentResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::UndoPaymentRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as BankService>::undo_payment(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = UndoPaymentSvc(inner);
+                        let codec = crate::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/coalition.clearing.v1.BankService/ReturnMoney" => {
+                    #[allow(non_camel_case_types)]
+                    struct ReturnMoneySvc<T: BankService>(pub Arc<T>);
+                    impl<
+                        T: BankService,
+                    > tonic::server::UnaryService<super::ReturnMoneyRequest>
+                    for ReturnMoneySvc<T> {
+                        type Response = super::ReturnMoneyResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ReturnMoneyRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as BankService>::return_money(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ReturnMoneySvc(inner);
+                        let codec = crate::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/coalition.clearing.v1.BankService/ConfirmOrdered" => {
+                    #[allow(non_camel_case_types)]
+                    struct ConfirmOrderedSvc<T: BankService>(pub Arc<T>);
+                    impl<
+                        T: BankService,
+                    > tonic::server::UnaryService<super::ConfirmOrderedRequest>
+                    for ConfirmOrderedSvc<T> {
+                        type Response = super::ConfirmOrderedResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ConfirmOrderedRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as BankService>::confirm_ordered(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ConfirmOrderedSvc(inner);
+                        let codec = crate::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/coalition.clearing.v1.BankService/ReturnPayment" => {
+                    #[allow(non_camel_case_types)]
+                    struct ReturnPaymentSvc<T: BankService>(pub Arc<T>);
+                    impl<
+                        T: BankService,
+                    > tonic::server::UnaryService<super::ReturnPaymentRequest>
+                    for ReturnPaymentSvc<T> {
+                        type Response = super::ReturnPaymentResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ReturnPaymentRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as BankService>::return_payment(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ReturnPaymentSvc(inner);
+                        let codec = crate::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/coalition.clearing.v1.BankService/BookBankFee" => {
+                    #[allow(non_camel_case_types)]
+                    struct BookBankFeeSvc<T: BankService>(pub Arc<T>);
+                    impl<
+                        T: BankService,
+                    > tonic::server::UnaryService<super::BookBankFeeRequest>
+                    for BookBankFeeSvc<T> {
+                        type Response = super::BookBankFeeResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::BookBankFeeRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as BankService>::book_bank_fee(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = BookBankFeeSvc(inner);
+                        let codec = crate::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/coalition.clearing.v1.BankService/BookOwnTransfer" => {
+                    #[allow(non_camel_case_types)]
+                    struct BookOwnTransferSvc<T: BankService>(pub Arc<T>);
+                    impl<
+                        T: BankService,
+                    > tonic::server::UnaryService<super::BookOwnTransferRequest>
+                    for BookOwnTransferSvc<T> {
+                        type Response = super::BookOwnTransferResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::BookOwnTransferRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as BankService>::book_own_transfer(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = BookOwnTransferSvc(inner);
+                        let codec = crate::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/coalition.clearing.v1.BankService/ListOpenMoney" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListOpenMoneySvc<T: BankService>(pub Arc<T>);
+                    impl<
+                        T: BankService,
+                    > tonic::server::UnaryService<super::ListOpenMoneyRequest>
+                    for ListOpenMoneySvc<T> {
+                        type Response = super::ListOpenMoneyResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListOpenMoneyRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as BankService>::list_open_money(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListOpenMoneySvc(inner);
+                        let codec = crate::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for BankServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "coalition.clearing.v1.BankService";
+    impl<T> tonic::server::NamedService for BankServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
 /// A bank account, as orders name it.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct BankAccount {
@@ -4486,6 +6057,117 @@ pub mod care_service_server {
     pub const SERVICE_NAME: &str = "coalition.clearing.v1.CareService";
     impl<T> tonic::server::NamedService for CareServiceServer<T> {
         const NAME: &'static str = SERVICE_NAME;
+    }
+}
+/// What stands behind a partner's net debit cap besides its collateral.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Cover {
+    /// What it may owe without any security: zero or more. Not set: nothing.
+    #[prost(message, optional, tag = "1")]
+    pub unsecured_amount: ::core::option::Option<Money>,
+    /// What others answer for: at most 16, each with a reference of its own.
+    #[prost(message, repeated, tag = "2")]
+    pub guarantees: ::prost::alloc::vec::Vec<Guarantee>,
+}
+/// What another answers for.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Guarantee {
+    /// By what the guarantor calls it: 1 to 64 characters. Required.
+    #[prost(string, tag = "1")]
+    pub reference: ::prost::alloc::string::String,
+    /// How much: more than zero. Required.
+    #[prost(message, optional, tag = "2")]
+    pub amount: ::core::option::Option<Money>,
+    /// It covers until then. Required.
+    #[prost(message, optional, tag = "3")]
+    pub end_time: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// What a partner owes, and what covers it.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CoverOfPartner {
+    /// Partner id.
+    #[prost(string, tag = "1")]
+    pub partner_id: ::prost::alloc::string::String,
+    /// What it owes: its position and its legs that are due, less what it has paid ahead, and what is claimed of it. Zero or more.
+    #[prost(message, optional, tag = "2")]
+    pub exposure_amount: ::core::option::Option<Money>,
+    /// Its net debit cap; not set: it has none.
+    #[prost(message, optional, tag = "3")]
+    pub net_debit_cap: ::core::option::Option<Money>,
+    /// What it has deposited.
+    #[prost(message, optional, tag = "4")]
+    pub collateral_amount: ::core::option::Option<Money>,
+    /// What guarantees cover that are in force.
+    #[prost(message, optional, tag = "5")]
+    pub guaranteed_amount: ::core::option::Option<Money>,
+    /// What it may owe without any security.
+    #[prost(message, optional, tag = "6")]
+    pub unsecured_amount: ::core::option::Option<Money>,
+    /// What of the exposure neither collateral nor guarantees cover: zero or more.
+    #[prost(message, optional, tag = "7")]
+    pub uncovered_amount: ::core::option::Option<Money>,
+    /// The guarantees, also those that have ended.
+    #[prost(message, repeated, tag = "8")]
+    pub guarantees: ::prost::alloc::vec::Vec<Guarantee>,
+}
+/// What a partner is charged by itself, at the beginning of each period.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ScheduledCharge {
+    /// What for: 1 to 64 characters of \[A-Za-z0-9.\_:/#-\], each once. It stays in the journal. Required.
+    #[prost(string, tag = "1")]
+    pub reason_code: ::prost::alloc::string::String,
+    /// How much for a period: more than zero. Required.
+    #[prost(message, optional, tag = "2")]
+    pub amount: ::core::option::Option<Money>,
+    /// How long a period is. Required.
+    #[prost(enumeration = "ChargePeriod", tag = "3")]
+    pub every: i32,
+    /// The day on which the first period begins, as YYYY-MM-DD by the coalition's calendar. Periods are counted from it: of a charge that
+    /// begins on the 31st, months with fewer days begin on their last. Required.
+    #[prost(string, tag = "4")]
+    pub first_date: ::prost::alloc::string::String,
+    /// The last day on which a period may begin, as YYYY-MM-DD. Empty: for ever.
+    #[prost(string, tag = "5")]
+    pub last_date: ::prost::alloc::string::String,
+    /// The day of the next period, as YYYY-MM-DD. Only in answers; empty: it is over.
+    #[prost(string, tag = "6")]
+    pub next_date: ::prost::alloc::string::String,
+}
+/// How long the period of a charge is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum ChargePeriod {
+    /// Not set; INVALID_ARGUMENT.
+    Unspecified = 0,
+    /// A month.
+    Month = 1,
+    /// Three months.
+    Quarter = 2,
+    /// Twelve months.
+    Year = 3,
+}
+impl ChargePeriod {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "CHARGE_PERIOD_UNSPECIFIED",
+            Self::Month => "CHARGE_PERIOD_MONTH",
+            Self::Quarter => "CHARGE_PERIOD_QUARTER",
+            Self::Year => "CHARGE_PERIOD_YEAR",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "CHARGE_PERIOD_UNSPECIFIED" => Some(Self::Unspecified),
+            "CHARGE_PERIOD_MONTH" => Some(Self::Month),
+            "CHARGE_PERIOD_QUARTER" => Some(Self::Quarter),
+            "CHARGE_PERIOD_YEAR" => Some(Self::Year),
+            _ => None,
+        }
     }
 }
 /// Whose a credential is.
@@ -8795,6 +10477,72 @@ pub struct SetLimitsResponse {
     #[prost(message, repeated, tag = "4")]
     pub limit_uses: ::prost::alloc::vec::Vec<LimitUse>,
 }
+/// Request of SetCover.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SetCoverRequest {
+    /// The caller's id of this request, a UUIDv7 as text. Required.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// Whose debts. Required.
+    #[prost(string, tag = "2")]
+    pub partner_id: ::prost::alloc::string::String,
+    /// What covers them; it takes the place of all there was. Required; an empty message takes all of it away.
+    #[prost(message, optional, tag = "3")]
+    pub cover: ::core::option::Option<Cover>,
+}
+/// Answer of SetCover (`CoverSet` in the SDK). It writes one entry, without postings.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SetCoverResponse {
+    /// What was written.
+    #[prost(message, optional, tag = "1")]
+    pub written: ::core::option::Option<Written>,
+    /// Id of the proposal that this became, where two persons are needed. Then nothing below is set.
+    #[prost(string, tag = "2")]
+    pub proposal_id: ::prost::alloc::string::String,
+    /// The cover that this request set.
+    #[prost(message, optional, tag = "3")]
+    pub cover: ::core::option::Option<Cover>,
+}
+/// Request of SetCharges.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SetChargesRequest {
+    /// The caller's id of this request, a UUIDv7 as text. Required.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// Who is charged. Required.
+    #[prost(string, tag = "2")]
+    pub partner_id: ::prost::alloc::string::String,
+    /// What it is charged, at most 16; it takes the place of all there was. None: nothing any more.
+    #[prost(message, repeated, tag = "3")]
+    pub charges: ::prost::alloc::vec::Vec<ScheduledCharge>,
+}
+/// Answer of SetCharges (`ChargesSet` in the SDK). It writes one entry, without postings.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SetChargesResponse {
+    /// What was written.
+    #[prost(message, optional, tag = "1")]
+    pub written: ::core::option::Option<Written>,
+    /// Id of the proposal that this became, where two persons are needed. Then nothing below is set.
+    #[prost(string, tag = "2")]
+    pub proposal_id: ::prost::alloc::string::String,
+    /// What this request set, with the day of the next period of each.
+    #[prost(message, repeated, tag = "3")]
+    pub charges: ::prost::alloc::vec::Vec<ScheduledCharge>,
+}
+/// Request of ListCharges.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListChargesRequest {
+    /// Whose. Required.
+    #[prost(string, tag = "1")]
+    pub partner_id: ::prost::alloc::string::String,
+}
+/// Answer of ListCharges.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListChargesResponse {
+    /// By reason; there are at most 16.
+    #[prost(message, repeated, tag = "1")]
+    pub charges: ::prost::alloc::vec::Vec<ScheduledCharge>,
+}
 /// Request of SetFundingConsent.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SetFundingConsentRequest {
@@ -9250,7 +10998,8 @@ pub mod partner_service_client {
         }
         /// Sets the limits of a partner, all at once and from now on: what is not set has no limit.
         ///
-        /// Reasons: NOT_FOUND (no such partner), and those of every call with an effect.
+        /// Reasons: NOT_FOUND (no such partner), COVER_INSUFFICIENT (the cap would be above what covers it, where the coalition asks for cover;
+        /// metadata: partner_id, net_debit_cap, cover_amount), and those of every call with an effect.
         pub async fn set_limits(
             &mut self,
             request: impl tonic::IntoRequest<super::SetLimitsRequest>,
@@ -9274,6 +11023,98 @@ pub mod partner_service_client {
             req.extensions_mut()
                 .insert(
                     GrpcMethod::new("coalition.clearing.v1.PartnerService", "SetLimits"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Sets what covers a partner's debts besides its collateral, all at once. Two persons.
+        ///
+        /// Reasons: NOT_FOUND (no such partner), COVER_INSUFFICIENT (less would be left than its net debit cap, where the coalition asks for
+        /// cover), and those of every call with an effect.
+        pub async fn set_cover(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SetCoverRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SetCoverResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/coalition.clearing.v1.PartnerService/SetCover",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("coalition.clearing.v1.PartnerService", "SetCover"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Sets what a partner is charged by itself, all at once. Two persons. Periods that began before today are not charged, and no day is
+        /// charged twice for one reason.
+        ///
+        /// Reasons: NOT_FOUND (no such partner), and those of every call with an effect.
+        pub async fn set_charges(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SetChargesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SetChargesResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/coalition.clearing.v1.PartnerService/SetCharges",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("coalition.clearing.v1.PartnerService", "SetCharges"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Lists what a partner is charged by itself, by reason. For auditors as well.
+        ///
+        /// Errors: NOT_FOUND (no such partner).
+        pub async fn list_charges(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListChargesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListChargesResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/coalition.clearing.v1.PartnerService/ListCharges",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "coalition.clearing.v1.PartnerService",
+                        "ListCharges",
+                    ),
                 );
             self.inner.unary(req, path, codec).await
         }
@@ -9518,12 +11359,45 @@ pub mod partner_service_server {
         >;
         /// Sets the limits of a partner, all at once and from now on: what is not set has no limit.
         ///
-        /// Reasons: NOT_FOUND (no such partner), and those of every call with an effect.
+        /// Reasons: NOT_FOUND (no such partner), COVER_INSUFFICIENT (the cap would be above what covers it, where the coalition asks for cover;
+        /// metadata: partner_id, net_debit_cap, cover_amount), and those of every call with an effect.
         async fn set_limits(
             &self,
             request: tonic::Request<super::SetLimitsRequest>,
         ) -> std::result::Result<
             tonic::Response<super::SetLimitsResponse>,
+            tonic::Status,
+        >;
+        /// Sets what covers a partner's debts besides its collateral, all at once. Two persons.
+        ///
+        /// Reasons: NOT_FOUND (no such partner), COVER_INSUFFICIENT (less would be left than its net debit cap, where the coalition asks for
+        /// cover), and those of every call with an effect.
+        async fn set_cover(
+            &self,
+            request: tonic::Request<super::SetCoverRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SetCoverResponse>,
+            tonic::Status,
+        >;
+        /// Sets what a partner is charged by itself, all at once. Two persons. Periods that began before today are not charged, and no day is
+        /// charged twice for one reason.
+        ///
+        /// Reasons: NOT_FOUND (no such partner), and those of every call with an effect.
+        async fn set_charges(
+            &self,
+            request: tonic::Request<super::SetChargesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SetChargesResponse>,
+            tonic::Status,
+        >;
+        /// Lists what a partner is charged by itself, by reason. For auditors as well.
+        ///
+        /// Errors: NOT_FOUND (no such partner).
+        async fn list_charges(
+            &self,
+            request: tonic::Request<super::ListChargesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListChargesResponse>,
             tonic::Status,
         >;
         /// Lets a partner name another one as a funder of its issues, or withdraws that. Without a consent such an issue is
@@ -9833,6 +11707,141 @@ pub mod partner_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = SetLimitsSvc(inner);
+                        let codec = crate::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/coalition.clearing.v1.PartnerService/SetCover" => {
+                    #[allow(non_camel_case_types)]
+                    struct SetCoverSvc<T: PartnerService>(pub Arc<T>);
+                    impl<
+                        T: PartnerService,
+                    > tonic::server::UnaryService<super::SetCoverRequest>
+                    for SetCoverSvc<T> {
+                        type Response = super::SetCoverResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SetCoverRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as PartnerService>::set_cover(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SetCoverSvc(inner);
+                        let codec = crate::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/coalition.clearing.v1.PartnerService/SetCharges" => {
+                    #[allow(non_camel_case_types)]
+                    struct SetChargesSvc<T: PartnerService>(pub Arc<T>);
+                    impl<
+                        T: PartnerService,
+                    > tonic::server::UnaryService<super::SetChargesRequest>
+                    for SetChargesSvc<T> {
+                        type Response = super::SetChargesResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SetChargesRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as PartnerService>::set_charges(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SetChargesSvc(inner);
+                        let codec = crate::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/coalition.clearing.v1.PartnerService/ListCharges" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListChargesSvc<T: PartnerService>(pub Arc<T>);
+                    impl<
+                        T: PartnerService,
+                    > tonic::server::UnaryService<super::ListChargesRequest>
+                    for ListChargesSvc<T> {
+                        type Response = super::ListChargesResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListChargesRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as PartnerService>::list_charges(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListChargesSvc(inner);
                         let codec = crate::Codec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
@@ -10913,6 +12922,10 @@ pub struct ConfirmPaymentRequest {
     /// The day on which the bank booked the payment, as YYYY-MM-DD. Optional. The house does not compare it with anything.
     #[prost(string, tag = "7")]
     pub value_date: ::prost::alloc::string::String,
+    /// The line of the bank's statement that tells of it, of a payment at the house's bank; `amount` is required with it. Not set: it is
+    /// booked by hand, and stays unseen until the line comes.
+    #[prost(message, optional, tag = "8")]
+    pub line: ::core::option::Option<BankLine>,
     /// What was paid. Required.
     #[prost(oneof = "confirm_payment_request::Payment", tags = "3, 4")]
     pub payment: ::core::option::Option<confirm_payment_request::Payment>,
@@ -10950,15 +12963,21 @@ pub struct ConfirmPaymentResponse {
     /// Id of the proposal that this became, where two persons are needed. Then nothing below is set.
     #[prost(string, tag = "2")]
     pub proposal_id: ::prost::alloc::string::String,
-    /// The legs that this payment touched, as it left them.
+    /// The legs that this payment touched, as it left them. Of a line that was booked before, or by hand, none.
     #[prost(message, repeated, tag = "3")]
     pub legs: ::prost::alloc::vec::Vec<Leg>,
-    /// State of the window by it.
+    /// State of the window by it. Not set of a line that was booked before, or by hand.
     #[prost(enumeration = "WindowState", tag = "4")]
     pub window_state: i32,
-    /// State of the settlement by it.
+    /// State of the settlement by it. Not set of a line that was booked before, or by hand.
     #[prost(enumeration = "SettlementState", tag = "5")]
     pub settlement_state: i32,
+    /// The entry by which the line was booked before; empty if it was not.
+    #[prost(string, tag = "6")]
+    pub known_entry_id: ::prost::alloc::string::String,
+    /// The entry that was booked by hand before and is this line; empty if none is.
+    #[prost(string, tag = "7")]
+    pub seen_entry_id: ::prost::alloc::string::String,
 }
 /// Request of AbortSettlement.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -10984,13 +13003,174 @@ pub struct AbortSettlementResponse {
     #[prost(int64, tag = "3")]
     pub open_window: i64,
 }
+/// Request of ReleaseOrders.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReleaseOrdersRequest {
+    /// The caller's id of this request, a UUIDv7 as text. Required.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// Number of the window. Required.
+    #[prost(int64, tag = "2")]
+    pub window: i64,
+    /// How much in all: more than zero, in whole minor units. Not set: as much as has come in.
+    #[prost(message, optional, tag = "3")]
+    pub amount: ::core::option::Option<Money>,
+}
+/// Answer of ReleaseOrders (`OrdersReleased` in the SDK). It writes a RELEASE_ORDERS, and an OFFSET for each share that pays an older
+/// leg or a claim of its partner.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ReleaseOrdersResponse {
+    /// What was written.
+    #[prost(message, optional, tag = "1")]
+    pub written: ::core::option::Option<Written>,
+    /// Id of the proposal that this became, where two persons are needed. Then nothing below is set.
+    #[prost(string, tag = "2")]
+    pub proposal_id: ::prost::alloc::string::String,
+    /// What is let out, by partner id.
+    #[prost(message, repeated, tag = "3")]
+    pub pay_outs: ::prost::alloc::vec::Vec<ParticipantAmount>,
+}
+/// Request of CoverDefault.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CoverDefaultRequest {
+    /// The caller's id of this request, a UUIDv7 as text. Required.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// Number of the window. Required.
+    #[prost(int64, tag = "2")]
+    pub window: i64,
+    /// Whose leg is not paid. Required.
+    #[prost(string, tag = "3")]
+    pub partner_id: ::prost::alloc::string::String,
+}
+/// Answer of CoverDefault (`DefaultCovered` in the SDK). It writes a COVER_DEFAULT, and what follows a payment.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CoverDefaultResponse {
+    /// What was written.
+    #[prost(message, optional, tag = "1")]
+    pub written: ::core::option::Option<Written>,
+    /// Id of the proposal that this became, where two persons are needed.
+    #[prost(string, tag = "2")]
+    pub proposal_id: ::prost::alloc::string::String,
+}
+/// Request of ShareLoss.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ShareLossRequest {
+    /// The caller's id of this request, a UUIDv7 as text. Required.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// Number of the window. Required.
+    #[prost(int64, tag = "2")]
+    pub window: i64,
+    /// Whose leg is not paid. Required.
+    #[prost(string, tag = "3")]
+    pub partner_id: ::prost::alloc::string::String,
+}
+/// Answer of ShareLoss (`LossShared` in the SDK). It writes a SHARE_LOSS, and what follows a payment.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ShareLossResponse {
+    /// What was written.
+    #[prost(message, optional, tag = "1")]
+    pub written: ::core::option::Option<Written>,
+    /// Id of the proposal that this became, where two persons are needed.
+    #[prost(string, tag = "2")]
+    pub proposal_id: ::prost::alloc::string::String,
+}
+/// Request of RepayClaim.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RepayClaimRequest {
+    /// The caller's id of this request, a UUIDv7 as text. Required.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// Whose claim. Required.
+    #[prost(string, tag = "2")]
+    pub partner_id: ::prost::alloc::string::String,
+    /// How much of the claim: more than zero, and at most what is claimed. Required.
+    #[prost(message, optional, tag = "3")]
+    pub amount: ::core::option::Option<Money>,
+    /// What arrived besides, for the operator. Not set: nothing.
+    #[prost(message, optional, tag = "4")]
+    pub penalty_amount: ::core::option::Option<Money>,
+    /// The line of the bank's statement, of amount and penalty together. Not set: it is booked by hand, and stays unseen until the line
+    /// comes.
+    #[prost(message, optional, tag = "5")]
+    pub line: ::core::option::Option<BankLine>,
+}
+/// Answer of RepayClaim (`ClaimRepaid` in the SDK). It writes one entry. Of a line that was booked before it writes nothing.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RepayClaimResponse {
+    /// What was written.
+    #[prost(message, optional, tag = "1")]
+    pub written: ::core::option::Option<Written>,
+    /// Id of the proposal that this became, where two persons are needed. Then nothing below is set.
+    #[prost(string, tag = "2")]
+    pub proposal_id: ::prost::alloc::string::String,
+    /// The entry by which the line was booked before; empty if it was not.
+    #[prost(string, tag = "3")]
+    pub known_entry_id: ::prost::alloc::string::String,
+}
+/// Request of Charge.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ChargeRequest {
+    /// The caller's id of this request, a UUIDv7 as text. Required.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// Who is charged. Required.
+    #[prost(string, tag = "2")]
+    pub partner_id: ::prost::alloc::string::String,
+    /// How much: more than zero. Required.
+    #[prost(message, optional, tag = "3")]
+    pub amount: ::core::option::Option<Money>,
+    /// What for: 1 to 64 characters of \[A-Za-z0-9.\_:/#-\]. It stays in the journal. Empty: nobody said.
+    #[prost(string, tag = "4")]
+    pub reason_code: ::prost::alloc::string::String,
+}
+/// Answer of Charge (`Charged` in the SDK). It writes one entry.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ChargeResponse {
+    /// What was written.
+    #[prost(message, optional, tag = "1")]
+    pub written: ::core::option::Option<Written>,
+    /// Id of the proposal that this became, where two persons are needed.
+    #[prost(string, tag = "2")]
+    pub proposal_id: ::prost::alloc::string::String,
+}
+/// Request of Adjust.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AdjustRequest {
+    /// The caller's id of this request, a UUIDv7 as text. Required.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// From whose position: a partner id, or "operator". Required.
+    #[prost(string, tag = "2")]
+    pub payer_id: ::prost::alloc::string::String,
+    /// To whose position: a partner id, or "operator". Required; another than the payer.
+    #[prost(string, tag = "3")]
+    pub payee_id: ::prost::alloc::string::String,
+    /// How much: more than zero. Required.
+    #[prost(message, optional, tag = "4")]
+    pub amount: ::core::option::Option<Money>,
+    /// Why: 1 to 64 characters of \[A-Za-z0-9.\_:/#-\]. It stays in the journal. Required.
+    #[prost(string, tag = "5")]
+    pub reason_code: ::prost::alloc::string::String,
+}
+/// Answer of Adjust (`Adjusted` in the SDK). It writes one entry.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct AdjustResponse {
+    /// What was written.
+    #[prost(message, optional, tag = "1")]
+    pub written: ::core::option::Option<Written>,
+    /// Id of the proposal that this became, where two persons are needed.
+    #[prost(string, tag = "2")]
+    pub proposal_id: ::prost::alloc::string::String,
+}
 /// Request of Deposit.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DepositRequest {
     /// The caller's id of this request, a UUIDv7 as text. Required.
     #[prost(string, tag = "1")]
     pub request_id: ::prost::alloc::string::String,
-    /// The account: "reserve" or "collateral:\<partner_id>". Required.
+    /// The account: "reserve", "collateral:\<partner_id>" or "advance:\<partner_id>". Required.
     #[prost(string, tag = "2")]
     pub account: ::prost::alloc::string::String,
     /// The amount: more than zero. Required.
@@ -11016,7 +13196,7 @@ pub struct WithdrawFundsRequest {
     /// The caller's id of this request, a UUIDv7 as text. Required.
     #[prost(string, tag = "1")]
     pub request_id: ::prost::alloc::string::String,
-    /// The account: "reserve" or "collateral:\<partner_id>". Required.
+    /// The account: "reserve", "collateral:\<partner_id>" or "advance:\<partner_id>". Required.
     #[prost(string, tag = "2")]
     pub account: ::prost::alloc::string::String,
     /// The amount: more than zero, and at most what the account holds. Required.
@@ -11195,6 +13375,15 @@ pub struct Leg {
     /// State of the leg.
     #[prost(enumeration = "LegState", tag = "4")]
     pub state: i32,
+    /// What of it was paid out of collateral and the reserve, or taken off the creditors: zero or more.
+    #[prost(message, optional, tag = "5")]
+    pub covered_amount: ::core::option::Option<Money>,
+    /// What of it pending points paid that were cancelled: zero or more.
+    #[prost(message, optional, tag = "6")]
+    pub cancelled_amount: ::core::option::Option<Money>,
+    /// What of it was taken off for the defaults of others: zero or more.
+    #[prost(message, optional, tag = "7")]
+    pub shared_amount: ::core::option::Option<Money>,
 }
 /// What of a participant's position a close leaves for the next window, and why: `amount` = `rounding` + `small`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -11267,6 +13456,9 @@ pub struct PaymentOrder {
     /// True when its payment was confirmed.
     #[prost(bool, tag = "4")]
     pub paid: bool,
+    /// True when the house has let it out, of a pay-out that waited for the money.
+    #[prost(bool, tag = "5")]
+    pub released: bool,
 }
 /// What becomes of a cut-off whose day is no business day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
@@ -11463,6 +13655,10 @@ pub enum LegState {
     Due = 1,
     /// Paid in full.
     Paid = 2,
+    /// Due again, because a payment came back.
+    Returned = 3,
+    /// Paid for its partner, who defaulted.
+    Covered = 4,
 }
 impl LegState {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -11474,6 +13670,8 @@ impl LegState {
             Self::Unspecified => "LEG_STATE_UNSPECIFIED",
             Self::Due => "LEG_STATE_DUE",
             Self::Paid => "LEG_STATE_PAID",
+            Self::Returned => "LEG_STATE_RETURNED",
+            Self::Covered => "LEG_STATE_COVERED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -11482,6 +13680,8 @@ impl LegState {
             "LEG_STATE_UNSPECIFIED" => Some(Self::Unspecified),
             "LEG_STATE_DUE" => Some(Self::Due),
             "LEG_STATE_PAID" => Some(Self::Paid),
+            "LEG_STATE_RETURNED" => Some(Self::Returned),
+            "LEG_STATE_COVERED" => Some(Self::Covered),
             _ => None,
         }
     }
@@ -11740,12 +13940,12 @@ pub mod settlement_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Records that a payment order was paid. The amount is all or nothing: all that is due of the leg or the order.
+        /// Records that a payment order was paid. The amount is all or nothing: all that is due of the order. What the bank did is always
+        /// booked; a leg is paid in parts by BankService.ApplyMoney.
         ///
-        /// Reasons: NOT_FOUND (no such window), WINDOW_NOT_CLOSED, SETTLEMENT_NOT_CONFIRMED, SETTLEMENT_SETTLED,
-        /// SETTLEMENT_ABORTED, LEG_NOT_DUE (nothing is due: paid already, or no such leg or order), AMOUNT_MISMATCH (metadata:
-        /// due, given_amount), FUNDS_NOT_RECEIVED (more would be paid out than has come in; metadata: received_amount,
-        /// needed_amount), and those of every call with an effect.
+        /// Reasons: NOT_FOUND (no such window), BANK_REFERENCE_CONFLICT (the line was booked with another amount), WINDOW_NOT_CLOSED,
+        /// SETTLEMENT_NOT_CONFIRMED, SETTLEMENT_SETTLED, SETTLEMENT_ABORTED, LEG_NOT_DUE (nothing is due: paid already, or no such leg or
+        /// order), AMOUNT_MISMATCH (metadata: due, given_amount), and those of every call with an effect.
         pub async fn confirm_payment(
             &mut self,
             request: impl tonic::IntoRequest<super::ConfirmPaymentRequest>,
@@ -11808,7 +14008,196 @@ pub mod settlement_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Records money that was paid into the reserve or into a partner's collateral.
+        /// Lets pay-outs of a settlement leave the house before all of its debits are paid, in equal shares of what is due. Once all are
+        /// paid, covered or shared, the house lets all out by itself.
+        ///
+        /// Reasons: NOT_FOUND (no such window, or no pay-out of it waits), WINDOW_NOT_CLOSED, SETTLEMENT_NOT_CONFIRMED, SETTLEMENT_SETTLED,
+        /// SETTLEMENT_ABORTED, FUNDS_NOT_RECEIVED (less has come in; metadata: received_amount, needed_amount), and those of every call with
+        /// an effect.
+        pub async fn release_orders(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ReleaseOrdersRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ReleaseOrdersResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/coalition.clearing.v1.SettlementService/ReleaseOrders",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "coalition.clearing.v1.SettlementService",
+                        "ReleaseOrders",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Pays what is due of a leg for a partner that defaults: its pending points of the window are cancelled, then goes what arrived of
+        /// it, its advance, its collateral, and the reserve, for which the partner owes a claim. It is suspended by that. Two persons.
+        ///
+        /// Reasons: NOT_FOUND (no such window or partner), WINDOW_NOT_CLOSED, SETTLEMENT_NOT_CONFIRMED, SETTLEMENT_SETTLED,
+        /// SETTLEMENT_ABORTED, LEG_NOT_DUE (it owes nothing there), RESERVE_INSUFFICIENT (metadata: needed_amount, available_amount; see
+        /// ShareLoss), and those of every call with an effect.
+        pub async fn cover_default(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CoverDefaultRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CoverDefaultResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/coalition.clearing.v1.SettlementService/CoverDefault",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "coalition.clearing.v1.SettlementService",
+                        "CoverDefault",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// As CoverDefault, and what the reserve leaves missing is taken off the creditors' legs, by what each accepted of the partner's
+        /// points in the window, and is their claim. Two persons.
+        ///
+        /// Reasons: as CoverDefault; RESERVE_INSUFFICIENT if nobody is left to share with.
+        pub async fn share_loss(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ShareLossRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ShareLossResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/coalition.clearing.v1.SettlementService/ShareLoss",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "coalition.clearing.v1.SettlementService",
+                        "ShareLoss",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Records a payment of a claim that arrived at the bank, with a penalty on top where there is one. It makes good what bounced, then
+        /// what sharers lost, then the reserve.
+        ///
+        /// Reasons: NOT_FOUND (no such partner), BANK_REFERENCE_CONFLICT, AMOUNT_MISMATCH (more than is claimed), OVERFLOW, and those of every
+        /// call with an effect.
+        pub async fn repay_claim(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RepayClaimRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RepayClaimResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/coalition.clearing.v1.SettlementService/RepayClaim",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "coalition.clearing.v1.SettlementService",
+                        "RepayClaim",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Charges a partner, in the open window: from its position to the operator's. Two persons. It may pass the net debit cap.
+        ///
+        /// Reasons: NOT_FOUND (no such partner), OVERFLOW, and those of every call with an effect.
+        pub async fn charge(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ChargeRequest>,
+        ) -> std::result::Result<tonic::Response<super::ChargeResponse>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/coalition.clearing.v1.SettlementService/Charge",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("coalition.clearing.v1.SettlementService", "Charge"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Moves money between the positions of two participants, in the open window. Two persons. It may pass the net debit cap.
+        ///
+        /// Reasons: NOT_FOUND (no such partner), OVERFLOW, and those of every call with an effect.
+        pub async fn adjust(
+            &mut self,
+            request: impl tonic::IntoRequest<super::AdjustRequest>,
+        ) -> std::result::Result<tonic::Response<super::AdjustResponse>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/coalition.clearing.v1.SettlementService/Adjust",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("coalition.clearing.v1.SettlementService", "Adjust"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Records money that was paid into the reserve or a partner's collateral, or that a partner paid ahead.
         ///
         /// Reasons: NOT_FOUND (no such partner), OVERFLOW, and those of every call with an effect.
         pub async fn deposit(
@@ -11837,9 +14226,12 @@ pub mod settlement_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Records money that was paid out of the reserve or of a partner's collateral.
+        /// Orders money out of the reserve, a partner's collateral, or what a partner paid ahead. Two persons. It leaves the fund at once,
+        /// and is on its way until the bank has paid it (BankService.ConfirmOrdered).
         ///
-        /// Reasons: NOT_FOUND (no such partner), FUND_INSUFFICIENT (metadata: `account`, `asked_amount`,
+        /// Reasons: NOT_FOUND (no such partner), NET_DEBIT_CAP (of an advance: something is due or claimed of the partner, or its headroom
+        /// needs it), COVER_INSUFFICIENT (of collateral: less cover would be left than the net debit cap, where the coalition asks for
+        /// cover), FUND_INSUFFICIENT (metadata: `account`, `asked_amount`,
         /// `available_amount`), and those of every call with an effect.
         pub async fn withdraw_funds(
             &mut self,
@@ -11968,12 +14360,12 @@ pub mod settlement_service_server {
             tonic::Response<super::ExportOrdersResponse>,
             tonic::Status,
         >;
-        /// Records that a payment order was paid. The amount is all or nothing: all that is due of the leg or the order.
+        /// Records that a payment order was paid. The amount is all or nothing: all that is due of the order. What the bank did is always
+        /// booked; a leg is paid in parts by BankService.ApplyMoney.
         ///
-        /// Reasons: NOT_FOUND (no such window), WINDOW_NOT_CLOSED, SETTLEMENT_NOT_CONFIRMED, SETTLEMENT_SETTLED,
-        /// SETTLEMENT_ABORTED, LEG_NOT_DUE (nothing is due: paid already, or no such leg or order), AMOUNT_MISMATCH (metadata:
-        /// due, given_amount), FUNDS_NOT_RECEIVED (more would be paid out than has come in; metadata: received_amount,
-        /// needed_amount), and those of every call with an effect.
+        /// Reasons: NOT_FOUND (no such window), BANK_REFERENCE_CONFLICT (the line was booked with another amount), WINDOW_NOT_CLOSED,
+        /// SETTLEMENT_NOT_CONFIRMED, SETTLEMENT_SETTLED, SETTLEMENT_ABORTED, LEG_NOT_DUE (nothing is due: paid already, or no such leg or
+        /// order), AMOUNT_MISMATCH (metadata: due, given_amount), and those of every call with an effect.
         async fn confirm_payment(
             &self,
             request: tonic::Request<super::ConfirmPaymentRequest>,
@@ -11992,16 +14384,82 @@ pub mod settlement_service_server {
             tonic::Response<super::AbortSettlementResponse>,
             tonic::Status,
         >;
-        /// Records money that was paid into the reserve or into a partner's collateral.
+        /// Lets pay-outs of a settlement leave the house before all of its debits are paid, in equal shares of what is due. Once all are
+        /// paid, covered or shared, the house lets all out by itself.
+        ///
+        /// Reasons: NOT_FOUND (no such window, or no pay-out of it waits), WINDOW_NOT_CLOSED, SETTLEMENT_NOT_CONFIRMED, SETTLEMENT_SETTLED,
+        /// SETTLEMENT_ABORTED, FUNDS_NOT_RECEIVED (less has come in; metadata: received_amount, needed_amount), and those of every call with
+        /// an effect.
+        async fn release_orders(
+            &self,
+            request: tonic::Request<super::ReleaseOrdersRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ReleaseOrdersResponse>,
+            tonic::Status,
+        >;
+        /// Pays what is due of a leg for a partner that defaults: its pending points of the window are cancelled, then goes what arrived of
+        /// it, its advance, its collateral, and the reserve, for which the partner owes a claim. It is suspended by that. Two persons.
+        ///
+        /// Reasons: NOT_FOUND (no such window or partner), WINDOW_NOT_CLOSED, SETTLEMENT_NOT_CONFIRMED, SETTLEMENT_SETTLED,
+        /// SETTLEMENT_ABORTED, LEG_NOT_DUE (it owes nothing there), RESERVE_INSUFFICIENT (metadata: needed_amount, available_amount; see
+        /// ShareLoss), and those of every call with an effect.
+        async fn cover_default(
+            &self,
+            request: tonic::Request<super::CoverDefaultRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CoverDefaultResponse>,
+            tonic::Status,
+        >;
+        /// As CoverDefault, and what the reserve leaves missing is taken off the creditors' legs, by what each accepted of the partner's
+        /// points in the window, and is their claim. Two persons.
+        ///
+        /// Reasons: as CoverDefault; RESERVE_INSUFFICIENT if nobody is left to share with.
+        async fn share_loss(
+            &self,
+            request: tonic::Request<super::ShareLossRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ShareLossResponse>,
+            tonic::Status,
+        >;
+        /// Records a payment of a claim that arrived at the bank, with a penalty on top where there is one. It makes good what bounced, then
+        /// what sharers lost, then the reserve.
+        ///
+        /// Reasons: NOT_FOUND (no such partner), BANK_REFERENCE_CONFLICT, AMOUNT_MISMATCH (more than is claimed), OVERFLOW, and those of every
+        /// call with an effect.
+        async fn repay_claim(
+            &self,
+            request: tonic::Request<super::RepayClaimRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RepayClaimResponse>,
+            tonic::Status,
+        >;
+        /// Charges a partner, in the open window: from its position to the operator's. Two persons. It may pass the net debit cap.
+        ///
+        /// Reasons: NOT_FOUND (no such partner), OVERFLOW, and those of every call with an effect.
+        async fn charge(
+            &self,
+            request: tonic::Request<super::ChargeRequest>,
+        ) -> std::result::Result<tonic::Response<super::ChargeResponse>, tonic::Status>;
+        /// Moves money between the positions of two participants, in the open window. Two persons. It may pass the net debit cap.
+        ///
+        /// Reasons: NOT_FOUND (no such partner), OVERFLOW, and those of every call with an effect.
+        async fn adjust(
+            &self,
+            request: tonic::Request<super::AdjustRequest>,
+        ) -> std::result::Result<tonic::Response<super::AdjustResponse>, tonic::Status>;
+        /// Records money that was paid into the reserve or a partner's collateral, or that a partner paid ahead.
         ///
         /// Reasons: NOT_FOUND (no such partner), OVERFLOW, and those of every call with an effect.
         async fn deposit(
             &self,
             request: tonic::Request<super::DepositRequest>,
         ) -> std::result::Result<tonic::Response<super::DepositResponse>, tonic::Status>;
-        /// Records money that was paid out of the reserve or of a partner's collateral.
+        /// Orders money out of the reserve, a partner's collateral, or what a partner paid ahead. Two persons. It leaves the fund at once,
+        /// and is on its way until the bank has paid it (BankService.ConfirmOrdered).
         ///
-        /// Reasons: NOT_FOUND (no such partner), FUND_INSUFFICIENT (metadata: `account`, `asked_amount`,
+        /// Reasons: NOT_FOUND (no such partner), NET_DEBIT_CAP (of an advance: something is due or claimed of the partner, or its headroom
+        /// needs it), COVER_INSUFFICIENT (of collateral: less cover would be left than the net debit cap, where the coalition asks for
+        /// cover), FUND_INSUFFICIENT (metadata: `account`, `asked_amount`,
         /// `available_amount`), and those of every call with an effect.
         async fn withdraw_funds(
             &self,
@@ -12370,6 +14828,278 @@ pub mod settlement_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = AbortSettlementSvc(inner);
+                        let codec = crate::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/coalition.clearing.v1.SettlementService/ReleaseOrders" => {
+                    #[allow(non_camel_case_types)]
+                    struct ReleaseOrdersSvc<T: SettlementService>(pub Arc<T>);
+                    impl<
+                        T: SettlementService,
+                    > tonic::server::UnaryService<super::ReleaseOrdersRequest>
+                    for ReleaseOrdersSvc<T> {
+                        type Response = super::ReleaseOrdersResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ReleaseOrdersRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as SettlementService>::release_orders(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ReleaseOrdersSvc(inner);
+                        let codec = crate::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/coalition.clearing.v1.SettlementService/CoverDefault" => {
+                    #[allow(non_camel_case_types)]
+                    struct CoverDefaultSvc<T: SettlementService>(pub Arc<T>);
+                    impl<
+                        T: SettlementService,
+                    > tonic::server::UnaryService<super::CoverDefaultRequest>
+                    for CoverDefaultSvc<T> {
+                        type Response = super::CoverDefaultResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::CoverDefaultRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as SettlementService>::cover_default(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = CoverDefaultSvc(inner);
+                        let codec = crate::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/coalition.clearing.v1.SettlementService/ShareLoss" => {
+                    #[allow(non_camel_case_types)]
+                    struct ShareLossSvc<T: SettlementService>(pub Arc<T>);
+                    impl<
+                        T: SettlementService,
+                    > tonic::server::UnaryService<super::ShareLossRequest>
+                    for ShareLossSvc<T> {
+                        type Response = super::ShareLossResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ShareLossRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as SettlementService>::share_loss(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ShareLossSvc(inner);
+                        let codec = crate::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/coalition.clearing.v1.SettlementService/RepayClaim" => {
+                    #[allow(non_camel_case_types)]
+                    struct RepayClaimSvc<T: SettlementService>(pub Arc<T>);
+                    impl<
+                        T: SettlementService,
+                    > tonic::server::UnaryService<super::RepayClaimRequest>
+                    for RepayClaimSvc<T> {
+                        type Response = super::RepayClaimResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RepayClaimRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as SettlementService>::repay_claim(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RepayClaimSvc(inner);
+                        let codec = crate::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/coalition.clearing.v1.SettlementService/Charge" => {
+                    #[allow(non_camel_case_types)]
+                    struct ChargeSvc<T: SettlementService>(pub Arc<T>);
+                    impl<
+                        T: SettlementService,
+                    > tonic::server::UnaryService<super::ChargeRequest>
+                    for ChargeSvc<T> {
+                        type Response = super::ChargeResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ChargeRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as SettlementService>::charge(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ChargeSvc(inner);
+                        let codec = crate::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/coalition.clearing.v1.SettlementService/Adjust" => {
+                    #[allow(non_camel_case_types)]
+                    struct AdjustSvc<T: SettlementService>(pub Arc<T>);
+                    impl<
+                        T: SettlementService,
+                    > tonic::server::UnaryService<super::AdjustRequest>
+                    for AdjustSvc<T> {
+                        type Response = super::AdjustResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::AdjustRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as SettlementService>::adjust(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = AdjustSvc(inner);
                         let codec = crate::Codec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
@@ -15800,6 +18530,41 @@ pub struct BilateralNet {
     #[prost(message, optional, tag = "3")]
     pub amount: ::core::option::Option<Money>,
 }
+/// Request of CoverReport.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CoverReportRequest {
+    /// How many partners at most: 1 to 1,000; 0 means 100. A page may hold fewer although more follow.
+    #[prost(int32, tag = "1")]
+    pub page_size: i32,
+    /// `next_page_token` of the page before; empty for the first page.
+    #[prost(string, tag = "2")]
+    pub page_token: ::prost::alloc::string::String,
+}
+/// Answer of CoverReport (`CoverReport` in the SDK).
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CoverReportResponse {
+    /// The partners, by partner id; the operator, whose position is the house's own, is none of them.
+    #[prost(message, repeated, tag = "1")]
+    pub partners: ::prost::alloc::vec::Vec<CoverOfPartner>,
+    /// What the coalition's reserve holds. This and what follows is on every page.
+    #[prost(message, optional, tag = "2")]
+    pub reserve_amount: ::core::option::Option<Money>,
+    /// The largest `uncovered_amount` of a partner.
+    #[prost(message, optional, tag = "3")]
+    pub largest_uncovered_amount: ::core::option::Option<Money>,
+    /// The sum of the two largest.
+    #[prost(message, optional, tag = "4")]
+    pub two_largest_uncovered_amount: ::core::option::Option<Money>,
+    /// What the reserve lacks if the partner with the largest one defaults: zero or more.
+    #[prost(message, optional, tag = "5")]
+    pub largest_missing_amount: ::core::option::Option<Money>,
+    /// What the reserve lacks if the two default.
+    #[prost(message, optional, tag = "6")]
+    pub two_largest_missing_amount: ::core::option::Option<Money>,
+    /// Token of the next page; empty when this is the last.
+    #[prost(string, tag = "7")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
 /// Request of ListJournalEntries.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListJournalEntriesRequest {
@@ -16104,6 +18869,34 @@ pub mod report_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
+        /// Gives what each partner owes and what covers it, and whether the reserve would stand the default of the partner that owes most
+        /// beyond its cover, and of the two.
+        pub async fn cover_report(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CoverReportRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CoverReportResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/coalition.clearing.v1.ReportService/CoverReport",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("coalition.clearing.v1.ReportService", "CoverReport"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
         /// Gives the journal with every posting, in its own order (by rising `journal_sequence`).
         pub async fn list_journal_entries(
             &mut self,
@@ -16261,6 +19054,15 @@ pub mod report_service_server {
             request: tonic::Request<super::NettingReportRequest>,
         ) -> std::result::Result<
             tonic::Response<super::NettingReportResponse>,
+            tonic::Status,
+        >;
+        /// Gives what each partner owes and what covers it, and whether the reserve would stand the default of the partner that owes most
+        /// beyond its cover, and of the two.
+        async fn cover_report(
+            &self,
+            request: tonic::Request<super::CoverReportRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CoverReportResponse>,
             tonic::Status,
         >;
         /// Gives the journal with every posting, in its own order (by rising `journal_sequence`).
@@ -16460,6 +19262,51 @@ pub mod report_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = NettingReportSvc(inner);
+                        let codec = crate::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/coalition.clearing.v1.ReportService/CoverReport" => {
+                    #[allow(non_camel_case_types)]
+                    struct CoverReportSvc<T: ReportService>(pub Arc<T>);
+                    impl<
+                        T: ReportService,
+                    > tonic::server::UnaryService<super::CoverReportRequest>
+                    for CoverReportSvc<T> {
+                        type Response = super::CoverReportResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::CoverReportRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ReportService>::cover_report(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = CoverReportSvc(inner);
                         let codec = crate::Codec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
@@ -17586,6 +20433,8 @@ pub enum DueWorkKind {
     /// What was due of one member: points that became available, holds that lapsed, points that expired, debts that were
     /// paid with any of them. `due_time` is when the first of it was due.
     Member = 2,
+    /// A partner was charged by schedule.
+    Charge = 3,
 }
 impl DueWorkKind {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -17597,6 +20446,7 @@ impl DueWorkKind {
             Self::Unspecified => "DUE_WORK_KIND_UNSPECIFIED",
             Self::WindowClose => "DUE_WORK_KIND_WINDOW_CLOSE",
             Self::Member => "DUE_WORK_KIND_MEMBER",
+            Self::Charge => "DUE_WORK_KIND_CHARGE",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -17605,6 +20455,7 @@ impl DueWorkKind {
             "DUE_WORK_KIND_UNSPECIFIED" => Some(Self::Unspecified),
             "DUE_WORK_KIND_WINDOW_CLOSE" => Some(Self::WindowClose),
             "DUE_WORK_KIND_MEMBER" => Some(Self::Member),
+            "DUE_WORK_KIND_CHARGE" => Some(Self::Charge),
             _ => None,
         }
     }
