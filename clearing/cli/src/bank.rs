@@ -282,13 +282,13 @@ fn line_of(reference: &str, booked: Option<BusinessDate>, own_account: Option<&s
 }
 
 impl Line {
-    fn line(&self) -> BankLine {
+    pub fn line(&self) -> BankLine {
         line_of(&self.reference, self.booked, self.own_account.as_deref())
     }
 }
 
 impl MaybeLine {
-    fn line(&self) -> Option<BankLine> {
+    pub fn line(&self) -> Option<BankLine> {
         let reference = self.reference.as_deref()?;
         Some(line_of(reference, self.booked, self.own_account.as_deref()))
     }

@@ -194,7 +194,8 @@ async fn cover_report(session: &Session) -> Result<Answer, Failure> {
         ("reserve", &report.reserve_amount),
         ("largest", &report.largest_uncovered_amount),
         ("two_largest", &report.two_largest_uncovered_amount),
-        ("missing", &report.missing_amount),
+        ("largest_missing", &report.largest_missing_amount),
+        ("two_largest_missing", &report.two_largest_missing_amount),
     ];
     let mut json = json!({
         "currency": session.info.currency_code,
@@ -203,10 +204,10 @@ async fn cover_report(session: &Session) -> Result<Answer, Failure> {
     for (name, money) in sums {
         json[name] = json!(money.amount.to_string());
     }
-    let [reserve, largest, two, missing] = sums.map(|(_, money)| paper::with_currency(money));
+    let [reserve, largest, two, lacks_largest, lacks_two] = sums.map(|(_, money)| paper::with_currency(money));
     let page = cover::cover_page(&report.partners, session).text(format!(
-        "If the largest debtor failed, {largest} would not be covered; of the two largest {two}. The reserve holds {reserve}: \
-         {missing} is missing."
+        "The reserve holds {reserve}. If the largest debtor failed, {largest} would not be covered, and the reserve would lack \
+         {lacks_largest}; of the two largest {two}, and {lacks_two}."
     ));
     Ok(Answer::new(json, page))
 }

@@ -16,7 +16,7 @@ use super::errors;
 use crate::shares::{Bucket, ReadShares, WEIGHT};
 
 /// The calls that read the database, or work out as much as one that does.
-pub const READS: [&str; 31] = [
+pub const READS: [&str; 34] = [
     "/coalition.clearing.v1.RedemptionService/QuoteRedemption",
     "/coalition.clearing.v1.HoldService/GetHold",
     "/coalition.clearing.v1.MemberService/GetBalance",

@@ -130,6 +130,12 @@ pub enum OutState {
 }
 
 impl OutState {
+    const ALL: [Self; 4] = [Self::Ordered, Self::Paid, Self::CameBack, Self::Undone];
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == text)
+    }
+
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Ordered => "ORDERED",

@@ -52,6 +52,9 @@ impl Context {
             amount: from_money(Money::ZERO, coalition),
             due: from_money(Money::ZERO, coalition),
             state: v1::LegState::Unspecified.into(),
+            covered_amount: from_money(Money::ZERO, coalition),
+            cancelled_amount: from_money(Money::ZERO, coalition),
+            shared_amount: from_money(Money::ZERO, coalition),
         };
         let leg = settlement.legs.get(&partner).map_or_else(no_leg, |leg| from_leg(partner, leg, coalition));
         let whole = view == View::Whole;
