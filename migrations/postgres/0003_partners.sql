@@ -12,8 +12,45 @@ CREATE TABLE partners (
     -- how often its state was set
     state_no     integer NOT NULL CHECK (state_no >= 0),
     -- how often its limits were set
-    limits_no    integer NOT NULL CHECK (limits_no >= 0)
+    limits_no    integer NOT NULL CHECK (limits_no >= 0),
+    -- money: what it may owe without any security
+    unsecured    bigint NOT NULL CHECK (unsecured >= 0)
 );
+
+-- What others answer for of a partner's debts. A list takes the place of the one before.
+CREATE TABLE guarantees (
+    partner   text NOT NULL,
+    ordinal   integer NOT NULL CHECK (ordinal >= 0),
+    -- by what the guarantor calls it
+    reference text NOT NULL,
+    -- money
+    amount    bigint NOT NULL CHECK (amount > 0),
+    ends_at   bigint NOT NULL,
+    PRIMARY KEY (partner, ordinal)
+);
+
+-- What partners are charged by themselves, each reason once. One that is charged no more stays, with the last period that
+-- was charged, so that none is charged twice.
+CREATE TABLE charges (
+    partner     text NOT NULL,
+    reason      text NOT NULL,
+    -- money
+    amount      bigint NOT NULL CHECK (amount > 0),
+    every       text NOT NULL CHECK (every IN ('MONTH', 'QUARTER', 'YEAR')),
+    -- the days on which the first period begins, and the last one may begin, as 20260201; null: for ever
+    first_day   bigint NOT NULL,
+    last_day    bigint,
+    -- the day of the last period that was charged; null: none was
+    charged_day bigint,
+    -- the day of the next one; null: it is over, or was taken off
+    next_day    bigint,
+    -- when that day begins by the coalition's calendar
+    due_at      bigint,
+    PRIMARY KEY (partner, reason),
+    CHECK ((next_day IS NULL) = (due_at IS NULL))
+);
+-- What falls due next.
+CREATE INDEX charges_due ON charges (due_at, partner) WHERE due_at IS NOT NULL;
 
 -- Immutable versions. A lot keeps the version it was issued under.
 CREATE TABLE terms (
@@ -80,6 +117,8 @@ CREATE TABLE guards (
     reserved        bigint NOT NULL,
     -- money: the sum of its legs that it has not paid
     unsettled       bigint NOT NULL CHECK (unsettled <= 0),
+    -- money: what it has paid ahead, less what is claimed of it
+    ahead           bigint NOT NULL,
     -- the last day on which it issued, or redeemed points of others, in days since 1970
     counted_day     integer NOT NULL,
     -- points it issued on that day

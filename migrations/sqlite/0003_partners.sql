@@ -12,8 +12,45 @@ CREATE TABLE partners (
     -- how often its state was set
     state_no     INTEGER NOT NULL CHECK (state_no >= 0),
     -- how often its limits were set
-    limits_no    INTEGER NOT NULL CHECK (limits_no >= 0)
+    limits_no    INTEGER NOT NULL CHECK (limits_no >= 0),
+    -- money: what it may owe without any security
+    unsecured    INTEGER NOT NULL CHECK (unsecured >= 0)
 ) STRICT, WITHOUT ROWID;
+
+-- What others answer for of a partner's debts. A list takes the place of the one before.
+CREATE TABLE guarantees (
+    partner   TEXT NOT NULL,
+    ordinal   INTEGER NOT NULL CHECK (ordinal >= 0),
+    -- by what the guarantor calls it
+    reference TEXT NOT NULL,
+    -- money
+    amount    INTEGER NOT NULL CHECK (amount > 0),
+    ends_at   INTEGER NOT NULL,
+    PRIMARY KEY (partner, ordinal)
+) STRICT, WITHOUT ROWID;
+
+-- What partners are charged by themselves, each reason once. One that is charged no more stays, with the last period that
+-- was charged, so that none is charged twice.
+CREATE TABLE charges (
+    partner     TEXT NOT NULL,
+    reason      TEXT NOT NULL,
+    -- money
+    amount      INTEGER NOT NULL CHECK (amount > 0),
+    every       TEXT NOT NULL CHECK (every IN ('MONTH', 'QUARTER', 'YEAR')),
+    -- the days on which the first period begins, and the last one may begin, as 20260201; null: for ever
+    first_day   INTEGER NOT NULL,
+    last_day    INTEGER,
+    -- the day of the last period that was charged; null: none was
+    charged_day INTEGER,
+    -- the day of the next one; null: it is over, or was taken off
+    next_day    INTEGER,
+    -- when that day begins by the coalition's calendar
+    due_at      INTEGER,
+    PRIMARY KEY (partner, reason),
+    CHECK ((next_day IS NULL) = (due_at IS NULL))
+) STRICT, WITHOUT ROWID;
+-- What falls due next.
+CREATE INDEX charges_due ON charges (due_at, partner) WHERE due_at IS NOT NULL;
 
 -- Immutable versions. A lot keeps the version it was issued under.
 CREATE TABLE terms (
@@ -80,6 +117,8 @@ CREATE TABLE guards (
     reserved        INTEGER NOT NULL,
     -- money: the sum of its legs that it has not paid
     unsettled       INTEGER NOT NULL CHECK (unsettled <= 0),
+    -- money: what it has paid ahead, less what is claimed of it
+    ahead           INTEGER NOT NULL,
     -- the last day on which it issued, or redeemed points of others, in days since 1970
     counted_day     INTEGER NOT NULL,
     -- points it issued on that day

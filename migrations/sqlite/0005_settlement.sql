@@ -66,10 +66,32 @@ CREATE TABLE legs (
     window_number INTEGER NOT NULL,
     partner       TEXT NOT NULL,
     amount        INTEGER NOT NULL CHECK (amount <> 0),
-    -- what of it is not paid yet, with the same sign; pairwise payments bring it to zero in parts
+    -- what of it is not paid yet, with the same sign
     due           INTEGER NOT NULL,
+    -- 1: a payment of it came back, and it is not paid anew
+    returned      INTEGER NOT NULL CHECK (returned IN (0, 1)),
+    -- what of it collateral, the reserve or the creditors paid for a defaulter
+    covered       INTEGER NOT NULL CHECK (covered >= 0),
+    -- what of it pending points paid that were cancelled
+    cancelled     INTEGER NOT NULL CHECK (cancelled >= 0),
+    -- what of it was taken off for defaults of others
+    shared        INTEGER NOT NULL CHECK (shared >= 0),
     PRIMARY KEY (window_number, partner),
     CHECK (abs(due) <= abs(amount))
+) STRICT, WITHOUT ROWID;
+
+-- What a window brought (+) and cost (-) a fund. While it is open: what of the fund's movements is neither.
+CREATE TABLE fund_shares (
+    window_number INTEGER NOT NULL,
+    -- reserve, collateral or pool
+    fund          TEXT NOT NULL CHECK (fund IN ('reserve', 'collateral', 'pool')),
+    -- a whole number as text
+    aside         TEXT NOT NULL,
+    -- in whole minor units; null: neither, or the window is open
+    change        INTEGER,
+    -- what of it was moved between own accounts at the bank
+    moved         INTEGER NOT NULL,
+    PRIMARY KEY (window_number, fund)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE orders (
@@ -80,11 +102,11 @@ CREATE TABLE orders (
     payee         TEXT NOT NULL,
     amount        INTEGER NOT NULL CHECK (amount > 0),
     paid          INTEGER NOT NULL CHECK (paid IN (0, 1)),
+    -- 1: the house has let it out, of one that it pays where pay-outs wait
+    released      INTEGER NOT NULL CHECK (released IN (0, 1)),
     PRIMARY KEY (window_number, ordinal),
     CHECK (payer <> payee)
 ) STRICT, WITHOUT ROWID;
--- A payment names its payer and payee; there is one order between two participants.
-CREATE UNIQUE INDEX orders_by_parties ON orders (window_number, payer, payee);
 
 -- Points that wait for their issuer's payment, by window of issue, issuer and terms: paid for at once, however many lots
 -- there are. Hot like balances while the window is open.
@@ -96,13 +118,110 @@ CREATE TABLE funding (
     points        INTEGER NOT NULL,
     -- the window whose settlement pays for them
     settles_in    INTEGER NOT NULL,
-    -- null: they wait
-    funded_at     INTEGER,
-    -- whether no lot is left that was to be released when they were paid for
+    -- when it was decided what becomes of them; null: they wait
+    decided_at    INTEGER,
+    -- 1: they were paid for; 0: their issuer did not pay, and they are cancelled
+    funded        INTEGER NOT NULL CHECK (funded IN (0, 1)),
+    -- whether no lot is left that was to be released or cancelled when that was decided
     released      INTEGER NOT NULL CHECK (released IN (0, 1)),
     PRIMARY KEY (window_number, issuer, terms_version)
 ) STRICT, WITHOUT ROWID;
 -- What still waits, by the window whose commands read it.
-CREATE INDEX funding_waiting ON funding (settles_in, issuer) WHERE funded_at IS NULL;
--- What was paid for and is not yet released to the members: the job finds its lots by these.
-CREATE INDEX funding_releasing ON funding (funded_at) WHERE funded_at IS NOT NULL AND released = 0;
+CREATE INDEX funding_waiting ON funding (settles_in, issuer) WHERE decided_at IS NULL;
+-- What was decided and has not come to the members yet: the job finds its lots by these.
+CREATE INDEX funding_releasing ON funding (decided_at) WHERE decided_at IS NOT NULL AND released = 0;
+
+-- Money that arrived at the bank, by the entry that recorded it, and where its parts are: they sum to the amount. What paid
+-- legs is in money_in_legs.
+CREATE TABLE money_in (
+    batch_id    BLOB NOT NULL,
+    ordinal     INTEGER NOT NULL,
+    -- empty: nobody knows whose it is
+    partner     TEXT NOT NULL,
+    received_at INTEGER NOT NULL,
+    amount      INTEGER NOT NULL CHECK (amount > 0),
+    unapplied   INTEGER NOT NULL CHECK (unapplied >= 0),
+    advance     INTEGER NOT NULL CHECK (advance >= 0),
+    -- paid a claim or a penalty, or was ordered out
+    gone        INTEGER NOT NULL CHECK (gone >= 0),
+    -- went back to the bank of who paid it
+    returned    INTEGER NOT NULL CHECK (returned >= 0),
+    -- whether a line of a statement is known of it
+    seen        INTEGER NOT NULL CHECK (seen IN (0, 1)),
+    PRIMARY KEY (batch_id, ordinal)
+) STRICT, WITHOUT ROWID;
+-- What may still be used, or waits for its line.
+CREATE INDEX money_in_open ON money_in (partner, batch_id, ordinal) WHERE unapplied > 0 OR advance > 0 OR seen = 0;
+
+-- What of money that arrived paid legs.
+CREATE TABLE money_in_legs (
+    batch_id      BLOB NOT NULL,
+    ordinal       INTEGER NOT NULL,
+    window_number INTEGER NOT NULL,
+    amount        INTEGER NOT NULL CHECK (amount > 0),
+    PRIMARY KEY (batch_id, ordinal, window_number)
+) STRICT, WITHOUT ROWID;
+
+-- Money that goes out, or went, by the entry that recorded it first.
+CREATE TABLE money_out (
+    batch_id      BLOB NOT NULL,
+    ordinal       INTEGER NOT NULL,
+    -- empty: to nobody knows whom, or to the house itself
+    partner       TEXT NOT NULL,
+    amount        INTEGER NOT NULL CHECK (amount > 0),
+    -- of the leg that it pays; null: it is none
+    window_number INTEGER,
+    -- the account that it was ordered out of; own:FROM:TO:N between own accounts, with N = 1 if the line that was told
+    -- first is of the account that it came to; empty of a leg
+    account       TEXT NOT NULL,
+    state         TEXT NOT NULL CHECK (state IN ('ORDERED', 'PAID', 'CAME_BACK', 'UNDONE')),
+    -- whether a line of a statement is known of it
+    seen          INTEGER NOT NULL CHECK (seen IN (0, 1)),
+    PRIMARY KEY (batch_id, ordinal)
+) STRICT, WITHOUT ROWID;
+-- What is on its way, or waits for its line.
+CREATE INDEX money_out_open ON money_out (partner, batch_id, ordinal) WHERE state = 'ORDERED' OR seen = 0;
+-- The pay-outs of a leg.
+CREATE INDEX money_out_by_leg ON money_out (window_number, partner) WHERE window_number IS NOT NULL;
+
+-- The lines of the bank's statements that were booked, and what each tells of.
+CREATE TABLE bank_lines (
+    -- as the bank writes it; empty if the house has one only
+    own_account TEXT NOT NULL,
+    -- the day on which the bank booked it, as 20260201; 0: nobody said
+    booking_day INTEGER NOT NULL,
+    reference   TEXT NOT NULL,
+    -- what came in (+) or went out (-)
+    amount      INTEGER NOT NULL,
+    batch_id    BLOB NOT NULL,
+    ordinal     INTEGER NOT NULL,
+    PRIMARY KEY (own_account, booking_day, reference)
+) STRICT, WITHOUT ROWID;
+
+-- What is claimed of partners, besides what sharers bore (claim_shares).
+CREATE TABLE claims (
+    partner TEXT NOT NULL PRIMARY KEY,
+    -- payments that came back
+    bounced INTEGER NOT NULL,
+    -- what the reserve paid
+    reserve INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- What sharers bore of the defaults of others.
+CREATE TABLE claim_shares (
+    partner TEXT NOT NULL,
+    sharer  TEXT NOT NULL,
+    amount  INTEGER NOT NULL,
+    PRIMARY KEY (partner, sharer)
+) STRICT, WITHOUT ROWID;
+
+-- Payments that were booked by mistake and undone.
+CREATE TABLE undone_payments (
+    batch_id BLOB NOT NULL,
+    ordinal  INTEGER NOT NULL,
+    PRIMARY KEY (batch_id, ordinal)
+) STRICT, WITHOUT ROWID;
+CREATE TRIGGER bank_lines_refuse_update BEFORE UPDATE ON bank_lines BEGIN SELECT RAISE(ABORT, 'bank_lines is append-only'); END;
+CREATE TRIGGER bank_lines_refuse_delete BEFORE DELETE ON bank_lines BEGIN SELECT RAISE(ABORT, 'bank_lines is append-only'); END;
+CREATE TRIGGER undone_payments_refuse_update BEFORE UPDATE ON undone_payments BEGIN SELECT RAISE(ABORT, 'undone_payments is append-only'); END;
+CREATE TRIGGER undone_payments_refuse_delete BEFORE DELETE ON undone_payments BEGIN SELECT RAISE(ABORT, 'undone_payments is append-only'); END;

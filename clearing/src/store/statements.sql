@@ -394,58 +394,59 @@
     DELETE FROM revocations USING unnest($1::text[]) AS k (subject) WHERE revocations.subject = k.subject;
 
 -- store.funded (SQLite)
-    SELECT f.window_number, f.issuer, f.terms_version, f.points, f.settles_in, f.funded_at FROM (SELECT $1 AS window_number, $2 AS issuer) AS k CROSS JOIN funding AS f WHERE f.window_number = k.window_number AND f.issuer = k.issuer AND f.funded_at IS NOT NULL;
+    SELECT f.window_number, f.issuer, f.terms_version, f.points, f.settles_in, f.decided_at, f.funded FROM (SELECT $1 AS window_number, $2 AS issuer) AS k CROSS JOIN funding AS f WHERE f.window_number = k.window_number AND f.issuer = k.issuer AND f.decided_at IS NOT NULL;
 
 -- store.funded (PostgreSQL)
-    SELECT f.window_number, f.issuer, f.terms_version, f.points, f.settles_in, f.funded_at FROM unnest($1::bigint[], $2::text[]) AS k (window_number, issuer) CROSS JOIN funding AS f WHERE f.window_number = k.window_number AND f.issuer = k.issuer AND f.funded_at IS NOT NULL;
+    SELECT f.window_number, f.issuer, f.terms_version, f.points, f.settles_in, f.decided_at, f.funded FROM unnest($1::bigint[], $2::text[]) AS k (window_number, issuer) CROSS JOIN funding AS f WHERE f.window_number = k.window_number AND f.issuer = k.issuer AND f.decided_at IS NOT NULL;
 
 -- store.waiting_issues (SQLite)
-    SELECT f.window_number, f.issuer, f.terms_version, f.points, f.settles_in, f.funded_at FROM (SELECT $1 AS window_number, $2 AS issuer) AS k CROSS JOIN funding AS f WHERE f.window_number = k.window_number AND f.issuer = k.issuer AND f.funded_at IS NULL;
+    SELECT f.window_number, f.issuer, f.terms_version, f.points, f.settles_in, f.decided_at, f.funded FROM (SELECT $1 AS window_number, $2 AS issuer) AS k CROSS JOIN funding AS f WHERE f.window_number = k.window_number AND f.issuer = k.issuer AND f.decided_at IS NULL;
 
 -- store.lock_funding (PostgreSQL)
-    SELECT f.window_number, f.issuer, f.terms_version, f.points, f.settles_in, f.funded_at FROM funding AS f WHERE f.funded_at IS NULL
+    SELECT f.window_number, f.issuer, f.terms_version, f.points, f.settles_in, f.decided_at, f.funded FROM funding AS f WHERE f.decided_at IS NULL
     AND (f.settles_in IN (SELECT s.settles_in
         FROM unnest($1::bigint[]) AS s (settles_in)) OR (f.window_number, f.issuer) IN (SELECT k.window_number, k.issuer
         FROM unnest($2::bigint[], $3::text[]) AS k (window_number, issuer)))
     ORDER BY f.window_number, f.issuer, f.terms_version FOR UPDATE;
 
 -- store.funding_waiting
-    SELECT window_number, issuer, terms_version, points, settles_in, funded_at FROM funding WHERE funded_at IS NULL AND settles_in = $1;
+    SELECT window_number, issuer, terms_version, points, settles_in, decided_at, funded FROM funding WHERE decided_at IS NULL AND settles_in = $1;
 
 -- store.all_funding
-    SELECT window_number, issuer, terms_version, points, settles_in, funded_at FROM funding;
+    SELECT window_number, issuer, terms_version, points, settles_in, decided_at, funded FROM funding;
 
 -- store.move_funding (SQLite)
-    INSERT INTO funding (window_number, issuer, terms_version, points, settles_in, released)
-    VALUES ($1, $2, $3, $4, $5, $6)
+    INSERT INTO funding (window_number, issuer, terms_version, points, settles_in, funded, released)
+    VALUES ($1, $2, $3, $4, $5, $6, $7)
     ON CONFLICT (window_number, issuer, terms_version) DO UPDATE SET points = points + excluded.points
     RETURNING window_number, issuer, terms_version, points;
 
 -- store.move_funding (PostgreSQL)
     WITH head AS MATERIALIZED (SELECT 1 FROM journal_head WHERE id = 1 FOR UPDATE)
-    INSERT INTO funding (window_number, issuer, terms_version, points, settles_in, released) SELECT k.window_number, k.issuer, k.terms_version, k.points, k.settles_in, k.released FROM head CROSS JOIN unnest($1::bigint[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[]) AS k (window_number, issuer, terms_version, points, settles_in, released)
+    INSERT INTO funding (window_number, issuer, terms_version, points, settles_in, funded, released) SELECT k.window_number, k.issuer, k.terms_version, k.points, k.settles_in, k.funded, k.released FROM head CROSS JOIN unnest($1::bigint[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[]) AS k (window_number, issuer, terms_version, points, settles_in, funded, released)
     ON CONFLICT (window_number, issuer, terms_version) DO UPDATE SET points = funding.points + excluded.points
     RETURNING funding.window_number, funding.issuer, funding.terms_version, funding.points;
 
 -- store.save_funding
-    UPDATE funding SET settles_in = $4, funded_at = $5 WHERE window_number = $1 AND issuer = $2 AND terms_version = $3;
+    UPDATE funding SET settles_in = $4, decided_at = $5, funded = $6
+    WHERE window_number = $1 AND issuer = $2 AND terms_version = $3;
 
 -- store.members_paid_for
-    SELECT f.funded_at, l.member_id FROM funding AS f
+    SELECT f.decided_at, l.member_id FROM funding AS f
     JOIN waiting_lots AS l ON l.release_window = f.window_number AND l.issuer = f.issuer AND l.terms_version = f.terms_version
-    WHERE f.funded_at IS NOT NULL AND f.released = 0 AND f.funded_at <= $1
-    AND (l.activates_at IS NULL OR l.activates_at <= f.funded_at)
-    AND (f.funded_at, l.member_id) > ($2, $3)
-    GROUP BY f.funded_at, l.member_id ORDER BY f.funded_at, l.member_id LIMIT $4;
+    WHERE f.decided_at IS NOT NULL AND f.released = 0 AND f.decided_at <= $1
+    AND (l.activates_at IS NULL OR l.activates_at <= f.decided_at OR f.funded = 0)
+    AND (f.decided_at, l.member_id) > ($2, $3)
+    GROUP BY f.decided_at, l.member_id ORDER BY f.decided_at, l.member_id LIMIT $4;
 
 -- store.releasing
-    SELECT 1 FROM funding WHERE funded_at IS NOT NULL AND released = 0 LIMIT 1;
+    SELECT 1 FROM funding WHERE decided_at IS NOT NULL AND released = 0 LIMIT 1;
 
 -- store.mark_released
-    UPDATE funding SET released = 1 WHERE funded_at IS NOT NULL AND released = 0 AND NOT EXISTS (
+    UPDATE funding SET released = 1 WHERE decided_at IS NOT NULL AND released = 0 AND NOT EXISTS (
         SELECT 1 FROM waiting_lots AS l WHERE l.release_window = funding.window_number AND l.issuer = funding.issuer
         AND l.terms_version = funding.terms_version
-        AND (l.activates_at IS NULL OR l.activates_at <= funding.funded_at)
+        AND (l.activates_at IS NULL OR l.activates_at <= funding.decided_at OR funding.funded = 0)
     );
 
 -- store.gate
@@ -829,6 +830,262 @@
         asked_at, asked_by, effective_at, ended, ended_at FROM bank_accounts WHERE partner = $1 AND version < $2
     ORDER BY version DESC LIMIT $3;
 
+-- store.bank_lines_of (SQLite)
+    SELECT l.own_account, l.booking_day, l.reference, l.amount, l.batch_id, l.ordinal FROM (SELECT $1 AS own_account, $2 AS booking_day, $3 AS reference) AS k CROSS JOIN bank_lines AS l WHERE l.own_account = k.own_account AND l.booking_day = k.booking_day AND l.reference = k.reference;
+
+-- store.bank_lines_of (PostgreSQL)
+    SELECT l.own_account, l.booking_day, l.reference, l.amount, l.batch_id, l.ordinal FROM unnest($1::text[], $2::bigint[], $3::text[]) AS k (own_account, booking_day, reference) CROSS JOIN bank_lines AS l WHERE l.own_account = k.own_account AND l.booking_day = k.booking_day AND l.reference = k.reference;
+
+-- store.undone_payments_of (SQLite)
+    SELECT u.batch_id, u.ordinal FROM (SELECT $1 AS batch_id, $2 AS ordinal) AS k CROSS JOIN undone_payments AS u WHERE u.batch_id = k.batch_id AND u.ordinal = k.ordinal;
+
+-- store.undone_payments_of (PostgreSQL)
+    SELECT u.batch_id, u.ordinal FROM unnest($1::uuid[], $2::bigint[]) AS k (batch_id, ordinal) CROSS JOIN undone_payments AS u WHERE u.batch_id = k.batch_id AND u.ordinal = k.ordinal;
+
+-- store.open_money_in (SQLite)
+    SELECT m.batch_id, m.ordinal FROM (SELECT $1 AS partner) AS k CROSS JOIN money_in AS m
+    WHERE m.partner = k.partner AND (m.unapplied > 0 OR m.advance > 0 OR m.seen = 0);
+
+-- store.open_money_in (PostgreSQL)
+    SELECT m.batch_id, m.ordinal FROM unnest($1::text[]) AS k (partner) CROSS JOIN money_in AS m
+    WHERE m.partner = k.partner AND (m.unapplied > 0 OR m.advance > 0 OR m.seen = 0);
+
+-- store.open_money_out (SQLite)
+    SELECT m.batch_id, m.ordinal FROM (SELECT $1 AS partner) AS k CROSS JOIN money_out AS m
+    WHERE m.partner = k.partner AND (m.state = 'ORDERED' OR m.seen = 0);
+
+-- store.open_money_out (PostgreSQL)
+    SELECT m.batch_id, m.ordinal FROM unnest($1::text[]) AS k (partner) CROSS JOIN money_out AS m
+    WHERE m.partner = k.partner AND (m.state = 'ORDERED' OR m.seen = 0);
+
+-- store.money_out_of_leg (SQLite)
+    SELECT m.batch_id, m.ordinal FROM (SELECT $1 AS partner, $2 AS window_number) AS k CROSS JOIN money_out AS m
+    WHERE m.window_number IS NOT NULL AND m.window_number = k.window_number AND m.partner = k.partner;
+
+-- store.money_out_of_leg (PostgreSQL)
+    SELECT m.batch_id, m.ordinal FROM unnest($1::text[], $2::bigint[]) AS k (partner, window_number) CROSS JOIN money_out AS m
+    WHERE m.window_number IS NOT NULL AND m.window_number = k.window_number AND m.partner = k.partner;
+
+-- store.money_in_of (SQLite)
+    SELECT m.batch_id, m.ordinal, m.partner, m.received_at, m.amount, m.unapplied, m.advance, m.gone,
+        m.returned, m.seen FROM (SELECT $1 AS batch_id, $2 AS ordinal) AS k CROSS JOIN money_in AS m WHERE m.batch_id = k.batch_id AND m.ordinal = k.ordinal;
+
+-- store.money_in_of (PostgreSQL)
+    SELECT m.batch_id, m.ordinal, m.partner, m.received_at, m.amount, m.unapplied, m.advance, m.gone,
+        m.returned, m.seen FROM unnest($1::uuid[], $2::bigint[]) AS k (batch_id, ordinal) CROSS JOIN money_in AS m WHERE m.batch_id = k.batch_id AND m.ordinal = k.ordinal;
+
+-- store.lock_money_in (PostgreSQL)
+    SELECT m.batch_id, m.ordinal, m.partner, m.received_at, m.amount, m.unapplied, m.advance, m.gone,
+        m.returned, m.seen FROM money_in AS m JOIN unnest($1::uuid[], $2::bigint[]) AS k (batch_id, ordinal) ON m.batch_id = k.batch_id AND m.ordinal = k.ordinal ORDER BY m.batch_id, m.ordinal FOR UPDATE OF m;
+
+-- store.money_out_of (SQLite)
+    SELECT m.batch_id, m.ordinal, m.partner, m.amount, m.window_number, m.account, m.state, m.seen FROM (SELECT $1 AS batch_id, $2 AS ordinal) AS k CROSS JOIN money_out AS m WHERE m.batch_id = k.batch_id AND m.ordinal = k.ordinal;
+
+-- store.money_out_of (PostgreSQL)
+    SELECT m.batch_id, m.ordinal, m.partner, m.amount, m.window_number, m.account, m.state, m.seen FROM unnest($1::uuid[], $2::bigint[]) AS k (batch_id, ordinal) CROSS JOIN money_out AS m WHERE m.batch_id = k.batch_id AND m.ordinal = k.ordinal;
+
+-- store.lock_money_out (PostgreSQL)
+    SELECT m.batch_id, m.ordinal, m.partner, m.amount, m.window_number, m.account, m.state, m.seen FROM money_out AS m JOIN unnest($1::uuid[], $2::bigint[]) AS k (batch_id, ordinal) ON m.batch_id = k.batch_id AND m.ordinal = k.ordinal ORDER BY m.batch_id, m.ordinal FOR UPDATE OF m;
+
+-- store.money_in_legs_of (SQLite)
+    SELECT l.batch_id, l.ordinal, l.window_number, l.amount FROM (SELECT $1 AS batch_id, $2 AS ordinal) AS k CROSS JOIN money_in_legs AS l
+    WHERE l.batch_id = k.batch_id AND l.ordinal = k.ordinal;
+
+-- store.money_in_legs_of (PostgreSQL)
+    SELECT l.batch_id, l.ordinal, l.window_number, l.amount FROM unnest($1::uuid[], $2::bigint[]) AS k (batch_id, ordinal) CROSS JOIN money_in_legs AS l
+    WHERE l.batch_id = k.batch_id AND l.ordinal = k.ordinal;
+
+-- store.claims_of (SQLite)
+    SELECT c.partner, c.bounced, c.reserve FROM (SELECT $1 AS partner) AS k CROSS JOIN claims AS c WHERE c.partner = k.partner;
+
+-- store.claims_of (PostgreSQL)
+    SELECT c.partner, c.bounced, c.reserve FROM unnest($1::text[]) AS k (partner) CROSS JOIN claims AS c WHERE c.partner = k.partner;
+
+-- store.lock_claims (PostgreSQL)
+    SELECT partner, bounced, reserve FROM claims WHERE partner = ANY ($1::text[]) ORDER BY partner FOR UPDATE;
+
+-- store.claims_there_are
+    SELECT partner FROM claims;
+
+-- store.claim_shares_of (SQLite)
+    SELECT s.partner, s.sharer, s.amount FROM (SELECT $1 AS partner) AS k CROSS JOIN claim_shares AS s WHERE s.partner = k.partner;
+
+-- store.claim_shares_of (PostgreSQL)
+    SELECT s.partner, s.sharer, s.amount FROM unnest($1::text[]) AS k (partner) CROSS JOIN claim_shares AS s WHERE s.partner = k.partner;
+
+-- store.all_money_in
+    SELECT batch_id, ordinal, partner, received_at, amount, unapplied, advance, gone, returned, seen FROM money_in;
+
+-- store.all_money_in_legs
+    SELECT batch_id, ordinal, window_number, amount FROM money_in_legs;
+
+-- store.all_money_out
+    SELECT batch_id, ordinal, partner, amount, window_number, account, state, seen FROM money_out;
+
+-- store.all_bank_lines
+    SELECT own_account, booking_day, reference, amount, batch_id, ordinal FROM bank_lines;
+
+-- store.all_claims
+    SELECT partner, bounced, reserve FROM claims;
+
+-- store.all_claim_shares
+    SELECT partner, sharer, amount FROM claim_shares;
+
+-- store.all_undone_payments
+    SELECT batch_id, ordinal FROM undone_payments;
+
+-- store.upsert_money_in (SQLite)
+    INSERT INTO money_in (batch_id, ordinal, partner, received_at, amount, unapplied, advance, gone, returned, seen)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+    ON CONFLICT (batch_id, ordinal) DO UPDATE SET partner = excluded.partner, received_at = excluded.received_at, amount = excluded.amount,
+        unapplied = excluded.unapplied, advance = excluded.advance, gone = excluded.gone,
+        returned = excluded.returned, seen = excluded.seen;
+
+-- store.upsert_money_in (PostgreSQL)
+    INSERT INTO money_in (batch_id, ordinal, partner, received_at, amount, unapplied, advance, gone, returned, seen)
+    SELECT k.batch_id, k.ordinal, k.partner, k.received_at, k.amount, k.unapplied, k.advance, k.gone,
+        k.returned, k.seen
+        FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[],
+        $8::bigint[], $9::bigint[], $10::bigint[]) AS k (batch_id, ordinal, partner, received_at, amount, unapplied, advance, gone, returned, seen)
+    ON CONFLICT (batch_id, ordinal) DO UPDATE SET partner = excluded.partner, received_at = excluded.received_at, amount = excluded.amount,
+        unapplied = excluded.unapplied, advance = excluded.advance, gone = excluded.gone,
+        returned = excluded.returned, seen = excluded.seen;
+
+-- store.delete_money_in_legs (SQLite)
+    DELETE FROM money_in_legs WHERE (batch_id, ordinal) IN (SELECT $1 AS batch_id, $2 AS ordinal);
+
+-- store.delete_money_in_legs (PostgreSQL)
+    DELETE FROM money_in_legs WHERE (batch_id, ordinal) IN (SELECT k.batch_id, k.ordinal
+        FROM unnest($1::uuid[], $2::bigint[]) AS k (batch_id, ordinal));
+
+-- store.insert_money_in_legs (SQLite)
+    INSERT INTO money_in_legs (batch_id, ordinal, window_number, amount)
+    VALUES ($1, $2, $3, $4);
+
+-- store.insert_money_in_legs (PostgreSQL)
+    INSERT INTO money_in_legs (batch_id, ordinal, window_number, amount)
+    SELECT k.batch_id, k.ordinal, k.window_number, k.amount
+        FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[]) AS k (batch_id, ordinal, window_number, amount);
+
+-- store.upsert_money_out (SQLite)
+    INSERT INTO money_out (batch_id, ordinal, partner, amount, window_number, account, state, seen)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+    ON CONFLICT (batch_id, ordinal) DO UPDATE SET partner = excluded.partner, amount = excluded.amount, window_number = excluded.window_number,
+        account = excluded.account, state = excluded.state, seen = excluded.seen;
+
+-- store.upsert_money_out (PostgreSQL)
+    INSERT INTO money_out (batch_id, ordinal, partner, amount, window_number, account, state, seen)
+    SELECT k.batch_id, k.ordinal, k.partner, k.amount, k.window_number, k.account, k.state, k.seen
+        FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::bigint[], $5::bigint[], $6::text[], $7::text[],
+        $8::bigint[]) AS k (batch_id, ordinal, partner, amount, window_number, account, state, seen)
+    ON CONFLICT (batch_id, ordinal) DO UPDATE SET partner = excluded.partner, amount = excluded.amount, window_number = excluded.window_number,
+        account = excluded.account, state = excluded.state, seen = excluded.seen;
+
+-- store.insert_bank_lines (SQLite)
+    INSERT INTO bank_lines (own_account, booking_day, reference, amount, batch_id, ordinal)
+    VALUES ($1, $2, $3, $4, $5, $6);
+
+-- store.insert_bank_lines (PostgreSQL)
+    INSERT INTO bank_lines (own_account, booking_day, reference, amount, batch_id, ordinal)
+    SELECT k.own_account, k.booking_day, k.reference, k.amount, k.batch_id, k.ordinal
+        FROM unnest($1::text[], $2::bigint[], $3::text[], $4::bigint[], $5::uuid[], $6::bigint[]) AS k (own_account, booking_day, reference, amount, batch_id, ordinal);
+
+-- store.upsert_claims (SQLite)
+    INSERT INTO claims (partner, bounced, reserve)
+    VALUES ($1, $2, $3)
+    ON CONFLICT (partner) DO UPDATE SET bounced = excluded.bounced, reserve = excluded.reserve;
+
+-- store.upsert_claims (PostgreSQL)
+    INSERT INTO claims (partner, bounced, reserve)
+    SELECT k.partner, k.bounced, k.reserve
+        FROM unnest($1::text[], $2::bigint[], $3::bigint[]) AS k (partner, bounced, reserve)
+    ON CONFLICT (partner) DO UPDATE SET bounced = excluded.bounced, reserve = excluded.reserve;
+
+-- store.delete_claim_shares (SQLite)
+    DELETE FROM claim_shares WHERE partner IN (SELECT $1 AS partner);
+
+-- store.delete_claim_shares (PostgreSQL)
+    DELETE FROM claim_shares WHERE partner IN (SELECT k.partner
+        FROM unnest($1::text[]) AS k (partner));
+
+-- store.insert_claim_shares (SQLite)
+    INSERT INTO claim_shares (partner, sharer, amount)
+    VALUES ($1, $2, $3);
+
+-- store.insert_claim_shares (PostgreSQL)
+    INSERT INTO claim_shares (partner, sharer, amount)
+    SELECT k.partner, k.sharer, k.amount
+        FROM unnest($1::text[], $2::text[], $3::bigint[]) AS k (partner, sharer, amount);
+
+-- store.insert_undone_payments (SQLite)
+    INSERT INTO undone_payments (batch_id, ordinal)
+    VALUES ($1, $2);
+
+-- store.insert_undone_payments (PostgreSQL)
+    INSERT INTO undone_payments (batch_id, ordinal)
+    SELECT k.batch_id, k.ordinal
+        FROM unnest($1::uuid[], $2::bigint[]) AS k (batch_id, ordinal);
+
+-- store.open_money_in_behind
+    SELECT batch_id, ordinal, partner, received_at, amount, unapplied, advance, gone, returned, seen FROM money_in WHERE (unapplied > 0 OR advance > 0 OR seen = 0) AND (unapplied > 0 OR seen = 0)
+    AND (batch_id, ordinal) > ($1, $2) AND (partner = $3 OR $4 = 1)
+    ORDER BY batch_id, ordinal LIMIT $5;
+
+-- store.open_money_out_behind
+    SELECT batch_id, ordinal, partner, amount, window_number, account, state, seen FROM money_out WHERE (state = 'ORDERED' OR seen = 0) AND state IN ('ORDERED', 'PAID')
+    AND (batch_id, ordinal) > ($1, $2) AND (partner = $3 OR $4 = 1)
+    ORDER BY batch_id, ordinal LIMIT $5;
+
+-- store.charges_of (SQLite)
+    SELECT c.partner, c.reason, c.amount, c.every, c.first_day, c.last_day, c.charged_day, c.next_day, c.due_at FROM (SELECT $1 AS partner) AS k CROSS JOIN charges AS c WHERE c.partner = k.partner;
+
+-- store.charges_of (PostgreSQL)
+    SELECT c.partner, c.reason, c.amount, c.every, c.first_day, c.last_day, c.charged_day, c.next_day, c.due_at FROM unnest($1::text[]) AS k (partner) CROSS JOIN charges AS c WHERE c.partner = k.partner;
+
+-- store.lock_charges (PostgreSQL)
+    SELECT partner, reason, amount, every, first_day, last_day, charged_day, next_day, due_at FROM charges WHERE partner = ANY ($1::text[]) ORDER BY partner, reason FOR UPDATE;
+
+-- store.all_charges
+    SELECT partner, reason, amount, every, first_day, last_day, charged_day, next_day, due_at FROM charges;
+
+-- store.upsert_charges (SQLite)
+    INSERT INTO charges (partner, reason, amount, every, first_day, last_day, charged_day, next_day, due_at)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+    ON CONFLICT (partner, reason) DO UPDATE SET amount = excluded.amount, every = excluded.every, first_day = excluded.first_day,
+        last_day = excluded.last_day, charged_day = excluded.charged_day, next_day = excluded.next_day,
+        due_at = excluded.due_at;
+
+-- store.upsert_charges (PostgreSQL)
+    INSERT INTO charges (partner, reason, amount, every, first_day, last_day, charged_day, next_day, due_at)
+    SELECT k.partner, k.reason, k.amount, k.every, k.first_day, k.last_day, k.charged_day, k.next_day, k.due_at
+        FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::bigint[], $6::bigint[], $7::bigint[],
+        $8::bigint[], $9::bigint[]) AS k (partner, reason, amount, every, first_day, last_day, charged_day, next_day, due_at)
+    ON CONFLICT (partner, reason) DO UPDATE SET amount = excluded.amount, every = excluded.every, first_day = excluded.first_day,
+        last_day = excluded.last_day, charged_day = excluded.charged_day, next_day = excluded.next_day,
+        due_at = excluded.due_at;
+
+-- store.charges_due
+    SELECT partner, due_at FROM charges WHERE due_at IS NOT NULL AND due_at <= $1 ORDER BY due_at, partner LIMIT $2;
+
+-- store.guarantees
+    SELECT partner, ordinal, reference, amount, ends_at FROM guarantees ORDER BY partner, ordinal;
+
+-- store.delete_guarantees (SQLite)
+    DELETE FROM guarantees WHERE partner IN (SELECT $1 AS partner);
+
+-- store.delete_guarantees (PostgreSQL)
+    DELETE FROM guarantees WHERE partner IN (SELECT k.partner
+        FROM unnest($1::text[]) AS k (partner));
+
+-- store.insert_guarantees (SQLite)
+    INSERT INTO guarantees (partner, ordinal, reference, amount, ends_at)
+    VALUES ($1, $2, $3, $4, $5);
+
+-- store.insert_guarantees (PostgreSQL)
+    INSERT INTO guarantees (partner, ordinal, reference, amount, ends_at)
+    SELECT k.partner, k.ordinal, k.reference, k.amount, k.ends_at
+        FROM unnest($1::text[], $2::bigint[], $3::text[], $4::bigint[], $5::bigint[]) AS k (partner, ordinal, reference, amount, ends_at);
+
 -- store.upsert_limits (SQLite)
     INSERT INTO limits (partner, net_debit_cap, outstanding_points, points_per_day, points_per_member_per_day,
         points_per_entry, transfer_points_per_entry, transfer_points_per_member_per_day,
@@ -866,33 +1123,35 @@
         cooling_seconds = excluded.cooling_seconds;
 
 -- store.insert_guards (SQLite)
-    INSERT INTO guards (partner, reserved, unsettled, counted_day, issued_points, accepted_points)
-    VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (partner) DO NOTHING;
+    INSERT INTO guards (partner, reserved, unsettled, ahead, counted_day, issued_points, accepted_points)
+    VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (partner) DO NOTHING;
 
 -- store.insert_guards (PostgreSQL)
-    INSERT INTO guards (partner, reserved, unsettled, counted_day, issued_points, accepted_points)
-    SELECT k.partner, k.reserved, k.unsettled, k.counted_day, k.issued_points, k.accepted_points
-        FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[]) AS k (partner, reserved, unsettled, counted_day, issued_points, accepted_points) ON CONFLICT (partner) DO NOTHING;
+    INSERT INTO guards (partner, reserved, unsettled, ahead, counted_day, issued_points, accepted_points)
+    SELECT k.partner, k.reserved, k.unsettled, k.ahead, k.counted_day, k.issued_points, k.accepted_points
+        FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[]) AS k (partner, reserved, unsettled, ahead, counted_day, issued_points, accepted_points) ON CONFLICT (partner) DO NOTHING;
 
 -- store.lock_guards (SQLite)
-    SELECT g.partner, g.reserved, g.unsettled, g.counted_day, g.issued_points, g.accepted_points FROM (SELECT $1 AS partner) AS k CROSS JOIN guards AS g WHERE g.partner = k.partner;
+    SELECT g.partner, g.reserved, g.unsettled, g.ahead, g.counted_day, g.issued_points, g.accepted_points FROM (SELECT $1 AS partner) AS k CROSS JOIN guards AS g WHERE g.partner = k.partner;
 
 -- store.lock_guards (PostgreSQL)
-    SELECT partner, reserved, unsettled, counted_day, issued_points, accepted_points FROM guards WHERE partner = ANY ($1::text[]) ORDER BY partner FOR UPDATE;
+    SELECT partner, reserved, unsettled, ahead, counted_day, issued_points, accepted_points FROM guards WHERE partner = ANY ($1::text[]) ORDER BY partner FOR UPDATE;
 
 -- store.all_guards
-    SELECT partner, reserved, unsettled, counted_day, issued_points, accepted_points FROM guards;
+    SELECT partner, reserved, unsettled, ahead, counted_day, issued_points, accepted_points FROM guards;
 
 -- store.move_guards (SQLite)
-    UPDATE guards SET reserved = guards.reserved + k.reserved, unsettled = guards.unsettled + k.unsettled
-    FROM (SELECT $1 AS partner, $2 AS reserved, $3 AS unsettled) AS k WHERE guards.partner = k.partner
-    RETURNING partner, reserved, unsettled;
+    UPDATE guards SET reserved = guards.reserved + k.reserved, unsettled = guards.unsettled + k.unsettled,
+        ahead = guards.ahead + k.ahead
+    FROM (SELECT $1 AS partner, $2 AS reserved, $3 AS unsettled, $4 AS ahead) AS k WHERE guards.partner = k.partner
+    RETURNING partner, reserved, unsettled, ahead;
 
 -- store.move_guards (PostgreSQL)
     WITH head AS MATERIALIZED (SELECT 1 FROM journal_head WHERE id = 1 FOR UPDATE)
-    UPDATE guards AS g SET reserved = g.reserved + k.reserved, unsettled = g.unsettled + k.unsettled
-    FROM head CROSS JOIN unnest($1::text[], $2::bigint[], $3::bigint[]) AS k (partner, reserved, unsettled) WHERE g.partner = k.partner
-    RETURNING g.partner, g.reserved, g.unsettled;
+    UPDATE guards AS g SET reserved = g.reserved + k.reserved, unsettled = g.unsettled + k.unsettled,
+        ahead = g.ahead + k.ahead
+    FROM head CROSS JOIN unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[]) AS k (partner, reserved, unsettled, ahead) WHERE g.partner = k.partner
+    RETURNING g.partner, g.reserved, g.unsettled, g.ahead;
 
 -- store.further_lots_page (SQLite)
     WITH y AS MATERIALIZED (
@@ -1135,22 +1394,25 @@
     SELECT version, checksum FROM _sqlx_migrations WHERE success ORDER BY version;
 
 -- store.partners
-    SELECT p.partner, p.display_name, p.state, p.suspended_in, p.group_id, p.state_no, p.limits_no, l.partner, l.net_debit_cap, l.outstanding_points, l.points_per_day, l.points_per_member_per_day,
+    SELECT p.partner, p.display_name, p.state, p.suspended_in, p.group_id, p.state_no, p.limits_no, p.unsecured, l.partner, l.net_debit_cap, l.outstanding_points, l.points_per_day, l.points_per_member_per_day,
         l.points_per_entry, l.transfer_points_per_entry, l.transfer_points_per_member_per_day,
         l.redeem_points_per_member_per_day, l.redeem_foreign_points_per_day, l.cooling_seconds FROM partners AS p LEFT JOIN limits AS l ON l.partner = p.partner;
 
 -- store.upsert_partners (SQLite)
-    INSERT INTO partners (partner, display_name, state, suspended_in, group_id, state_no, limits_no)
-    VALUES ($1, $2, $3, $4, $5, $6, $7)
+    INSERT INTO partners (partner, display_name, state, suspended_in, group_id, state_no, limits_no, unsecured)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
     ON CONFLICT (partner) DO UPDATE SET display_name = excluded.display_name, state = excluded.state, suspended_in = excluded.suspended_in,
-        group_id = excluded.group_id, state_no = excluded.state_no, limits_no = excluded.limits_no;
+        group_id = excluded.group_id, state_no = excluded.state_no, limits_no = excluded.limits_no,
+        unsecured = excluded.unsecured;
 
 -- store.upsert_partners (PostgreSQL)
-    INSERT INTO partners (partner, display_name, state, suspended_in, group_id, state_no, limits_no)
-    SELECT k.partner, k.display_name, k.state, k.suspended_in, k.group_id, k.state_no, k.limits_no
-        FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::bigint[], $7::bigint[]) AS k (partner, display_name, state, suspended_in, group_id, state_no, limits_no)
+    INSERT INTO partners (partner, display_name, state, suspended_in, group_id, state_no, limits_no, unsecured)
+    SELECT k.partner, k.display_name, k.state, k.suspended_in, k.group_id, k.state_no, k.limits_no, k.unsecured
+        FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::bigint[], $7::bigint[],
+        $8::bigint[]) AS k (partner, display_name, state, suspended_in, group_id, state_no, limits_no, unsecured)
     ON CONFLICT (partner) DO UPDATE SET display_name = excluded.display_name, state = excluded.state, suspended_in = excluded.suspended_in,
-        group_id = excluded.group_id, state_no = excluded.state_no, limits_no = excluded.limits_no;
+        group_id = excluded.group_id, state_no = excluded.state_no, limits_no = excluded.limits_no,
+        unsecured = excluded.unsecured;
 
 -- store.people
     SELECT person, roles, since_at, roles_before FROM people;
@@ -1647,18 +1909,28 @@
 -- store.proofs
     SELECT window_number, class, opening, change FROM proofs WHERE window_number BETWEEN $1 AND $2;
 
+-- store.fund_shares
+    SELECT window_number, fund, aside, change, moved FROM fund_shares WHERE window_number BETWEEN $1 AND $2;
+
 -- store.legs
-    SELECT window_number, partner, amount, due FROM legs WHERE window_number BETWEEN $1 AND $2;
+    SELECT window_number, partner, amount, due, returned, covered, cancelled, shared FROM legs WHERE window_number BETWEEN $1 AND $2;
 
 -- store.legs_in_flight (SQLite)
-    SELECT l.window_number, l.partner, l.amount, l.due FROM windows AS w INDEXED BY windows_in_flight CROSS JOIN legs AS l
+    SELECT l.window_number, l.partner, l.amount, l.due, l.returned, l.covered, l.cancelled, l.shared FROM windows AS w INDEXED BY windows_in_flight CROSS JOIN legs AS l
     WHERE w.settlement_state IN ('PROPOSED', 'CONFIRMED', 'EXPORTED', 'PARTLY_PAID')
     AND l.window_number = w.window_number AND l.partner = $1 ORDER BY l.window_number;
 
 -- store.legs_in_flight (PostgreSQL)
-    SELECT window_number, partner, amount, due FROM legs WHERE window_number = ANY (ARRAY(SELECT window_number FROM windows
+    SELECT window_number, partner, amount, due, returned, covered, cancelled, shared FROM legs WHERE window_number = ANY (ARRAY(SELECT window_number FROM windows
         WHERE settlement_state IN ('PROPOSED', 'CONFIRMED', 'EXPORTED', 'PARTLY_PAID')))
     AND partner = $1 ORDER BY window_number;
+
+-- store.windows_in_flight (SQLite)
+    SELECT w.window_number FROM windows AS w INDEXED BY windows_in_flight
+    WHERE w.settlement_state IN ('PROPOSED', 'CONFIRMED', 'EXPORTED', 'PARTLY_PAID');
+
+-- store.windows_in_flight (PostgreSQL)
+    SELECT w.window_number FROM windows AS w WHERE w.settlement_state IN ('PROPOSED', 'CONFIRMED', 'EXPORTED', 'PARTLY_PAID');
 
 -- store.unconfirmed (SQLite)
     SELECT w.window_number, w.closed_at, (SELECT count(*) FROM legs AS l WHERE l.window_number = w.window_number) AS leg_count
@@ -1683,7 +1955,7 @@
     ORDER BY w.window_number LIMIT 1;
 
 -- store.orders
-    SELECT window_number, ordinal, payer, payee, amount, paid FROM orders WHERE window_number BETWEEN $1 AND $2 ORDER BY window_number, ordinal;
+    SELECT window_number, ordinal, payer, payee, amount, paid, released FROM orders WHERE window_number BETWEEN $1 AND $2 ORDER BY window_number, ordinal;
 
 -- store.upsert_window (SQLite)
     INSERT INTO windows (window_number, state, opened_at, closed_at, advice_day, payment_day, first_sequence, end_sequence,
@@ -1733,28 +2005,42 @@
         FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[]) AS k (window_number, class, opening, change)
     ON CONFLICT (window_number, class) DO UPDATE SET change = excluded.change;
 
+-- store.upsert_fund_shares (SQLite)
+    INSERT INTO fund_shares (window_number, fund, aside, change, moved)
+    VALUES ($1, $2, $3, $4, $5)
+    ON CONFLICT (window_number, fund) DO UPDATE SET aside = excluded.aside, change = excluded.change, moved = excluded.moved;
+
+-- store.upsert_fund_shares (PostgreSQL)
+    INSERT INTO fund_shares (window_number, fund, aside, change, moved)
+    SELECT k.window_number, k.fund, k.aside, k.change, k.moved
+        FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[], $5::bigint[]) AS k (window_number, fund, aside, change, moved)
+    ON CONFLICT (window_number, fund) DO UPDATE SET aside = excluded.aside, change = excluded.change, moved = excluded.moved;
+
 -- store.upsert_legs (SQLite)
-    INSERT INTO legs (window_number, partner, amount, due)
-    VALUES ($1, $2, $3, $4)
-    ON CONFLICT (window_number, partner) DO UPDATE SET due = excluded.due;
+    INSERT INTO legs (window_number, partner, amount, due, returned, covered, cancelled, shared)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+    ON CONFLICT (window_number, partner) DO UPDATE SET due = excluded.due, returned = excluded.returned, covered = excluded.covered,
+        cancelled = excluded.cancelled, shared = excluded.shared;
 
 -- store.upsert_legs (PostgreSQL)
-    INSERT INTO legs (window_number, partner, amount, due)
-    SELECT k.window_number, k.partner, k.amount, k.due
-        FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::bigint[]) AS k (window_number, partner, amount, due)
-    ON CONFLICT (window_number, partner) DO UPDATE SET due = excluded.due;
+    INSERT INTO legs (window_number, partner, amount, due, returned, covered, cancelled, shared)
+    SELECT k.window_number, k.partner, k.amount, k.due, k.returned, k.covered, k.cancelled, k.shared
+        FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[],
+        $8::bigint[]) AS k (window_number, partner, amount, due, returned, covered, cancelled, shared)
+    ON CONFLICT (window_number, partner) DO UPDATE SET due = excluded.due, returned = excluded.returned, covered = excluded.covered,
+        cancelled = excluded.cancelled, shared = excluded.shared;
 
 -- store.delete_orders
     DELETE FROM orders WHERE window_number = $1;
 
 -- store.insert_orders (SQLite)
-    INSERT INTO orders (window_number, ordinal, payer, payee, amount, paid)
-    VALUES ($1, $2, $3, $4, $5, $6);
+    INSERT INTO orders (window_number, ordinal, payer, payee, amount, paid, released)
+    VALUES ($1, $2, $3, $4, $5, $6, $7);
 
 -- store.insert_orders (PostgreSQL)
-    INSERT INTO orders (window_number, ordinal, payer, payee, amount, paid)
-    SELECT k.window_number, k.ordinal, k.payer, k.payee, k.amount, k.paid
-        FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::bigint[], $6::bigint[]) AS k (window_number, ordinal, payer, payee, amount, paid);
+    INSERT INTO orders (window_number, ordinal, payer, payee, amount, paid, released)
+    SELECT k.window_number, k.ordinal, k.payer, k.payee, k.amount, k.paid, k.released
+        FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::bigint[]) AS k (window_number, ordinal, payer, payee, amount, paid, released);
 
 -- store.begin_shared (PostgreSQL)
     BEGIN ISOLATION LEVEL READ COMMITTED; EXECUTE "store.gate_shared"; EXECUTE "store.begun";
