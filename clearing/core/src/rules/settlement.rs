@@ -11,7 +11,7 @@ use crate::facts::order::OrderMode;
 use crate::facts::window::{Leg, Settlement, SettlementState, StateChange};
 use crate::facts::{AbortFacts, ConfirmFacts, ExportFacts, Fact};
 use crate::netting;
-use crate::operation::{Admitted, Ask, Decision, Footprint, Operation, Subject, decided};
+use crate::operation::{Admitted, Ask, Decision, Footprint, Gate, Operation, Subject, decided};
 use crate::rejection::Rejection;
 use crate::rules::steps::Steps;
 use crate::units::{Money, WindowNumber};
@@ -27,6 +27,8 @@ pub struct ConfirmSettlement {
 
 impl Operation for ConfirmSettlement {
     const NAME: &'static str = "ConfirmSettlement";
+    /// From then on its legs may be paid out of credits of others, which whoever pays must see.
+    const GATE: Gate = Gate::Alone;
     const TWO_PERSONS: bool = true;
 
     fn subject(&self) -> Option<Subject> {
@@ -136,7 +138,7 @@ impl Operation for ExportOrders {
         // Where pay-outs wait for the money, those are told that may leave.
         let waits = book.house.coalition.pay_outs_wait;
         let orders = after.settlement(window)?.orders.iter().filter(|order| !order.paid);
-        let due = orders.filter(|order| !waits || !order.is_pay_out() || order.released);
+        let due = orders.filter(|order| !waits || !order.waits());
         Ok(Decision::of_house(written, HouseReply::Orders(due.cloned().collect())))
     }
 }
