@@ -263,7 +263,12 @@ pub fn cover_page(partners: &[CoverOfPartner], session: &Session) -> Page {
     let header = [">owes", ">cap", ">collateral", ">guarantees", ">unsecured", ">not covered"];
     let header: Vec<&str> = ["partner"].into_iter().chain(header).collect();
     let page = Page::new().text(format!("Amounts in {}.", session.info.currency_code)).table(&header, rows);
-    partners.iter().flat_map(|of| &of.guarantees).fold(page, |page, of| {
+    let mut guarantees = partners.iter().flat_map(|of| &of.guarantees).peekable();
+    if guarantees.peek().is_none() {
+        return page;
+    }
+    let page = guarantees.fold(page, |page, of| {
         page.text(format!("{}: {} until {}", of.reference, said(&of.amount), session.zone.text(of.end_time)))
-    })
+    });
+    page.text(session.zone.note())
 }

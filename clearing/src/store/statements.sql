@@ -1927,11 +1927,11 @@
 
 -- store.windows_in_flight (SQLite)
     SELECT w.window_number FROM windows AS w INDEXED BY windows_in_flight
-    WHERE w.settlement_state IN ('PROPOSED', 'CONFIRMED', 'EXPORTED', 'PARTLY_PAID') AND w.settlement_state <> 'PROPOSED';
+    WHERE w.settlement_state IN ('PROPOSED', 'CONFIRMED', 'EXPORTED', 'PARTLY_PAID');
 
 -- store.windows_in_flight (PostgreSQL)
     SELECT w.window_number FROM windows AS w
-    WHERE w.settlement_state IN ('PROPOSED', 'CONFIRMED', 'EXPORTED', 'PARTLY_PAID') AND w.settlement_state <> 'PROPOSED';
+    WHERE w.settlement_state IN ('PROPOSED', 'CONFIRMED', 'EXPORTED', 'PARTLY_PAID');
 
 -- store.unconfirmed (SQLite)
     SELECT w.window_number, w.closed_at, (SELECT count(*) FROM legs AS l WHERE l.window_number = w.window_number) AS leg_count

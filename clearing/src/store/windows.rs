@@ -443,13 +443,13 @@ static LEGS_IN_FLIGHT: Sql = Sql::new(
 )
 .gives(LEGS.all);
 
-// As above: from the few windows that are not done with. Of one that is not confirmed nothing can be paid.
+// As above: from the few windows that are not done with.
 static IN_FLIGHT: Sql = Sql::new(
     "store.windows_in_flight",
     "SELECT {windows w} FROM windows AS w INDEXED BY windows_in_flight
-    WHERE w.settlement_state IN ('PROPOSED', 'CONFIRMED', 'EXPORTED', 'PARTLY_PAID') AND w.settlement_state <> 'PROPOSED'",
+    WHERE w.settlement_state IN ('PROPOSED', 'CONFIRMED', 'EXPORTED', 'PARTLY_PAID')",
     "SELECT {windows w} FROM windows AS w
-    WHERE w.settlement_state IN ('PROPOSED', 'CONFIRMED', 'EXPORTED', 'PARTLY_PAID') AND w.settlement_state <> 'PROPOSED'",
+    WHERE w.settlement_state IN ('PROPOSED', 'CONFIRMED', 'EXPORTED', 'PARTLY_PAID')",
 )
 .gives(NUMBER);
 

@@ -11,7 +11,7 @@ use crate::facts::order::OrderMode;
 use crate::facts::window::{Leg, Settlement, SettlementState, StateChange};
 use crate::facts::{AbortFacts, ConfirmFacts, ExportFacts, Fact};
 use crate::netting;
-use crate::operation::{Admitted, Ask, Decision, Footprint, Gate, Operation, Subject, decided};
+use crate::operation::{Admitted, Ask, Decision, Footprint, Operation, Subject, decided};
 use crate::rejection::Rejection;
 use crate::rules::steps::Steps;
 use crate::units::{Money, WindowNumber};
@@ -27,8 +27,6 @@ pub struct ConfirmSettlement {
 
 impl Operation for ConfirmSettlement {
     const NAME: &'static str = "ConfirmSettlement";
-    /// From then on its legs may be paid out of credits of others, which whoever pays must see.
-    const GATE: Gate = Gate::Alone;
     const TWO_PERSONS: bool = true;
 
     fn subject(&self) -> Option<Subject> {
