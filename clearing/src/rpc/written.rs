@@ -123,7 +123,9 @@ macro_rules! or_proposed {
     ($written:ident, $context:expr, $answer:ident) => {
         if let Some(proposal_id) = $crate::rpc::written::proposed(&$written, &$context) {
             let told = $crate::rpc::written::from_written(&$written, View::Whole, &$context.opaque);
-            return Ok(Response::new(v1::$answer { written: Some(told), proposal_id, ..v1::$answer::default() }));
+            #[allow(clippy::needless_update, reason = "some answers tell nothing else")]
+            let answer = v1::$answer { written: Some(told), proposal_id, ..v1::$answer::default() };
+            return Ok(Response::new(answer));
         }
     };
 }

@@ -128,10 +128,14 @@ impl Operation for ExportOrders {
         let mut after = settlement.clone();
         after.export(mode);
         let states = StateChange { before: settlement.state, after: after.state };
+        let settled = settlement.state == SettlementState::Settled;
         let exported = ExportFacts { window, mode, states, mode_before: settlement.mode };
         let mut steps = Steps::new(book, ask);
         steps.write(book.draft(EntryKind::Export, ask).with(Fact::Exported(exported)))?;
-        steps.look_at(window);
+        // Nothing of a settlement that is settled moves any more.
+        if !settled {
+            steps.look_at(window);
+        }
         let (written, after) = steps.finish_with()?;
         // Where pay-outs wait for the money, those are told that may leave.
         let waits = book.house.coalition.pay_outs_wait;
