@@ -312,9 +312,7 @@ impl OfLine<'_> {
             (LineKind::Interest, Sign::Debit) => {
                 is(Meaning::Fee { purpose, interest: false }, "the bank took interest")
             }
-            (LineKind::Charge, Sign::Debit) => {
-                is(Meaning::Fee { purpose, interest: false }, "the bank took a fee")
-            }
+            (LineKind::Charge, Sign::Debit) => is(Meaning::Fee { purpose, interest: false }, "the bank took a fee"),
             (LineKind::Charge, Sign::Credit) => left("the bank gave a fee back: say what for"),
             (LineKind::Payment, _) => left("it is a payment"),
         }
@@ -386,9 +384,7 @@ impl OfLine<'_> {
         };
         match (owner, order) {
             (None, None) => nobody("neither the account nor a reference is known".to_owned()),
-            (Some(owner), None) => {
-                of(Some(owner), format!("the account is {owner}'s, and no reference is known"))
-            }
+            (Some(owner), None) => of(Some(owner), format!("the account is {owner}'s, and no reference is known")),
             (Some(owner), Some(order)) if order.payer != owner => {
                 nobody(format!("the account is {owner}'s, and the reference that of an order of {}", order.payer))
             }
@@ -400,12 +396,7 @@ impl OfLine<'_> {
     }
 
     /// Money of whoever the reference names, for what it names.
-    fn pays(
-        &self,
-        order: &KnownOrder,
-        is_account_known: bool,
-        paid: &mut BTreeMap<(i64, String), u64>,
-    ) -> Verdict {
+    fn pays(&self, order: &KnownOrder, is_account_known: bool, paid: &mut BTreeMap<(i64, String), u64>) -> Verdict {
         let KnownOrder { window, payer, .. } = order;
         let amount = self.line.amount;
         let leg = (*window, payer.clone());

@@ -287,9 +287,10 @@ impl Outcome {
 impl Told<'_> {
     /// What the lines mean.
     pub fn shown(&self) -> (Value, Page) {
-        let rows = self.judged.iter().map(|judged| {
-            [self.cells(judged), vec![judged.meaning.name().to_owned(), judged.why.clone()]].concat()
-        });
+        let rows = self
+            .judged
+            .iter()
+            .map(|judged| [self.cells(judged), vec![judged.meaning.name().to_owned(), judged.why.clone()]].concat());
         let came = format!(">came, {}", self.currency);
         let header = [&header(&came)[..], &["it is", "why"]].concat();
         (self.json(self.judged.iter().map(line_json)), self.page().table(&header, rows))
@@ -316,8 +317,7 @@ impl Told<'_> {
             line["reason"] = json!(reason);
             line
         }));
-        json["counts"] =
-            json!({ "booked": booked, "seen": seen, "known": known, "left": left, "refused": refused });
+        json["counts"] = json!({ "booked": booked, "seen": seen, "known": known, "left": left, "refused": refused });
         let page = self.page().table(&header, rows).text(format!(
             "{booked} booked, {seen} seen of what was booked before, {known} known before, {left} left, {refused} refused."
         ));

@@ -1,7 +1,7 @@
 //! The real program with a coalition of its own, to be killed and started again.
 
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -140,6 +140,11 @@ impl Program {
             .connect()
             .await
             .unwrap()
+    }
+
+    /// Where a file of this name is, for the commands.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.desk.path(name)
     }
 
     pub fn database_url(&self) -> String {
