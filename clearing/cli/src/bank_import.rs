@@ -31,7 +31,7 @@ use crate::session::Session;
 const AT_A_TIME: usize = 32;
 
 /// After so many lines, people are told how far it is.
-const PROGRESS: usize = 1_000;
+const PROGRESS: usize = 500;
 
 /// Arguments of `bank import`.
 #[derive(Debug, Args)]
@@ -192,7 +192,7 @@ async fn tell(
     file_hash: &[u8; 32],
     judged: &[Judged<'_>],
 ) -> Result<Vec<Outcome>, Failure> {
-    let mut outcomes: Vec<Outcome> = judged.iter().map(Outcome::untold).collect();
+    let mut outcomes: Vec<Outcome> = judged.iter().map(|judged| untold(judged, picture)).collect();
     let call = |(at, judged): (usize, &Judged<'_>)| {
         let key = judged.key.as_ref()?;
         Some((at, Call::of(judged, picture)?, id_of(file_hash, key)))
@@ -211,7 +211,7 @@ async fn tell(
             }
             let Some(done) = running.join_next().await else { break };
             let (at, heard) = done.map_err(|error| Failure::internal(&error))?;
-            outcomes[at] = outcome(&judged[at], heard)?;
+            outcomes[at] = outcome(&judged[at], &outcomes[at], heard)?;
             told += 1;
             if told % PROGRESS == 0 {
                 output.note(&format!("told the house of {told} of {to_tell} lines"));
@@ -236,24 +236,25 @@ fn is_refused(failure: &Failure) -> bool {
 ///
 /// # Errors
 /// What is no answer of the rules, with the line.
-fn outcome(judged: &Judged<'_>, heard: Result<Heard, Failure>) -> Result<Outcome, Failure> {
+fn outcome(judged: &Judged<'_>, untold: &Outcome, heard: Result<Heard, Failure>) -> Result<Outcome, Failure> {
     let Heard { written, known, seen, paid_window } = match heard {
         Ok(heard) => heard,
         // It had been left in any case.
-        Err(failure) if is_refused(&failure) && judged.perhaps.is_some() => return Ok(Outcome::untold(judged)),
+        Err(failure) if is_refused(&failure) && judged.perhaps.is_some() => return Ok(untold.clone()),
         Err(failure) if is_refused(&failure) => {
             let reason = failure.reason.as_ref().map(|(reason, _)| reason.clone());
-            let outcome = Outcome { became: "REFUSED", reason, why: failure.message, ..Outcome::untold(judged) };
-            return Ok(outcome);
+            return Ok(Outcome { became: "REFUSED", reason, why: failure.message, ..untold.clone() });
         }
         Err(failure) => return Err(broken_off(failure, judged)),
     };
     let entry = written.entry_id().to_owned();
     let known = if known.is_empty() && written.replayed { entry.clone() } else { known };
-    let taken = Outcome {
-        meaning: judged.perhaps.as_ref().unwrap_or(&judged.meaning).name(),
-        became: "BOOKED",
-        ..Outcome::untold(judged)
+    let taken = match &judged.perhaps {
+        None => Outcome { became: "BOOKED", ..untold.clone() },
+        Some(perhaps) => {
+            let why = "the house knows by now what it is".to_owned();
+            Outcome { meaning: perhaps.name(), became: "BOOKED", why, ..untold.clone() }
+        }
     };
     if !known.is_empty() {
         let why = format!("it was booked before, by entry {known}");
@@ -276,6 +277,17 @@ fn outcome(judged: &Judged<'_>, heard: Result<Heard, Failure>) -> Result<Outcome
         }
         _ => taken,
     })
+}
+
+/// Of a line of which nothing was told, or which was not taken: by what a person books it.
+fn untold(judged: &Judged<'_>, picture: &Picture) -> Outcome {
+    let outcome = Outcome::untold(judged);
+    let (Meaning::Left, Some(key)) = (&judged.meaning, &judged.key) else { return outcome };
+    let (account, day) = key.place();
+    let own =
+        if picture.first_own_account() == Some(account) { String::new() } else { format!(" --own-account {account}") };
+    let why = format!("{}; by hand: --reference '{}' --booked {day}{own}", outcome.why, key.reference());
+    Outcome { why, ..outcome }
 }
 
 fn broken_off(failure: Failure, judged: &Judged<'_>) -> Failure {

@@ -174,7 +174,7 @@ async fn each_line_of_a_bank_becomes_something_with_a_reason_and_what_waits_is_r
         assert_eq!(became(&out), [("OURS_OUT", "BOOKED"), ("OURS_OUT", "SEEN")], "{out}");
         assert_eq!(house.json(&["settlement", "preview", "1"])["settlement_state"], "SETTLED");
 
-        // It pays once more, and is told so.
+        // It pays once more.
         let twice = scene.import("twice.txt", 16, &[(true, "60.00", GROCER, &of_grocer)]);
         is(&twice, "UNAPPLIED", "BOOKED", "nothing is due there any more");
         house.json(&["bank", "apply", "GROCER", "60", "--to", "advance"]);
@@ -259,9 +259,12 @@ async fn each_line_of_a_bank_becomes_something_with_a_reason_and_what_waits_is_r
         assert!(house.table(&import("out.txt")).contains("2 known before, 0 left, 0 refused."));
 
         // The bank has what the lines come to, 3.00 less that a person books by the line's own reference.
-        let line = &others["lines"][2];
-        let [called, day] = ["reference", "booking_date"].map(|of| line[of].as_str().unwrap());
-        house.json(&["bank", "fee", "settlement", "3", "--reference", called, "--booked", day]);
+        let why = others["lines"][2]["why"].as_str().unwrap();
+        let (_, by_hand) = why.split_once("by hand: ").unwrap();
+        let by_hand: Vec<&str> = by_hand.split(' ').map(|word| word.trim_matches('\'')).collect();
+        let fee = [&["bank", "fee", "settlement", "3"], &by_hand[..]].concat();
+        assert!(house.json(&fee)["known_entry_id"].is_null());
+        assert!(house.json(&fee)["known_entry_id"].is_string(), "it is the same line each time");
         let line = house.json(&import("others.txt"));
         assert_eq!(became(&line)[2], ("LEFT", "LEFT"));
         // 40.00 + 60.01 - 0.01 - 60 - 40 + 60 + 7 + 30 - 30 + 30 - 1.50 - 20 - 3

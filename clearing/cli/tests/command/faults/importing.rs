@@ -59,6 +59,9 @@ async fn a_bank_s_file_that_was_broken_off_by_a_kill_is_gone_on_with_and_no_line
             assert!(counts[1] >= killed_at && counts[2..] == [0, 0], "{counts:?}");
             let again = program.json(&import).await;
             assert_eq!(again["counts"]["known"], LINES);
+            // Whoever waits is told how far it is.
+            let notes = program.notes(&import).await;
+            assert!(notes.contains(&format!("told the house of {LINES} of {LINES} lines")), "{notes}");
             assert_eq!(program.number(BOOKED).await, LINES);
             assert_eq!(program.number("SELECT count(*) FROM money_in").await, LINES - LINES / 5);
             // 1 + 2 + ... + 500 less twice every fifth of it.

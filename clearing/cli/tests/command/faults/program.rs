@@ -163,6 +163,15 @@ impl Program {
         serde_json::from_slice(&output.stdout).unwrap()
     }
 
+    /// What people read on standard error of a command of the operator's that succeeds.
+    pub async fn notes(&self, arguments: &[&str]) -> String {
+        let endpoint = self.endpoint();
+        let asked = [arguments, &["--config", CONFIG, "--endpoint", &endpoint]].concat();
+        let output = self.command(&asked).output().await.unwrap();
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stderr).unwrap()
+    }
+
     /// Begins with a command of the operator's.
     pub fn begin(&self, arguments: &[&str]) -> Child {
         self.asked(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
