@@ -106,7 +106,7 @@ async fn owes(issuer: &Client, others: &[(&Client, i64)]) {
 
 /// What each line is, and what became of it.
 fn became(answer: &Value) -> Vec<(&str, &str)> {
-    let text = |of: &'static str| move |line| -> &str { Value::as_str(&Value::get(line, of).unwrap()).unwrap() };
+    let text = |of: &'static str| move |line| -> &str { Value::as_str(Value::get(line, of).unwrap()).unwrap() };
     let lines = answer["lines"].as_array().unwrap().iter();
     lines.map(|line| (text("meaning")(line), text("became")(line))).collect()
 }
