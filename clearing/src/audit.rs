@@ -441,8 +441,9 @@ impl Audit {
             self.find([Finding::Unfit { entry: id }]);
         }
         self.find(check_after(&self.rebuilt, id, entry));
-        let concerned: BTreeSet<usize> = if entry.facts.funding().is_some() {
-            // Whose points were paid for is known by the members' lots.
+        let decides = |fact: &Fact| matches!(fact, Fact::Funding(_) | Fact::Cancelled(_));
+        let concerned: BTreeSet<usize> = if entry.facts.iter().any(decides) {
+            // Whose points were paid for, or never will be, is known by the members' lots.
             (0..self.groups.len()).collect()
         } else {
             let members = entry.lots.iter().map(|moved| moved.lot.member).chain(entry.member);

@@ -49,6 +49,8 @@ pub enum Reason {
     PartnerExists,
     /// The version of a bank account does not wait to be in force: it is already, or something ended it.
     AccountChangeNotPending,
+    /// The line of the bank's statement was booked before with another amount.
+    BankReferenceConflict,
     /// The member is frozen: nothing of it is redeemed, reserved or transferred. It earns, and holds that are open are captured
     /// or voided. Without a time it is frozen until the operator lifts that.
     MemberBlocked,
@@ -86,6 +88,9 @@ pub enum Reason {
     /// Debts of an issuer would grow beyond its cap: too few of the points can be taken for now; or, with a partner,
     /// its own cap leaves no room for an issue.
     NetDebitCap,
+    /// The coalition lets no net debit cap stand above what covers it: collateral, guarantees in force and the line without
+    /// security.
+    CoverInsufficient,
     /// Breakage shares do not add up to 1.
     BreakageNotOne,
     /// An amount per point has too many decimals.
@@ -110,10 +115,14 @@ pub enum Reason {
     SettlementAborted,
     /// Nothing is due there.
     LegNotDue,
+    /// Nothing of it is paid any more: it came back before, or was never paid.
+    LegNotPaid,
     /// Another amount is due.
     AmountMismatch,
     /// More would be paid out than has come in.
     FundsNotReceived,
+    /// What there is does not cover what is missing.
+    ReserveInsufficient,
     /// More would be paid out of a fund than it holds.
     FundInsufficient,
     /// A number would not fit into 64 bits.
@@ -145,6 +154,7 @@ impl Reason {
             Self::ScopeExceeded => "SCOPE_EXCEEDED",
             Self::PartnerExists => "PARTNER_EXISTS",
             Self::AccountChangeNotPending => "ACCOUNT_CHANGE_NOT_PENDING",
+            Self::BankReferenceConflict => "BANK_REFERENCE_CONFLICT",
             Self::MemberBlocked => "MEMBER_BLOCKED",
             Self::SameMember => "SAME_MEMBER",
             Self::DuplicateReceipt => "DUPLICATE_RECEIPT",
@@ -162,6 +172,7 @@ impl Reason {
             Self::InsufficientPoints => "INSUFFICIENT_POINTS",
             Self::TooManyLots => "TOO_MANY_LOTS",
             Self::NetDebitCap => "NET_DEBIT_CAP",
+            Self::CoverInsufficient => "COVER_INSUFFICIENT",
             Self::BreakageNotOne => "BREAKAGE_NOT_ONE",
             Self::PriceNotExact => "PRICE_NOT_EXACT",
             Self::TermsUnderfund => "TERMS_UNDERFUND",
@@ -174,8 +185,10 @@ impl Reason {
             Self::ExportedOtherwise => "EXPORTED_OTHERWISE",
             Self::SettlementAborted => "SETTLEMENT_ABORTED",
             Self::LegNotDue => "LEG_NOT_DUE",
+            Self::LegNotPaid => "LEG_NOT_PAID",
             Self::AmountMismatch => "AMOUNT_MISMATCH",
             Self::FundsNotReceived => "FUNDS_NOT_RECEIVED",
+            Self::ReserveInsufficient => "RESERVE_INSUFFICIENT",
             Self::FundInsufficient => "FUND_INSUFFICIENT",
             Self::Overflow => "OVERFLOW",
             Self::Other(text) => text,
@@ -202,6 +215,7 @@ impl Reason {
             "SCOPE_EXCEEDED" => Self::ScopeExceeded,
             "PARTNER_EXISTS" => Self::PartnerExists,
             "ACCOUNT_CHANGE_NOT_PENDING" => Self::AccountChangeNotPending,
+            "BANK_REFERENCE_CONFLICT" => Self::BankReferenceConflict,
             "MEMBER_BLOCKED" => Self::MemberBlocked,
             "SAME_MEMBER" => Self::SameMember,
             "DUPLICATE_RECEIPT" => Self::DuplicateReceipt,
@@ -219,6 +233,7 @@ impl Reason {
             "INSUFFICIENT_POINTS" => Self::InsufficientPoints,
             "TOO_MANY_LOTS" => Self::TooManyLots,
             "NET_DEBIT_CAP" => Self::NetDebitCap,
+            "COVER_INSUFFICIENT" => Self::CoverInsufficient,
             "BREAKAGE_NOT_ONE" => Self::BreakageNotOne,
             "PRICE_NOT_EXACT" => Self::PriceNotExact,
             "TERMS_UNDERFUND" => Self::TermsUnderfund,
@@ -231,8 +246,10 @@ impl Reason {
             "EXPORTED_OTHERWISE" => Self::ExportedOtherwise,
             "SETTLEMENT_ABORTED" => Self::SettlementAborted,
             "LEG_NOT_DUE" => Self::LegNotDue,
+            "LEG_NOT_PAID" => Self::LegNotPaid,
             "AMOUNT_MISMATCH" => Self::AmountMismatch,
             "FUNDS_NOT_RECEIVED" => Self::FundsNotReceived,
+            "RESERVE_INSUFFICIENT" => Self::ReserveInsufficient,
             "FUND_INSUFFICIENT" => Self::FundInsufficient,
             "OVERFLOW" => Self::Overflow,
             other => Self::Other(other.to_owned()),

@@ -56,7 +56,7 @@ pub enum Command {
 pub enum Book {
     /// Lists what waits for somebody: money that belongs to nothing yet, money ordered out, payments whose line was not seen.
     #[command(
-        after_help = "Examples:\n  clearing bank open\n  clearing bank open GROCER\n  clearing bank open unknown --output json"
+        after_help = "Examples:\n  clearing bank open\n  clearing bank open grocer\n  clearing bank open unknown --output json"
     )]
     Open {
         /// Of this partner; "unknown": of nobody knows whom. Left out: all.
@@ -64,16 +64,16 @@ pub enum Book {
     },
     /// Records money that arrived; each line of the bank is booked once.
     #[command(
-        after_help = "Examples:\n  clearing bank receive GROCER 1250.00 --reference NTRF-4711 --booked 2026-03-02\n  \
-                      clearing bank receive GROCER 1250.00 --reference NTRF-4711 --window 3     its text names window 3\n  \
+        after_help = "Examples:\n  clearing bank receive grocer 1250.00 --reference NTRF-4711 --booked 2026-03-02\n  \
+                      clearing bank receive grocer 1250.00 --reference NTRF-4711 --window 3     its text names window 3\n  \
                       clearing bank receive unknown 80 --reference NTRF-4712"
     )]
     Receive(Receive),
     /// Uses money that arrived: for a leg, a claim or as an advance; or says whose money of nobody knows whom is.
     #[command(
-        after_help = "Examples:\n  clearing bank apply GROCER 1250.00                     its oldest leg that is due\n  \
-                      clearing bank apply GROCER 500 --window 3              a part of that leg\n  \
-                      clearing bank apply GROCER 500 --to advance\n  clearing bank apply GROCER 80 --from-unknown           needs two persons"
+        after_help = "Examples:\n  clearing bank apply grocer 1250.00                     its oldest leg that is due\n  \
+                      clearing bank apply grocer 500 --window 3              a part of that leg\n  \
+                      clearing bank apply grocer 500 --to advance\n  clearing bank apply grocer 80 --from-unknown           needs two persons"
     )]
     Apply(Apply),
     /// Undoes a use of money, or a payment that was booked by mistake.
@@ -90,7 +90,7 @@ pub enum Book {
         effect: Effect,
     },
     /// Orders money back that arrived and belongs to nothing.
-    #[command(after_help = "Examples:\n  clearing bank return GROCER 80\n  clearing bank return unknown 80")]
+    #[command(after_help = "Examples:\n  clearing bank return grocer 80\n  clearing bank return unknown 80")]
     Return {
         /// To whom; "unknown": back to nobody knows whom.
         partner: String,
@@ -100,7 +100,7 @@ pub enum Book {
         effect: Effect,
     },
     /// Records that the bank has paid what was ordered out: returned money, withdrawals.
-    #[command(after_help = "Example:\n  clearing bank paid GROCER 80 --reference NTRF-4713 --booked 2026-03-04")]
+    #[command(after_help = "Example:\n  clearing bank paid grocer 80 --reference NTRF-4713 --booked 2026-03-04")]
     Paid {
         /// To whom; "unknown": back to nobody knows whom.
         partner: String,
@@ -113,7 +113,7 @@ pub enum Book {
     },
     /// Records that a payment came back: one that had arrived, a pay-out of a leg, or money that was ordered out.
     #[command(after_help = "Examples:\n  clearing bank bounced --payment NTRF-4711 --payment-booked 2026-03-02\n  \
-                      clearing bank bounced --window 3 --partner CINEMA\n  clearing bank bounced --ordered ENTRY")]
+                      clearing bank bounced --window 3 --partner cinema\n  clearing bank bounced --ordered ENTRY")]
     Bounced(Bounced),
     /// Records a fee that the bank took of one of the house's accounts, or interest that it gave.
     #[command(

@@ -1,9 +1,10 @@
 //! Payment orders of a settlement as files for banks: one for each payer, made for its own bank.
 //!
 //! The same export gives the same bytes whenever somebody asks for them, for as long as no more of it is paid: nothing in a file is of
-//! the moment at which it is made, and what has been paid is left out. Its time is that of the recorded export. An order names the account that was in force at the first export at which one was, and
-//! keeps it: a version that has come into force never changes. Tax ids are those of that time too, read from the record of
-//! administration. The coalition pays and is paid at the operator's account.
+//! the moment at which it is made; what has been paid is left out, and pay-outs that wait for their money. Its time is that of the
+//! recorded export. An order names the account that was in force at the first export at which one was, and keeps it: a version that
+//! has come into force never changes. Tax ids are those of that time too, read from the record of administration. The coalition pays
+//! and is paid at the operator's account.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -110,7 +111,7 @@ impl ToBanks {
         let format = bank::Format::from(form);
         // Their numbers are their places among all of the settlement's, whatever is paid of it.
         let orders = session.client.orders(window, Some(mode)).all().await?;
-        let numbered = (1..).zip(orders).filter(|(_, order)| !order.paid);
+        let numbered = (1..).zip(orders).filter(|(_, order)| !order.paid && !order.held);
         let numbered: Vec<(u32, PaymentOrder)> = numbered.filter(|(_, order)| self.is_wanted(&order.payer)).collect();
         let exports = exports_of(session, window, mode).await?;
         let first = exports.first();

@@ -140,7 +140,7 @@ enum Command {
     #[command(subcommand)]
     Bank(bank::Command),
     /// Moves money between the positions of two participants, in the open window, with a reason.
-    #[command(after_help = "Example:\n  clearing adjust GROCER CINEMA 12.50 --reason recount-4711")]
+    #[command(after_help = "Example:\n  clearing adjust grocer cinema 12.50 --reason recount-4711")]
     Adjust(default::Adjusted),
     /// When the house closes windows by itself.
     #[command(subcommand)]

@@ -21,12 +21,12 @@ pub enum Command {
     ///
     /// What is given takes the place of all guarantees and of the line that there were.
     #[command(
-        after_help = "Examples:\n  clearing partner cover GROCER\n  clearing partner cover GROCER --guarantee BG-17=50000@2027-01-01\n  \
-                      clearing partner cover GROCER --guarantee BG-17=50000@2027-01-01 --unsecured 1000\n  clearing partner cover GROCER --none"
+        after_help = "Examples:\n  clearing partner cover grocer\n  clearing partner cover grocer --guarantee BG-17=50000@2027-01-01\n  \
+                      clearing partner cover grocer --guarantee BG-17=50000@2027-01-01 --unsecured 1000\n  clearing partner cover grocer --none"
     )]
     Cover(CoverArguments),
     /// Charges a partner once, in the open window.
-    #[command(after_help = "Example:\n  clearing partner charge GROCER 250 --reason audit-2026")]
+    #[command(after_help = "Example:\n  clearing partner charge grocer 250 --reason audit-2026")]
     Charge {
         /// Which partner.
         partner: String,
@@ -42,8 +42,8 @@ pub enum Command {
     ///
     /// What is given takes the place of all charges that there were. Periods that began before today are not charged.
     #[command(
-        after_help = "Examples:\n  clearing partner charges GROCER\n  clearing partner charges GROCER --charge licence=100/month@2026-04-01\n  \
-                      clearing partner charges GROCER --none"
+        after_help = "Examples:\n  clearing partner charges grocer\n  clearing partner charges grocer --charge licence=100/month@2026-04-01\n  \
+                      clearing partner charges grocer --none"
     )]
     Charges(ChargesArguments),
 }
@@ -104,7 +104,7 @@ fn new_charge(text: &str) -> Result<Read, String> {
     let (reason, rest) = text.split_once('=').ok_or_else(form)?;
     let (amount, rest) = rest.split_once('/').ok_or_else(form)?;
     let (every, days) = rest.split_once('@').ok_or_else(form)?;
-    let known = [("month", ChargePeriod::Month), ("quarter", ChargePeriod::Quarter), ("year", ChargePeriod::Year)];
+    let known = [("MONTH", ChargePeriod::Month), ("QUARTER", ChargePeriod::Quarter), ("YEAR", ChargePeriod::Year)];
     let every = values::one_of(every, &known)?;
     let (first, last) = match days.split_once("..") {
         Some((first, last)) => (first, Some(last.to_owned())),
@@ -263,7 +263,12 @@ pub fn cover_page(partners: &[CoverOfPartner], session: &Session) -> Page {
     let header = [">owes", ">cap", ">collateral", ">guarantees", ">unsecured", ">not covered"];
     let header: Vec<&str> = ["partner"].into_iter().chain(header).collect();
     let page = Page::new().text(format!("Amounts in {}.", session.info.currency_code)).table(&header, rows);
-    partners.iter().flat_map(|of| &of.guarantees).fold(page, |page, of| {
+    let mut guarantees = partners.iter().flat_map(|of| &of.guarantees).peekable();
+    if guarantees.peek().is_none() {
+        return page;
+    }
+    let page = guarantees.fold(page, |page, of| {
         page.text(format!("{}: {} until {}", of.reference, said(&of.amount), session.zone.text(of.end_time)))
-    })
+    });
+    page.text(session.zone.note())
 }

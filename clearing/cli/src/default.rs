@@ -57,7 +57,7 @@ pub struct Repay {
     #[command(flatten)]
     line: MaybeLine,
     #[command(flatten)]
-    effect: Effect,
+    irrevocable: Irrevocable,
 }
 
 /// Arguments of `adjust`.
@@ -142,9 +142,27 @@ pub async fn cover(context: &Context, cover: Cover) -> Result<Answer, Failure> {
 
 /// Records a payment of a claim.
 pub async fn repay(context: &Context, repay: Repay) -> Result<Answer, Failure> {
-    let Repay { partner, amount, penalty, line, effect } = repay;
-    let session = Session::open(context).await?;
+    let Repay { partner, amount, penalty, line, irrevocable } = repay;
+    let session = irrevocable.open(context).await?;
     let amount = session.money(amount);
+    let plan = async {
+        let more = penalty
+            .map_or(String::new(), |penalty| format!(" and a penalty of {}", with_currency(&session.money(penalty))));
+        let sentence = format!(
+            "records that {partner} paid {}{more} of what is claimed of it, for good; it goes to those who bore the default",
+            with_currency(&amount)
+        );
+        let json = json!({
+            "partner": partner,
+            "currency": amount.currency,
+            "amount": amount.amount.to_string(),
+            "penalty": penalty.map(|penalty| penalty.to_string()),
+        });
+        Ok(Plan::new(sentence, json, Page::new()))
+    };
+    if let Some(shown) = irrevocable.weigh(context.output, plan).await? {
+        return Ok(shown);
+    }
     let request = RepayClaim::of(partner.as_str(), amount.clone());
     let request = match penalty {
         Some(penalty) => request.penalty(session.money(penalty)),
@@ -154,7 +172,8 @@ pub async fn repay(context: &Context, repay: Repay) -> Result<Answer, Failure> {
         Some(line) => request.line(line),
         None => request,
     };
-    let done = accepted(session.operator().repay_claim(request.request_id(session.request_id(effect))).await)?;
+    let done =
+        accepted(session.operator().repay_claim(request.request_id(session.request_id(irrevocable.effect))).await)?;
     let known = Some(&done.known_entry_id).filter(|known| !known.is_empty());
     let json = json!({
         "partner": partner,

@@ -125,7 +125,7 @@ const HINTS: &[Row] = &[
     (
         "FUNDS_NOT_RECEIVED",
         &["settlement release"],
-        "give an --amount that has come in, or wait: `clearing settlement preview {window}` shows who has not paid",
+        "give an --amount that has come in, or wait: `clearing window list` shows the windows, `clearing report cover` who owes",
     ),
     ("LEG_NOT_DUE", &["settlement cover"], "it owes nothing there: `clearing settlement preview {window}`"),
     (
@@ -167,7 +167,7 @@ const HINTS: &[Row] = &[
     (
         "NET_DEBIT_CAP",
         &["fund withdraw"],
-        "it needs what it paid ahead: `clearing partner cover {partner_id}` shows what it owes",
+        "it needs what it paid ahead: `clearing report cover` shows what each partner owes",
     ),
     ("LEG_NOT_DUE", &["settlement pay"], "`clearing settlement orders {window}` shows what is due, and who pays whom"),
     ("AMOUNT_MISMATCH", &["settlement pay"], "leave --amount out, or give all that is due"),

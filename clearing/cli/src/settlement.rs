@@ -94,14 +94,14 @@ pub enum Command {
     Release(default::Release),
     /// Pays a leg for a partner that defaults: what arrived of it, its advance, its collateral, the reserve; it is suspended.
     #[command(
-        after_help = "Examples:\n  clearing settlement cover 3 FUEL --dry-run\n  clearing settlement cover 3 FUEL\n  \
-                      clearing settlement cover 3 FUEL --share     what the reserve leaves missing, the creditors bear"
+        after_help = "Examples:\n  clearing settlement cover 3 fuel --dry-run\n  clearing settlement cover 3 fuel\n  \
+                      clearing settlement cover 3 fuel --share     what the reserve leaves missing, the creditors bear"
     )]
     Cover(default::Cover),
     /// Records that a partner paid of what is claimed of it.
     #[command(
-        after_help = "Examples:\n  clearing settlement repay FUEL 1000 --reference NTRF-4714 --booked 2026-03-09\n  \
-                      clearing settlement repay FUEL 1000 --penalty 20 --reference NTRF-4714"
+        after_help = "Examples:\n  clearing settlement repay fuel 1000 --reference NTRF-4714 --booked 2026-03-09\n  \
+                      clearing settlement repay fuel 1000 --penalty 20 --reference NTRF-4714"
     )]
     Repay(default::Repay),
 }
@@ -346,6 +346,8 @@ async fn export_orders(context: &Context, export: Export) -> Result<Answer, Fail
     let request = ExportOrders::of(window, mode.into()).request_id(session.request_id(irrevocable.effect));
     let request = if replace { request.replace() } else { request };
     let orders = accepted(session.operator().export_orders(request).await)?;
+    let all = session.client.orders(window, Some(mode.into())).all().await?;
+    let held: Vec<&PaymentOrder> = all.iter().filter(|order| order.held).collect();
     let ready = to_banks.ready(&session, window, mode.into()).await?;
     let mut json = json!({
         "window": window,
@@ -353,6 +355,7 @@ async fn export_orders(context: &Context, export: Export) -> Result<Answer, Fail
         "settlement_state": orders.settlement_state.as_str(),
         "currency": session.info.currency_code,
         "orders": orders.orders.iter().map(order_json).collect::<Vec<_>>(),
+        "held": held.iter().map(|order| order_json(order)).collect::<Vec<_>>(),
         "csv": orders.csv,
         "replayed": orders.written.replayed,
     });
@@ -364,6 +367,17 @@ async fn export_orders(context: &Context, export: Export) -> Result<Answer, Fail
             OrderMode::from(mode)
         ))
         .and(&orders_page(&orders.orders, &session.info.currency_code));
+    if !held.is_empty() {
+        let total = session.money(held.iter().map(|order| order.amount.amount).sum());
+        page = page.text(format!(
+            "{}, {}, until the money has come in: export again then. `clearing settlement release {window}` pays parts earlier.",
+            match held.len() {
+                1 => "1 pay-out waits".to_owned(),
+                many => format!("{many} pay-outs wait"),
+            },
+            paper::with_currency(&total)
+        ));
+    }
     if let Some(path) = csv {
         write(&path, &orders.csv, force)?;
         page = page.text(format!("Written to {}.", path.display()));
@@ -686,7 +700,7 @@ fn order_json(order: &PaymentOrder) -> Value {
         "payee": order.payee,
         "amount": order.amount.amount.to_string(),
         "paid": order.paid,
-        "released": order.released,
+        "held": order.held,
     })
 }
 

@@ -278,7 +278,8 @@ mod tests {
     fn the_list_of_reads_is_complete() {
         use prost::Message;
         let set = prost_types::FileDescriptorSet::decode(clearing_proto::FILE_DESCRIPTOR_SET).expect("well formed");
-        let verbs = ["Get", "List", "Quote", "Find", "Reconcile", "Preview", "Trial", "Netting", "Explain"];
+        let verbs =
+            ["Get", "List", "Quote", "Find", "Reconcile", "Preview", "Trial", "Netting", "CoverReport", "Explain"];
         let mut read = 0;
         for service in set.file.iter().flat_map(|file| &file.service) {
             for name in service.method.iter().map(|method| method.name()) {

@@ -1930,7 +1930,8 @@
     WHERE w.settlement_state IN ('PROPOSED', 'CONFIRMED', 'EXPORTED', 'PARTLY_PAID');
 
 -- store.windows_in_flight (PostgreSQL)
-    SELECT w.window_number FROM windows AS w WHERE w.settlement_state IN ('PROPOSED', 'CONFIRMED', 'EXPORTED', 'PARTLY_PAID');
+    SELECT w.window_number FROM windows AS w
+    WHERE w.settlement_state IN ('PROPOSED', 'CONFIRMED', 'EXPORTED', 'PARTLY_PAID');
 
 -- store.unconfirmed (SQLite)
     SELECT w.window_number, w.closed_at, (SELECT count(*) FROM legs AS l WHERE l.window_number = w.window_number) AS leg_count

@@ -448,7 +448,8 @@ static IN_FLIGHT: Sql = Sql::new(
     "store.windows_in_flight",
     "SELECT {windows w} FROM windows AS w INDEXED BY windows_in_flight
     WHERE w.settlement_state IN ('PROPOSED', 'CONFIRMED', 'EXPORTED', 'PARTLY_PAID')",
-    "SELECT {windows w} FROM windows AS w WHERE w.settlement_state IN ('PROPOSED', 'CONFIRMED', 'EXPORTED', 'PARTLY_PAID')",
+    "SELECT {windows w} FROM windows AS w
+    WHERE w.settlement_state IN ('PROPOSED', 'CONFIRMED', 'EXPORTED', 'PARTLY_PAID')",
 )
 .gives(NUMBER);
 

@@ -232,12 +232,20 @@ fn whole() -> Table {
 }
 
 /// Steps whose name is that of an operation, and whose fields have words of their own.
-const HAVE_WORDS: [&str; 7] = [
+const HAVE_WORDS: [&str; 15] = [
     "return_redemption",
     "reverse_issue",
     "set_terms",
     "receive_money",
     "apply_money",
+    "undo_payment",
+    "confirm_ordered",
+    "return_payment",
+    "cover_default",
+    "share_loss",
+    "repay_claim",
+    "charge",
+    "adjust",
     "book_bank_fee",
     "book_own_transfer",
 ];

@@ -74,6 +74,7 @@ fn card(value: impl Into<String>) -> Option<v1::MemberRef> {
 /// A change of a bank account can be stopped only where it waits for some days.
 pub fn with_days(house: &mut House) {
     house.coalition.account_change_days = 3;
+    house.coalition.pay_outs_wait = true;
 }
 
 impl Samples {
@@ -495,7 +496,7 @@ impl Samples {
                     reason_code: text("licence"),
                     amount: self.money("1.00"),
                     every: v1::ChargePeriod::Month.into(),
-                    first_date: text("2090-01-31"),
+                    first_date: text("2026-01-31"),
                     last_date: text("2090-12-31"),
                     ..v1::ScheduledCharge::default()
                 };
@@ -561,22 +562,21 @@ impl Samples {
             }
             "ConfirmPayment" => {
                 let pair = v1::PaymentPair { payer: "A".to_owned(), payee: "C".to_owned() };
-                let mut messages = Vec::new();
-                for payment in [Payment::PartnerId("A".to_owned()), Payment::Pair(pair)] {
-                    let (request_id, window) = (foreign::key(), self.confirmed().await);
-                    let payment = Some(payment);
-                    messages.push(
-                        v1::ConfirmPaymentRequest {
-                            request_id,
-                            window,
-                            payment,
-                            line: self.line(),
-                            ..v1::ConfirmPaymentRequest::default()
-                        }
-                        .encode_to_vec(),
-                    );
+                let (window, partner_id) = self.unpaid().await;
+                let of_line = (Payment::PartnerId(partner_id), window, self.money("1000.00"), self.line());
+                let by_hand = [Payment::PartnerId("A".to_owned()), Payment::Pair(pair)];
+                let mut payments = Vec::new();
+                for payment in by_hand {
+                    payments.push((payment, self.confirmed().await, None, None));
                 }
-                return messages;
+                payments.insert(1, of_line);
+                let message = |(payment, window, amount, line)| {
+                    let (request_id, payment) = (foreign::key(), Some(payment));
+                    let confirm =
+                        v1::ConfirmPaymentRequest { request_id, window, payment, amount, line, ..Default::default() };
+                    confirm.encode_to_vec()
+                };
+                return payments.into_iter().map(message).collect();
             }
             "AbortSettlement" => v1::AbortSettlementRequest { request_id, window: self.closed().await }.encode_to_vec(),
             "ReleaseOrders" => {

@@ -42,7 +42,7 @@ fn a_scenario_that_needs_more_than_this_release_says_what() {
             .expect_err("a step that is not played")
             .to_string()
     };
-    for step in ["exchange_in", "set_exchange", "return_payment", "cover_default", "dispute", "exit", "finish_exit"] {
+    for step in ["exchange_in", "set_exchange", "dispute", "exit", "finish_exit"] {
         let scenario = s01_with("do = \"redeem\"", &format!("do = \"{step}\"")).unwrap();
         assert_eq!(play(&scenario), format!("step 3: this release does not play {step}"));
     }

@@ -70,7 +70,7 @@ const ADDED: &[(&str, &str)] = &[
         "attachments",
         "INSERT INTO attachments SELECT batch_id, ordinal + 7777, salt, bytes, erased_at FROM attachments LIMIT 1",
     ),
-    ("guards", "INSERT INTO guards VALUES ('nobody', 0, 0, 0, 0, 0)"),
+    ("guards", "INSERT INTO guards VALUES ('nobody', 0, 0, 0, 0, 0, 0)"),
     ("terms_outstanding", "INSERT INTO terms_outstanding VALUES ('grocer', 7777, 0)"),
 ];
 

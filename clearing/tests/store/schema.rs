@@ -292,11 +292,14 @@ impl Raw {
             Self::Sqlite(_) => {
                 "DROP TRIGGER entries_refuse_update; DROP TRIGGER entries_refuse_delete;
                 DROP TRIGGER batches_refuse_update; DROP TRIGGER batches_refuse_delete;
-                DROP TRIGGER credentials_refuse_update; DROP TRIGGER credentials_refuse_delete"
+                DROP TRIGGER credentials_refuse_update; DROP TRIGGER credentials_refuse_delete;
+                DROP TRIGGER bank_lines_refuse_update; DROP TRIGGER bank_lines_refuse_delete;
+                DROP TRIGGER undone_payments_refuse_update; DROP TRIGGER undone_payments_refuse_delete"
             }
             Self::Postgres(_) => {
                 "ALTER TABLE entries DISABLE TRIGGER USER; ALTER TABLE batches DISABLE TRIGGER USER;
-                ALTER TABLE credentials DISABLE TRIGGER USER"
+                ALTER TABLE credentials DISABLE TRIGGER USER; ALTER TABLE bank_lines DISABLE TRIGGER USER;
+                ALTER TABLE undone_payments DISABLE TRIGGER USER"
             }
         };
         self.run(sql).await.unwrap();

@@ -2493,8 +2493,8 @@ pub struct PaymentOrder {
     pub amount: Money,
     /// True when its payment was confirmed.
     pub paid: bool,
-    /// True when the house has let it out, of a pay-out that waited for the money.
-    pub released: bool,
+    /// True while it is a pay-out that waits for its money: no bank is to be told of it yet. ReleaseOrders lets it out earlier.
+    pub held: bool,
 }
 
 impl FromWire<v1::PaymentOrder> for PaymentOrder {
@@ -2504,7 +2504,7 @@ impl FromWire<v1::PaymentOrder> for PaymentOrder {
             payee: wire.payee,
             amount: FromWire::read(there(wire.amount, "PaymentOrder.amount")?)?,
             paid: wire.paid,
-            released: wire.released,
+            held: wire.held,
         })
     }
 }

@@ -13456,9 +13456,9 @@ pub struct PaymentOrder {
     /// True when its payment was confirmed.
     #[prost(bool, tag = "4")]
     pub paid: bool,
-    /// True when the house has let it out, of a pay-out that waited for the money.
+    /// True while it is a pay-out that waits for its money: no bank is to be told of it yet. ReleaseOrders lets it out earlier.
     #[prost(bool, tag = "5")]
-    pub released: bool,
+    pub held: bool,
 }
 /// What becomes of a cut-off whose day is no business day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]

@@ -456,7 +456,13 @@ const TOGETHER: &[(&str, &[&[&str]])] = &[
     ),
     ("explain", &[&["window", "partner", "no_lines", "format", "wide", "out", "force"]]),
     ("settlement release", &[&["window", "amount", "request_id"]]),
-    ("settlement repay", &[&["partner", "amount", "penalty", "reference", "booked", "own_account", "request_id"]]),
+    (
+        "settlement repay",
+        &[
+            &["partner", "amount", "penalty", "reference", "booked", "own_account", "yes", "request_id"],
+            &["partner", "amount", "penalty", "reference", "booked", "own_account", "dry_run"],
+        ],
+    ),
     ("statement", &[&["partner", "window", "lines", "skip", "format", "wide", "out", "force"]]),
     ("window close", &[&["yes", "request_id"]]),
 ];
@@ -476,6 +482,7 @@ const ASKING: &[&str] = &[
     "settlement confirm",
     "settlement cover",
     "settlement pay",
+    "settlement repay",
     "window close",
 ];
 
@@ -559,6 +566,7 @@ const UNASKED: &[(&str, &str)] = &[
     ("settlement export", "the same export may be repeated"),
     ("settlement orders", "it only reads"),
     ("settlement preview", "it only reads"),
+    ("settlement release", "nothing leaves before the bank has its orders, and what leaves has come in"),
     ("statement", "it only reads; a file that is there is not overwritten"),
     ("window list", "it only reads"),
 ];
@@ -682,7 +690,11 @@ fn refusal(name: &str, command: &Command, arg: &Arg, text: &str) -> Option<Strin
         Some(long) => line.push(format!("--{long}={text}")),
         None => {
             let before = command.get_positionals().filter(|other| other.get_index() < arg.get_index());
-            line.extend(before.map(|_| "1".to_owned()));
+            let good = |other: &Arg| {
+                let named = other.get_possible_values().first().map(|value| value.get_name().to_owned());
+                named.unwrap_or_else(|| "1".to_owned())
+            };
+            line.extend(before.map(good));
             line.push(text.to_owned());
         }
     }

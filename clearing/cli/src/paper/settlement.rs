@@ -117,10 +117,10 @@ fn bars(amounts: &[Decimal]) -> Vec<Bar> {
 pub fn orders(title: impl Into<String>, orders: &[PaymentOrder], currency: &str) -> Table {
     let digits = minor_digits(currency);
     let row = |order: &PaymentOrder| {
-        let state = match (order.paid, order.released) {
+        let state = match (order.paid, order.held) {
             (true, _) => "paid",
-            (false, true) => "due",
-            (false, false) => "waits for money",
+            (false, false) => "due",
+            (false, true) => "waits for money",
         };
         vec![order.payer.clone(), order.payee.clone(), money(order.amount.amount, digits), state.to_owned()]
     };

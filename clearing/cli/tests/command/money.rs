@@ -9,7 +9,7 @@ use crate::desk::{Desk, client};
 
 /// A coalition of two brands, in which all is settled and no cap stands above its cover.
 const COALITION: &str = "[coalition]\ncurrency = \"EUR\"\nscale = 2\npoint_value = \"1.00\"\ntime_zone = \"Europe/Berlin\"\n\
-                         settlement_threshold = \"0.00\"\nacceptance_fee = \"0\"\ncaps_need_cover = true\n\
+                         settlement_threshold = \"0.00\"\nacceptance_fee = \"0\"\npay_outs_wait = true\ncaps_need_cover = true\n\
                          [[partner]]\nid = \"GROCER\"\nnet_debit_cap = \"0.00\"\n\
                          [[partner]]\nid = \"FUEL\"\nnet_debit_cap = \"0.00\"\n";
 
@@ -83,7 +83,7 @@ async fn a_clerk_books_a_statement_line_by_line_and_sees_a_default_through() {
     assert_eq!((&leg["state"], &leg["covered"], &leg["due"]), (&json!("COVERED"), &json!("55.00"), &json!("0.00")));
     house.json(&["settlement", "pay", "1", "GROCER", "--amount", "30", "--yes"]);
     house.json(&["settlement", "pay", "1", "GROCER", "--yes"]);
-    house.json(&["settlement", "repay", "FUEL", "35", "--penalty", "1", "--reference", "NTRF-3"]);
+    house.json(&["settlement", "repay", "FUEL", "35", "--penalty", "1", "--reference", "NTRF-3", "--yes"]);
 
     // Charges: once by hand, and once for each month by itself.
     house.json(&["partner", "charge", "GROCER", "2.50", "--reason", "cards"]);

@@ -13,9 +13,13 @@ const LONG: [&str; 2] = ["NORTHERN-GROCERIES-AND-BAKERIES", "FUEL-AND-HEATING-OI
 const NAME: &str =
     "The Most Excellent Grocery of the Northern Shore and All Its Branches, Sons, Daughters and Heirs Ltd";
 
-/// Commands that list nothing, or whose figures are those of a machine.
-const WITHOUT: [&str; 34] = [
+/// Commands that list nothing, that can be done once, or whose figures are those of a machine.
+const WITHOUT: [&str; 38] = [
     "audit",
+    "bank bounced",
+    "bank unapply",
+    "settlement release",
+    "settlement repay",
     "authority encrypt",
     "authority renew",
     "authority replace",
@@ -100,6 +104,24 @@ fn asked() -> Vec<Vec<&'static str>> {
         format!("settlement pay 1 {grocer} --reference {} --value-date 2026-01-02 --yes", "R".repeat(140)),
         "settlement orders 1".to_owned(),
         "settlement preview 1".to_owned(),
+        format!("settlement cover 1 {fuel} --dry-run"),
+        format!("bank receive {grocer} 100000000000.00 --reference {} --booked 2026-01-02", "R".repeat(35)),
+        format!("bank apply {grocer} 1.00 --to advance"),
+        format!("bank return {grocer} 1.00"),
+        "bank open".to_owned(),
+        format!("bank paid {grocer} 1.00"),
+        format!("bank fee settlement 1.00 --reference {}", "F".repeat(35)),
+        format!("bank transfer settlement reserve 1.00 --reference {}", "T".repeat(35)),
+        format!("adjust {grocer} {fuel} 100000000000.00 --reason {}", "r".repeat(64)),
+        format!("partner charge {grocer} 100000000000.00 --reason {}", "r".repeat(64)),
+        format!("partner charges {grocer} --charge {}=900000000000.00/quarter@2027-01-31..2030-01-31", "r".repeat(64)),
+        format!("partner charges {grocer}"),
+        format!(
+            "partner cover {grocer} --guarantee {}=900000000000.00@2027-01-01 --unsecured 900000000000.00",
+            "G".repeat(35)
+        ),
+        format!("partner cover {grocer}"),
+        "report cover".to_owned(),
         "report netting 1".to_owned(),
         "window close --yes".to_owned(),
         "settlement confirm --empty --dry-run".to_owned(),

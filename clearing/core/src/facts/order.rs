@@ -30,6 +30,11 @@ impl Order {
         matches!(self.payer, OrderParty::Hub | OrderParty::Funds)
     }
 
+    /// Whether it is a pay-out that was not let out: it waits, where pay-outs wait for their money.
+    pub fn waits(&self) -> bool {
+        self.is_pay_out() && !self.released && !self.paid
+    }
+
     /// Whether one of its ends is a participant.
     pub fn touches(&self, participant: PartnerId) -> bool {
         [self.payer, self.payee].into_iter().filter_map(OrderParty::participant).any(|end| end == participant)

@@ -12,7 +12,6 @@ use crate::facts::entry::{EntryDraft, EntryKind};
 use crate::facts::origin::{BusinessDate, Code};
 use crate::operation::{Admitted, Ask, Decision, Footprint, Operation, Subject, decided};
 use crate::rejection::Rejection;
-use crate::rules::arrived::check_amount;
 use crate::rules::charges::move_money;
 use crate::rules::steps::Steps;
 use crate::units::{PartnerId, Timestamp};
@@ -38,22 +37,27 @@ impl Operation for SetCharges {
     const TWO_PERSONS: bool = true;
 
     fn check(&self) -> Result<(), Rejection> {
-        let refused = |problem: String| Err(Rejection::invalid("charges", problem));
         if self.partner.is_operator() {
             return Err(Rejection::invalid("partner_id", "the operator does not charge itself"));
         }
         if self.charges.len() > ScheduledCharge::COUNT_MAX {
             let maximum = ScheduledCharge::COUNT_MAX;
-            return refused(format!("{} are given; a partner has at most {maximum}", self.charges.len()));
+            let problem = format!("{} are given; a partner has at most {maximum}", self.charges.len());
+            return Err(Rejection::invalid("charges", problem));
         }
         for (at, charge) in self.charges.iter().enumerate() {
-            let reason = charge.reason.as_str();
-            check_amount(charge.amount)?;
-            if charge.last.is_some_and(|last| last < charge.first) {
-                return refused(format!("{reason} ends before it begins; give it a later last day"));
+            let refused =
+                |name: &str, problem: String| Err(Rejection::invalid(&format!("charges[{at}].{name}"), problem));
+            let ScheduledCharge { reason, amount, every: _, first, last } = charge;
+            if amount.0 <= 0 {
+                return refused("amount", "not above zero".to_owned());
             }
-            if self.charges.iter().take(at).any(|other| other.reason == charge.reason) {
-                return refused(format!("{reason} is there twice; give each charge a reason of its own"));
+            if let Some(last) = last.filter(|last| last < first) {
+                return refused("last_date", format!("{last} is before {first}, the first day; give a later one"));
+            }
+            if self.charges.iter().take(at).any(|other| other.reason == *reason) {
+                let problem = format!("{} is there twice; give each charge a reason of its own", reason.as_str());
+                return Err(Rejection::invalid("charges", problem));
             }
         }
         Ok(())

@@ -42,14 +42,15 @@ impl Operation for SetCover {
             return Err(Rejection::invalid("cover.guarantees", problem));
         }
         for (at, Guarantee { reference, amount, ends: _ }) in guarantees.iter().enumerate() {
+            let field = |name: &str| format!("cover.guarantees[{at}].{name}");
             check_text(reference, Guarantee::REFERENCE_MAX)
-                .map_err(|problem| Rejection::invalid("cover.guarantees.reference", problem))?;
+                .map_err(|problem| Rejection::invalid(&field("reference"), problem))?;
             if amount.0 <= 0 {
-                return Err(Rejection::invalid("cover.guarantees.amount", "not above zero"));
+                return Err(Rejection::invalid(&field("amount"), "not above zero"));
             }
             if guarantees.iter().take(at).any(|other| other.reference == *reference) {
                 let problem = format!("{reference} is there twice; write each guarantee once");
-                return Err(Rejection::invalid("cover.guarantees.reference", problem));
+                return Err(Rejection::invalid("cover.guarantees", problem));
             }
         }
         Ok(())

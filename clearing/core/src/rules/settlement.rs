@@ -136,7 +136,7 @@ impl Operation for ExportOrders {
         // Where pay-outs wait for the money, those are told that may leave.
         let waits = book.house.coalition.pay_outs_wait;
         let orders = after.settlement(window)?.orders.iter().filter(|order| !order.paid);
-        let due = orders.filter(|order| !waits || !order.is_pay_out() || order.released);
+        let due = orders.filter(|order| !waits || !order.waits());
         Ok(Decision::of_house(written, HouseReply::Orders(due.cloned().collect())))
     }
 }

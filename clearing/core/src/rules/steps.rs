@@ -199,7 +199,7 @@ impl Settlement {
     /// The pay-outs that were not let out, by participant.
     pub(crate) fn held_pay_outs(&self) -> Vec<(PartnerId, Money)> {
         let mut held = std::collections::BTreeMap::new();
-        for order in self.orders.iter().filter(|order| order.is_pay_out() && !order.released && !order.paid) {
+        for order in self.orders.iter().filter(|order| order.waits()) {
             if let Some(partner) = order.payee.participant() {
                 *held.entry(partner).or_insert(0) += order.amount.0;
             }

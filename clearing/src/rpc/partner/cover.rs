@@ -17,17 +17,19 @@ pub(super) fn read_cover(cover: Option<v1::Cover>, coalition: &Coalition) -> Res
     let v1::Cover { unsecured_amount, guarantees } =
         cover.ok_or_else(|| invalid("cover", "is missing; an empty message takes all cover away"))?;
     let unsecured = unsecured_amount.map(|amount| convert::money("cover.unsecured_amount", &amount, coalition));
-    let guarantee = |v1::Guarantee { reference, amount, end_time }: v1::Guarantee| {
-        let amount = amount.ok_or_else(|| invalid("cover.guarantees.amount", "is missing"))?;
+    let guarantee = |(at, of): (usize, v1::Guarantee)| {
+        let v1::Guarantee { reference, amount, end_time } = of;
+        let field = |name: &str| format!("cover.guarantees[{at}].{name}");
+        let amount = amount.ok_or_else(|| invalid(&field("amount"), "is missing"))?;
         Ok(Guarantee {
             reference,
-            amount: convert::money("cover.guarantees.amount", &amount, coalition)?,
-            ends: convert::moment("cover.guarantees.end_time", end_time)?,
+            amount: convert::money(&field("amount"), &amount, coalition)?,
+            ends: convert::moment(&field("end_time"), end_time)?,
         })
     };
     Ok(Security {
         unsecured: unsecured.transpose()?.unwrap_or_default(),
-        guarantees: guarantees.into_iter().map(guarantee).collect::<Result<_, Status>>()?,
+        guarantees: guarantees.into_iter().enumerate().map(guarantee).collect::<Result<_, Status>>()?,
     })
 }
 
@@ -73,29 +75,30 @@ pub(super) fn read_charges(
 ) -> Result<Vec<ScheduledCharge>, Status> {
     let day =
         |field: &str, text: &str| text.parse::<BusinessDate>().map_err(|problem: Malformed| invalid(field, problem));
-    let charge = |charge: v1::ScheduledCharge| {
+    let charge = |(at, charge): (usize, v1::ScheduledCharge)| {
+        let field = |name: &str| format!("charges[{at}].{name}");
         let v1::ScheduledCharge { reason_code, amount, every, first_date, last_date, next_date } = charge;
         if !next_date.is_empty() {
-            return Err(invalid("charges.next_date", "is for the house to tell; leave it out"));
+            return Err(invalid(&field("next_date"), "is for the house to tell; leave it out"));
         }
-        let amount = amount.ok_or_else(|| invalid("charges.amount", "is missing"))?;
+        let amount = amount.ok_or_else(|| invalid(&field("amount"), "is missing"))?;
         Ok(ScheduledCharge {
-            reason: convert::word("charges.reason_code", &reason_code)?,
-            amount: convert::money("charges.amount", &amount, coalition)?,
+            reason: convert::word(&field("reason_code"), &reason_code)?,
+            amount: convert::money(&field("amount"), &amount, coalition)?,
             every: match v1::ChargePeriod::try_from(every) {
                 Ok(v1::ChargePeriod::Month) => Every::Month,
                 Ok(v1::ChargePeriod::Quarter) => Every::Quarter,
                 Ok(v1::ChargePeriod::Year) => Every::Year,
                 Ok(v1::ChargePeriod::Unspecified) | Err(_) => {
                     let problem = format!("{every} is unknown; give MONTH, QUARTER or YEAR");
-                    return Err(invalid("charges.every", problem));
+                    return Err(invalid(&field("every"), problem));
                 }
             },
-            first: day("charges.first_date", &first_date)?,
-            last: if last_date.is_empty() { None } else { Some(day("charges.last_date", &last_date)?) },
+            first: day(&field("first_date"), &first_date)?,
+            last: if last_date.is_empty() { None } else { Some(day(&field("last_date"), &last_date)?) },
         })
     };
-    charges.into_iter().map(charge).collect()
+    charges.into_iter().enumerate().map(charge).collect()
 }
 
 pub(super) fn from_charge(

@@ -172,7 +172,7 @@ pub(in crate::rpc) fn from_order(order: &Order, coalition: &Coalition) -> v1::Pa
         payee: order.payee.to_string(),
         amount: from_money(order.amount, coalition),
         paid: order.paid,
-        released: order.released,
+        held: coalition.pay_outs_wait && order.waits(),
     }
 }
 

@@ -25,7 +25,7 @@ macro_rules! list {
 }
 
 /// Every list: its name, how it is asked for with its first filter and with another one, and who may ask for it.
-const LISTS: [(&str, [Ask; 2], [&str; 2]); 23] = [
+const LISTS: [(&str, [Ask; 2], [&str; 2]); 24] = [
     (
         "ListEntries",
         [
@@ -113,6 +113,7 @@ const LISTS: [(&str, [Ask; 2], [&str; 2]); 23] = [
         [list!(report.trial_balance, balance(false)), list!(report.trial_balance, balance(true))],
         ["operator", "auditor"],
     ),
+    ("CoverReport", [list!(report.cover_report, cover); 2], ["operator", "auditor"]),
     (
         "NettingReport",
         [list!(report.netting_report, netting(1)), list!(report.netting_report, netting(2))],
@@ -284,6 +285,10 @@ fn balance(include_members: bool) -> impl Fn(String) -> v1::TrialBalanceRequest 
     move |page_token| v1::TrialBalanceRequest { include_members, page_size: 1, page_token }
 }
 
+fn cover(page_token: String) -> v1::CoverReportRequest {
+    v1::CoverReportRequest { page_size: 1, page_token }
+}
+
 fn netting(window: i64) -> impl Fn(String) -> v1::NettingReportRequest {
     move |page_token| v1::NettingReportRequest { window, page_size: 1, page_token }
 }
@@ -377,7 +382,7 @@ async fn a_token_of_another_list_filter_or_caller_is_refused_everywhere() {
                 }
                 for (giver, of_filter, of_caller, token) in &tokens {
                     let same_filter = *of_filter == filter
-                        || ["ListWindows", "ListPartners", "ListPeople", "GetCalendar"].contains(&name);
+                        || ["ListWindows", "ListPartners", "ListPeople", "GetCalendar", "CoverReport"].contains(&name);
                     let own = *giver == name && same_filter && *of_caller == caller;
                     let answer = ask(callers[caller].clone(), token.clone()).await;
                     assert_eq!(

@@ -90,10 +90,12 @@ impl Samples {
                 v1::ReturnMoneyRequest { request_id, account: "unapplied:A".to_owned(), amount }.encode_to_vec()
             }
             "ConfirmOrdered" | "ReturnPayment" => {
-                let payment = self.received("A").await;
+                // What is ordered longest is paid first: nothing else is ordered of this one.
+                let (_, partner_id) = self.unpaid().await;
+                let payment = self.received(&partner_id).await;
                 let give = v1::ReturnMoneyRequest {
                     request_id: foreign::key(),
-                    account: "unapplied:A".to_owned(),
+                    account: format!("unapplied:{partner_id}"),
                     amount: amount.clone(),
                 };
                 let ordered = self.operator.clone().bank.return_money(give).await.unwrap().into_inner();
