@@ -200,23 +200,34 @@ pub struct Judged<'a> {
     pub meaning: Meaning,
     /// Why it means that, for whoever reads the table.
     pub why: String,
+    /// Of one that is left: what it means if the house has booked it before, or knows more of it by now. The house may be told that, and
+    /// refuses it else.
+    pub perhaps: Option<Meaning>,
 }
 
 /// What each line of a file means, in the file's order. The same file and the same picture give the same.
 ///
 /// Rule: bank-matching
 pub fn judge<'a>(file: &'a BankFile, known: &Known) -> Vec<Judged<'a>> {
-    let mut left = known.ordered.clone();
+    let mut before = Before { ordered: known.ordered.clone(), paid: BTreeMap::new() };
     let mut judged = Vec::with_capacity(file.lines());
     for statement in &file.statements {
         let keys = statement.keys();
         for (line, keyed) in statement.lines.iter().zip(&keys) {
             let of = OfLine { line, keyed, statement, keys: &keys, known };
-            let (meaning, why) = of.judge(&mut left);
-            judged.push(Judged { line, key: keyed.key.clone(), meaning, why });
+            let Verdict { meaning, why, perhaps } = of.judge(&mut before);
+            judged.push(Judged { line, key: keyed.key.clone(), meaning, why, perhaps });
         }
     }
     judged
+}
+
+/// What the lines above one in the file leave of what is known.
+struct Before {
+    /// What is still ordered out.
+    ordered: Vec<OrderedOut>,
+    /// The legs that one of them pays: window and partner, and its line in the file.
+    paid: BTreeMap<(i64, String), u64>,
 }
 
 /// A line among what is known.
@@ -228,17 +239,29 @@ struct OfLine<'a> {
     known: &'a Known,
 }
 
-type Verdict = (Meaning, String);
+struct Verdict {
+    meaning: Meaning,
+    why: String,
+    perhaps: Option<Meaning>,
+}
+
+fn is(meaning: Meaning, why: impl Into<String>) -> Verdict {
+    Verdict { meaning, why: why.into(), perhaps: None }
+}
 
 fn left(why: impl Into<String>) -> Verdict {
-    (Meaning::Left, why.into())
+    is(Meaning::Left, why)
+}
+
+fn left_unless(perhaps: Meaning, why: impl Into<String>) -> Verdict {
+    Verdict { perhaps: Some(perhaps), ..left(why) }
 }
 
 impl OfLine<'_> {
-    fn judge(&self, ordered: &mut Vec<OrderedOut>) -> Verdict {
+    fn judge(&self, before: &mut Before) -> Verdict {
         let Self { line, keyed, known, .. } = *self;
         if line.state == LineState::Pending {
-            return (Meaning::NotBooked, "the bank has not booked it".to_owned());
+            return is(Meaning::NotBooked, "the bank has not booked it");
         }
         if keyed.waits_for_person {
             return left(
@@ -258,12 +281,16 @@ impl OfLine<'_> {
         if line.kind != LineKind::Payment {
             return self.of_bank(purpose);
         }
+        if purpose != Purpose::Settlement {
+            // All that partners pay and are paid goes through the account for settlements.
+            return left(format!("the account is that for {}: say what it was for", purpose.as_str()));
+        }
         if line.reversal || line.return_reason.is_some() {
             return self.returned();
         }
         match line.sign {
-            Sign::Credit => self.received(),
-            Sign::Debit => self.went_out(ordered),
+            Sign::Credit => self.received(&mut before.paid),
+            Sign::Debit => self.went_out(&mut before.ordered),
         }
     }
 
@@ -274,20 +301,18 @@ impl OfLine<'_> {
         let arrived = self.line.sign == Sign::Credit;
         let (from, to) = if arrived { (other, here) } else { (here, other) };
         let why = format!("from the account for {} to the one for {}", from.as_str(), to.as_str());
-        (Meaning::OwnTransfer { from, to, arrived }, why)
+        is(Meaning::OwnTransfer { from, to, arrived }, why)
     }
 
     fn of_bank(&self, purpose: Purpose) -> Verdict {
         match (self.line.kind, self.line.sign) {
             (LineKind::Interest, Sign::Credit) => {
-                (Meaning::Fee { purpose, interest: true }, "the bank gave interest".to_owned())
+                is(Meaning::Fee { purpose, interest: true }, "the bank gave interest")
             }
             (LineKind::Interest, Sign::Debit) => {
-                (Meaning::Fee { purpose, interest: false }, "the bank took interest".to_owned())
+                is(Meaning::Fee { purpose, interest: false }, "the bank took interest")
             }
-            (LineKind::Charge, Sign::Debit) => {
-                (Meaning::Fee { purpose, interest: false }, "the bank took a fee".to_owned())
-            }
+            (LineKind::Charge, Sign::Debit) => is(Meaning::Fee { purpose, interest: false }, "the bank took a fee"),
             (LineKind::Charge, Sign::Credit) => left("the bank gave a fee back: say what for"),
             (LineKind::Payment, _) => left("it is a payment"),
         }
@@ -303,14 +328,14 @@ impl OfLine<'_> {
                 [order] if order.is_pay_out() => {
                     let (window, partner) = (order.window, order.payee.clone());
                     let why = format!("what window {window} paid to {partner} came back{reason}");
-                    (Meaning::PayOutReturned { window, partner }, why)
+                    is(Meaning::PayOutReturned { window, partner }, why)
                 }
                 _ => left(format!("something came back{reason}, and no reference says what")),
             },
             Sign::Debit => match self.taken_back() {
                 Some(payment) => {
                     let why = format!("the bank took {} back{reason}", payment.reference());
-                    (Meaning::PaymentReturned { payment }, why)
+                    is(Meaning::PaymentReturned { payment }, why)
                 }
                 None => left(format!("the bank took a payment back{reason}: say which one")),
             },
@@ -331,11 +356,14 @@ impl OfLine<'_> {
         first.1.key.clone()
     }
 
-    fn received(&self) -> Verdict {
+    fn received(&self, paid: &mut BTreeMap<(i64, String), u64>) -> Verdict {
         let line = self.line;
         let owners = self.known.owners(&line.other);
         let named = self.known.named(line);
-        let nobody = |why: String| (Meaning::Received { partner: None, window: None, pays: false }, why);
+        let of = |partner: Option<&str>, why: String| {
+            is(Meaning::Received { partner: partner.map(str::to_owned), window: None, pays: false }, why)
+        };
+        let nobody = |why: String| of(None, why);
         let mut shared = owners.iter();
         let owner = match (shared.next(), shared.next()) {
             (Some(_), Some(_)) => {
@@ -351,24 +379,16 @@ impl OfLine<'_> {
                 // One payment for several orders is a person's to divide.
                 let why = format!("it names {} orders, so a person divides it", several.len());
                 let payer = owner.filter(|owner| several.iter().all(|order| order.payer == *owner));
-                return match payer {
-                    Some(payer) => {
-                        (Meaning::Received { partner: Some(payer.to_owned()), window: None, pays: false }, why)
-                    }
-                    None => nobody(why),
-                };
+                return of(payer, why);
             }
         };
         match (owner, order) {
             (None, None) => nobody("neither the account nor a reference is known".to_owned()),
-            (Some(owner), None) => {
-                let why = format!("the account is {owner}'s, and no reference is known");
-                (Meaning::Received { partner: Some(owner.to_owned()), window: None, pays: false }, why)
-            }
+            (Some(owner), None) => of(Some(owner), format!("the account is {owner}'s, and no reference is known")),
             (Some(owner), Some(order)) if order.payer != owner => {
                 nobody(format!("the account is {owner}'s, and the reference that of an order of {}", order.payer))
             }
-            (_, Some(order)) if order.is_pay_in() => self.pays(order, owner.is_some()),
+            (_, Some(order)) if order.is_pay_in() => self.pays(order, owner.is_some(), paid),
             (_, Some(order)) => {
                 nobody(format!("the reference is that of an order from {} to {}", order.payer, order.payee))
             }
@@ -376,19 +396,26 @@ impl OfLine<'_> {
     }
 
     /// Money of whoever the reference names, for what it names.
-    fn pays(&self, order: &KnownOrder, is_account_known: bool) -> Verdict {
+    fn pays(&self, order: &KnownOrder, is_account_known: bool, paid: &mut BTreeMap<(i64, String), u64>) -> Verdict {
         let KnownOrder { window, payer, .. } = order;
         let amount = self.line.amount;
+        let leg = (*window, payer.clone());
         let (pays, told) = match order.state {
+            OrderState::Due(_) if paid.contains_key(&leg) => {
+                (false, format!("line {} of the file pays it already", paid[&leg]))
+            }
             OrderState::Due(due) if due == amount => (true, "just what is due".to_owned()),
             OrderState::Due(due) if due > amount => (false, format!("{} too little: {due} are due", due - amount)),
             OrderState::Due(due) => (false, format!("{} too much: {due} are due", amount - due)),
             OrderState::Paid => (false, "nothing is due there any more".to_owned()),
             OrderState::Aborted => (false, "the settlement was given up".to_owned()),
         };
+        if pays {
+            paid.insert(leg, self.line.file_line);
+        }
         let from = if is_account_known { "" } else { ", from an account that is not known" };
         let why = format!("{payer} for window {window}{from}: {told}");
-        (Meaning::Received { partner: Some(payer.clone()), window: Some(*window), pays }, why)
+        is(Meaning::Received { partner: Some(payer.clone()), window: Some(*window), pays }, why)
     }
 
     fn went_out(&self, ordered: &mut Vec<OrderedOut>) -> Verdict {
@@ -404,15 +431,15 @@ impl OfLine<'_> {
                     "it names the order of window {window} to {partner}, and went to another account"
                 ));
             }
+            let paid_out = Meaning::PaidOut { window, partner: partner.clone() };
             return match order.state {
                 OrderState::Due(due) if due != line.amount => {
-                    left(format!("the order of window {window} to {partner} is one of {due}"))
+                    left_unless(paid_out, format!("the order of window {window} to {partner} is one of {due}"))
                 }
                 OrderState::Aborted => left(format!("the settlement of window {window} was given up")),
                 // Of one that was recorded by hand this is the line; whether it was paid twice, the house says.
                 OrderState::Due(_) | OrderState::Paid => {
-                    let why = format!("the order of window {window} to {partner}");
-                    (Meaning::PaidOut { window, partner }, why)
+                    is(paid_out, format!("the order of window {window} to {partner}"))
                 }
             };
         }
@@ -425,11 +452,17 @@ impl OfLine<'_> {
             // Each is paid once: the next line of the amount is another order's, or nobody's.
             let OrderedOut { partner, .. } = ordered.remove(at);
             let why = format!("what was ordered out to {}", partner.as_deref().unwrap_or_default());
-            return (Meaning::OrderedOut { partner }, why);
+            return is(Meaning::OrderedOut { partner }, why);
         }
-        match named.len() {
-            0 => left("nobody here ordered it: if the bank took it for itself, say so"),
-            _ => left("its reference is of no order that the coalition pays"),
+        let why = match named.len() {
+            0 => "nobody here ordered it: if the bank took it for itself, say so",
+            _ => "its reference is of no order that the coalition pays",
+        };
+        // It may have been ordered out and be booked by now.
+        let mut owners = owners.into_iter();
+        match (owners.next(), owners.next()) {
+            (Some(owner), None) => left_unless(Meaning::OrderedOut { partner: Some(owner.to_owned()) }, why),
+            _ => left(why),
         }
     }
 }

@@ -11,6 +11,7 @@ use partner_sdk::operator::{
 use serde_json::{Value, json};
 
 use crate::bank_file::{self, OfFile};
+use crate::bank_import::{self, Import};
 use crate::context::Context;
 use crate::failure::{Failure, accepted};
 use crate::output::{Answer, Page};
@@ -36,6 +37,16 @@ pub enum Command {
                       The coalition's account is that of the operator (clearing partner account operator); --own names others."
     )]
     Show(OfFile),
+    /// Books what each line of a bank's file means: money that arrived, what was paid out, what came back, fees, own transfers.
+    ///
+    /// A line is booked once, whatever files it stands in and however often they are imported: a command that was broken off is run
+    /// again. What cannot be said for certain is left for a person, with the reason.
+    #[command(
+        after_help = "Examples:\n  clearing bank import statement.xml --dry-run     what each line means, as bank show tells it\n  \
+                      clearing bank import statement.xml --yes\n\nHow CSV is read and other accounts are named: clearing bank show --help.\n\
+                      clearing bank open lists what waits for a person."
+    )]
+    Import(Import),
     #[command(flatten)]
     Book(Book),
 }
@@ -301,6 +312,7 @@ const UNKNOWN: &str = "unknown";
 pub async fn run(context: &Context, command: Command) -> Result<Answer, Failure> {
     match command {
         Command::Show(file) => bank_file::show(context, &file).await,
+        Command::Import(import) => bank_import::run(context, &import).await,
         Command::Book(command) => book(&Session::open(context).await?, command).await,
     }
 }

@@ -136,10 +136,18 @@ pub async fn show(context: &Context, file: &OfFile) -> Result<Answer, Failure> {
     let bytes = file.bytes()?;
     let session = Session::open(context).await?;
     let (picture, read) = file.read(&session, &bytes).await?;
-    Ok(told(&file.file, &read, &files::judge(&read, picture.known()), &session.info.currency_code))
+    let judged = files::judge(&read, picture.known());
+    let told = Told { path: &file.file, file: &read, judged: &judged, currency: &session.info.currency_code };
+    let (json, page) = told.shown();
+    Ok(Answer::new(json, page.text("Nothing was booked.")))
 }
 
 impl OfFile {
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.file
+    }
+
     /// What is in it, still unread; of one that is too large, so much that this is seen.
     ///
     /// # Errors
@@ -245,39 +253,118 @@ impl Csv {
     }
 }
 
-/// The file with what its lines mean.
-fn told(path: &Path, file: &BankFile, judged: &[Judged<'_>], currency: &str) -> Answer {
-    let json = json!({
-        "file": path.display().to_string(),
-        "sha256": hex(&file.hash),
-        "currency": currency,
-        "statements": file.statements.iter().map(statement_json).collect::<Vec<_>>(),
-        "lines": judged.iter().map(line_json).collect::<Vec<_>>(),
-    });
-    let money = |amount: Decimal| paper::said(&Money::new(currency, amount));
-    let mut page = Page::new();
-    for statement in &file.statements {
-        let balance = |of: Option<Balance>| of.map_or("not told".to_owned(), |of| money(of.amount));
-        page = page.text(format!(
-            "Account {}: {}, opening balance {}, closing balance {}.",
-            statement.account,
-            counted(statement.lines.len(), "line", "lines"),
-            balance(statement.opening),
-            balance(statement.closing)
-        ));
+/// A file with what its lines mean.
+pub struct Told<'a> {
+    pub path: &'a Path,
+    pub file: &'a BankFile,
+    pub judged: &'a [Judged<'a>],
+    pub currency: &'a str,
+}
+
+/// What became of a line in the house.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// What it means, in a word.
+    pub meaning: &'static str,
+    /// What the house made of it: `BOOKED` now, `KNOWN` of an earlier time, `SEEN` where it had been booked without its line, `REFUSED`
+    /// or, where nothing was told, `LEFT`.
+    pub became: &'static str,
+    /// The entry that booked it.
+    pub entry_id: Option<String>,
+    /// The reason for which the house refused it.
+    pub reason: Option<String>,
+    pub why: String,
+}
+
+impl Outcome {
+    /// Of one of which nothing was told.
+    pub fn untold(judged: &Judged<'_>) -> Self {
+        let (meaning, why) = (judged.meaning.name(), judged.why.clone());
+        Self { meaning, became: "LEFT", entry_id: None, reason: None, why }
     }
-    let rows = judged.iter().map(|judged| {
-        let Judged { line, meaning, why, .. } = judged;
+}
+
+impl Told<'_> {
+    /// What the lines mean.
+    pub fn shown(&self) -> (Value, Page) {
+        let rows = self
+            .judged
+            .iter()
+            .map(|judged| [self.cells(judged), vec![judged.meaning.name().to_owned(), judged.why.clone()]].concat());
+        let came = format!(">came, {}", self.currency);
+        let header = [&header(&came)[..], &["it is", "why"]].concat();
+        (self.json(self.judged.iter().map(line_json)), self.page().table(&header, rows))
+    }
+
+    /// What became of them.
+    pub fn booked(&self, outcomes: &[Outcome]) -> Answer {
+        let both = || self.judged.iter().zip(outcomes);
+        let rows = both().map(|(judged, outcome)| {
+            let Outcome { meaning, became, why, .. } = outcome;
+            [self.cells(judged), vec![(*meaning).to_owned(), (*became).to_owned(), why.clone()]].concat()
+        });
+        let came = format!(">came, {}", self.currency);
+        let header = [&header(&came)[..], &["it is", "became", "why"]].concat();
+        let of = |became: &str| outcomes.iter().filter(|outcome| outcome.became == became).count();
+        let [booked, seen, known, left, refused] = ["BOOKED", "SEEN", "KNOWN", "LEFT", "REFUSED"].map(of);
+        let mut json = self.json(both().map(|(judged, outcome)| {
+            let mut line = line_json(judged);
+            let Outcome { meaning, became, entry_id, reason, why } = outcome;
+            line["meaning"] = json!(meaning);
+            line["why"] = json!(why);
+            line["became"] = json!(became);
+            line["entry_id"] = json!(entry_id);
+            line["reason"] = json!(reason);
+            line
+        }));
+        json["counts"] = json!({ "booked": booked, "seen": seen, "known": known, "left": left, "refused": refused });
+        let page = self.page().table(&header, rows).text(format!(
+            "{booked} booked, {seen} seen of what was booked before, {known} known before, {left} left, {refused} refused."
+        ));
+        Answer::new(json, page.next("clearing bank open"))
+    }
+
+    fn json(&self, lines: impl Iterator<Item = Value>) -> Value {
+        json!({
+            "file": self.path.display().to_string(),
+            "sha256": hex(&self.file.hash),
+            "currency": self.currency,
+            "statements": self.file.statements.iter().map(statement_json).collect::<Vec<_>>(),
+            "lines": lines.collect::<Vec<_>>(),
+        })
+    }
+
+    fn money(&self, amount: Decimal) -> String {
+        paper::said(&Money::new(self.currency, amount))
+    }
+
+    fn page(&self) -> Page {
+        let balance = |of: Option<Balance>| of.map_or("not told".to_owned(), |of| self.money(of.amount));
+        self.file.statements.iter().fold(Page::new(), |page, statement| {
+            page.text(format!(
+                "Account {}: {}, opening balance {}, closing balance {}.",
+                statement.account,
+                counted(statement.lines.len(), "line", "lines"),
+                balance(statement.opening),
+                balance(statement.closing)
+            ))
+        })
+    }
+
+    fn cells(&self, judged: &Judged<'_>) -> Vec<String> {
+        let line = judged.line;
         let [came, went] = match line.sign {
-            Sign::Credit => [money(line.amount), String::new()],
-            Sign::Debit => [String::new(), money(line.amount)],
+            Sign::Credit => [self.money(line.amount), String::new()],
+            Sign::Debit => [String::new(), self.money(line.amount)],
         };
         let other = line.other.name.clone().or_else(|| line.other.account.clone()).unwrap_or_default();
         let day = line.booking_date.map_or_else(String::new, |day| day.to_string());
-        vec![line.file_line.to_string(), day, came, went, other, meaning.name().to_owned(), why.clone()]
-    });
-    let header = [">line", "booked", &format!(">came, {currency}"), ">went", "other side", "it is", "why"];
-    Answer::new(json, page.table(&header, rows).text("Nothing was booked."))
+        vec![line.file_line.to_string(), day, came, went, other]
+    }
+}
+
+fn header(came: &str) -> [&str; 5] {
+    [">line", "booked", came, ">went", "other side"]
 }
 
 fn statement_json(statement: &Statement) -> Value {
@@ -293,7 +380,7 @@ fn statement_json(statement: &Statement) -> Value {
 }
 
 fn line_json(judged: &Judged<'_>) -> Value {
-    let Judged { line, key, meaning, why } = judged;
+    let Judged { line, key, meaning, why, perhaps: _ } = judged;
     let Line { file_line, booking_date, value_date, other, end_to_end_id, document_number, text, .. } = line;
     json!({
         "line": file_line,

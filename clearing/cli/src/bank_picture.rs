@@ -1,6 +1,7 @@
 //! What the house knows of the money that may stand in a bank's file, read through the SDK.
 
-use clearing_bank::{Known, KnownOrder, OrderState, Purpose};
+use clearing_bank::{Known, KnownOrder, OrderState, OrderedOut, Purpose};
+use partner_sdk::operator::MoneyDirection;
 use partner_sdk::{AccountNumber, BankAccountVersion, Settlement, SettlementState};
 
 use crate::failure::Failure;
@@ -16,6 +17,8 @@ const HUB: &str = "hub";
 pub struct Picture {
     known: Known,
     own: Vec<String>,
+    /// The operator's first account.
+    first: Option<String>,
 }
 
 /// Reads `PURPOSE=ACCOUNT`.
@@ -33,10 +36,13 @@ pub fn own_account(text: &str) -> Result<(Purpose, String), String> {
 impl Picture {
     /// Asks the house. The operator's own account, in every version, is the one for settlements.
     pub async fn of(session: &Session, own: &[(Purpose, String)]) -> Result<Self, Failure> {
-        let mut picture = Self { known: Known::default(), own: Vec::new() };
+        let mut picture = Self { known: Known::default(), own: Vec::new(), first: None };
+        // The newest version comes first.
         for version in session.client.bank_accounts(OPERATOR).all().await? {
             if version.end_time.is_none() {
-                picture.add_own(number(&version).0, Purpose::Settlement);
+                let (number, _) = number(&version);
+                picture.add_own(number, Purpose::Settlement);
+                picture.first = Some(number.to_owned());
             }
         }
         for (purpose, account) in own {
@@ -59,7 +65,14 @@ impl Picture {
             }
         }
         picture.add_orders(session).await?;
+        picture.add_ordered_out(session).await?;
         Ok(picture)
+    }
+
+    /// The operator's first account. Lines of it are known without its name, as where a clerk books one by hand and names none; and
+    /// they stay the same lines when the coalition gets another account.
+    pub fn first_own_account(&self) -> Option<&str> {
+        self.first.as_deref()
     }
 
     /// What is known.
@@ -85,6 +98,19 @@ impl Picture {
         if !self.own.iter().any(|known| known == account) {
             self.own.push(account.to_owned());
         }
+    }
+
+    /// What is ordered out, and what was told by hand to be paid and was not seen.
+    async fn add_ordered_out(&mut self, session: &Session) -> Result<(), Failure> {
+        for money in session.operator().open_money("").all().await? {
+            // Pay-outs of legs are orders, and own transfers are known by both accounts.
+            let is_ordered = !["settle:", "bank:"].iter().any(|other| money.account.starts_with(other));
+            if money.direction == MoneyDirection::Out && is_ordered {
+                let partner = Some(money.partner_id).filter(|partner| !partner.is_empty());
+                self.known.ordered_out(OrderedOut { partner, amount: money.amount.amount });
+            }
+        }
+        Ok(())
     }
 
     async fn add_orders(&mut self, session: &Session) -> Result<(), Failure> {

@@ -45,6 +45,11 @@ impl Plan {
 }
 
 impl Irrevocable {
+    /// Of a command whose requests have ids of their own.
+    pub fn of(yes: bool, dry_run: bool) -> Self {
+        Self { yes, dry_run, effect: Effect { request_id: None } }
+    }
+
     /// The same for what can be done again: nobody is asked. A dry run stays one.
     #[must_use]
     pub fn without_asking(self) -> Self {

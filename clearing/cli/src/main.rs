@@ -17,7 +17,7 @@
 //! | `window`, `calendar`, `settlement`, `fund` | periods, and the money that settles them; `icalendar` writes a calendar for other programs |
 //! | `bank_orders` | orders of a settlement as files for banks |
 //! | `bank`, `default` | what went through the bank's accounts; settlements that go wrong, and money moved by hand |
-//! | `bank_file`, `bank_picture` | files from banks, and what the house knows of the money in them |
+//! | `bank_file`, `bank_import`, `bank_picture` | files from banks, and what the house knows of the money in them |
 //! | `report`, `statement`, `explain`, `entry` | what the books say |
 //! | `paper` | reports and statements as one HTML file, for a browser and for paper |
 //! | `log`, `endings` | who did what; which certificates are about to end |
@@ -35,6 +35,7 @@ mod audit;
 mod authority;
 mod bank;
 mod bank_file;
+mod bank_import;
 mod bank_orders;
 mod bank_picture;
 mod calendar;

@@ -139,6 +139,44 @@ fn a_payment_is_whose_its_account_and_its_reference_agree_on_and_pays_only_what_
 }
 
 #[test]
+fn a_leg_is_paid_by_one_line_of_a_file_and_what_comes_to_an_account_of_a_fund_is_a_person_s() {
+    let known = known();
+    let seven = reference(7, "FUEL", "hub");
+    let mut lines = vec![line(Sign::Credit, "100.00", Some(FUEL), &seven); 2];
+    lines[1].file_line = 2;
+    let file = of_lines(lines.clone());
+    let judged = judge(&file, &known);
+    assert_eq!(judged[0].meaning, received(Some("FUEL"), Some(7), true));
+    assert_eq!(judged[1].meaning, received(Some("FUEL"), Some(7), false));
+    assert!(judged[1].why.contains("line 1 of the file pays it already"), "{}", judged[1].why);
+
+    let mut file = of_lines(lines);
+    file.statements[0].account = SECOND_IBAN.to_owned();
+    for judged in judge(&file, &known) {
+        assert_eq!((judged.meaning, judged.perhaps), (Meaning::Left, None), "{}", judged.why);
+        assert!(judged.why.contains("the account is that for reserve"), "{}", judged.why);
+    }
+}
+
+#[test]
+fn of_a_line_that_is_left_the_house_may_be_told_what_it_would_be_if_it_was_booked_before() {
+    let known = known();
+    let perhaps = |amount: &str, account: Option<&str>, text: &str| {
+        let file = of_lines(vec![line(Sign::Debit, amount, account, text)]);
+        let judged = judge(&file, &known).remove(0);
+        assert_eq!(judged.meaning, Meaning::Left, "{}", judged.why);
+        judged.perhaps
+    };
+    let cafe = "CAFE".to_owned();
+    let out = reference(7, "hub", "CAFE");
+    // A part of a pay-out that was let out earlier than the rest.
+    assert_eq!(perhaps("20.00", Some(CAFE), &out), Some(Meaning::PaidOut { window: 7, partner: cafe.clone() }));
+    assert_eq!(perhaps("20.00", Some(CAFE), "back"), Some(Meaning::OrderedOut { partner: Some(cafe) }));
+    assert_eq!(perhaps("20.00", Some(STRANGER), "back"), None);
+    assert_eq!(perhaps("60.00", Some(FUEL), &out), None, "it went to another account than the order's");
+}
+
+#[test]
 fn money_from_an_account_that_two_partners_share_is_nobodys_and_a_bank_tells_accounts_of_one_number_apart() {
     let mut known = known();
     known.account(FUEL, None, "FUEL2");

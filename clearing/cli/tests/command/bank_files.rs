@@ -9,15 +9,15 @@ use serde_json::Value;
 
 use crate::desk::{Asking, Desk, Server, client};
 
-const COALITION: &str = "[coalition]\ncurrency = \"RUB\"\nscale = 2\npoint_value = \"1.00\"\ntime_zone = \"Europe/Moscow\"\n\
+pub const COALITION: &str = "[coalition]\ncurrency = \"RUB\"\nscale = 2\npoint_value = \"1.00\"\ntime_zone = \"Europe/Moscow\"\n\
                          [[partner]]\nid = \"GROCER\"\n[[partner]]\nid = \"FUEL\"\n[[partner]]\nid = \"CAFE\"\n";
 
-const BIK: &str = "044525225";
-const OWN: &str = "40702810600000000009";
-const GROCER: &str = "40702810200000000001";
-const FUEL: &str = "40702810500000000002";
+pub const BIK: &str = "044525225";
+pub const OWN: &str = "40702810600000000009";
+pub const GROCER: &str = "40702810200000000001";
+pub const FUEL: &str = "40702810500000000002";
 const FUEL_LATER: &str = "40702810100000000004";
-const CAFE: &str = "40702810800000000003";
+pub const CAFE: &str = "40702810800000000003";
 
 /// A sandbox whose first window is confirmed: GROCER pays 100.00, FUEL gets 60.00 and CAFE 40.00.
 async fn confirmed(desk: &Desk) -> Server {
@@ -40,7 +40,7 @@ fn house(desk: &Desk) -> Asking<'_> {
     desk.asking(&["--config", "sandbox/clearing.toml"])
 }
 
-fn account(house: &Asking<'_>, partner: &str, number: &str, holder: &str) {
+pub fn account(house: &Asking<'_>, partner: &str, number: &str, holder: &str) {
     let named = ["--holder", holder, "--bank-name", "ПАО СБЕРБАНК", "--correspondent", "30101810400000000225"];
     house.json(&[&["partner", "account", partner, "--bik", BIK, "--account", number], &named[..]].concat());
 }
@@ -67,7 +67,7 @@ fn russian(bytes: &[u8]) -> String {
     bytes.iter().map(letter).collect()
 }
 
-fn named<'a>(answer: &'a Value, list: &str, field: &str) -> Vec<&'a str> {
+pub fn named<'a>(answer: &'a Value, list: &str, field: &str) -> Vec<&'a str> {
     answer[list].as_array().unwrap().iter().map(|of| of[field].as_str().unwrap()).collect()
 }
 
@@ -213,30 +213,35 @@ async fn each_payer_gets_a_file_for_its_own_bank_and_an_export_that_replaces_ano
     house.json(&["audit"]);
 }
 
-/// A statement of 1C with these documents: whether they came, amount, the other side's account, purpose.
+/// A statement of 1C of 14 January with these documents: whether they came, amount, the other side's account, purpose.
 fn statement(documents: &[(bool, &str, &str, &str)]) -> String {
+    statement_of(OWN, 14, documents)
+}
+
+/// The same of an account, and of another day of January.
+pub fn statement_of(own: &str, day: u32, documents: &[(bool, &str, &str, &str)]) -> String {
     let mut lines = vec![
         "1CClientBankExchange".to_owned(),
         "ВерсияФормата=1.03".to_owned(),
         "Кодировка=UTF-8".to_owned(),
-        "ДатаСоздания=15.01.2026".to_owned(),
-        "ДатаНачала=14.01.2026".to_owned(),
-        "ДатаКонца=14.01.2026".to_owned(),
-        format!("РасчСчет={OWN}"),
+        format!("ДатаСоздания={}.01.2026", day + 1),
+        format!("ДатаНачала={day}.01.2026"),
+        format!("ДатаКонца={day}.01.2026"),
+        format!("РасчСчет={own}"),
     ];
     for (number, (came, amount, other, purpose)) in (1..).zip(documents) {
-        let (payer, payee, day) =
-            if *came { (*other, OWN, "ДатаПоступило") } else { (OWN, *other, "ДатаСписано") };
+        let (payer, payee, moved) =
+            if *came { (*other, own, "ДатаПоступило") } else { (own, *other, "ДатаСписано") };
         lines.extend([
             "СекцияДокумент=Платежное поручение".to_owned(),
             format!("Номер={number}"),
-            "Дата=14.01.2026".to_owned(),
+            format!("Дата={day}.01.2026"),
             format!("Сумма={amount}"),
             format!("ПлательщикСчет={payer}"),
             format!("ПлательщикБИК={BIK}"),
             format!("ПолучательСчет={payee}"),
             format!("ПолучательБИК={BIK}"),
-            format!("{day}=14.01.2026"),
+            format!("{moved}={day}.01.2026"),
             format!("НазначениеПлатежа={purpose}"),
             "КонецДокумента".to_owned(),
         ]);

@@ -3,6 +3,7 @@
 //! which.
 
 mod disk;
+mod importing;
 mod program;
 mod settling;
 

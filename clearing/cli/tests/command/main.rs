@@ -6,6 +6,7 @@
 mod audit;
 mod authority;
 mod bank_files;
+mod bank_import;
 mod causes;
 mod certificates;
 mod check;

@@ -98,6 +98,7 @@ fn asked() -> Vec<Vec<&'static str>> {
         format!("partner account operator --iban DE89370400440532013000 --holder {}", "H".repeat(140)),
         "settlement export 1 --format csv --folder a-folder-with-a-very-long-name-for-files".to_owned(),
         "bank show bank.csv --column booking-date=Day --column amount=Sum --column other-name=Name".to_owned(),
+        "bank import bank.csv --column booking-date=Day --column amount=Sum --column other-name=Name --yes".to_owned(),
         "settlement orders 1".to_owned(),
         "settlement pay 1 --all --dry-run".to_owned(),
         format!("settlement pay 1 {grocer} --reference {} --value-date 2026-01-02 --yes", "R".repeat(140)),

@@ -47,6 +47,7 @@ fn every_command_explains_itself() {
         &["settlement", "confirm"],
         &["settlement", "export"],
         &["bank", "show"],
+        &["bank", "import"],
         &["settlement", "orders"],
         &["settlement", "pay"],
         &["settlement", "abort"],

@@ -108,8 +108,29 @@ impl Operation for ReturnPayment {
 
     fn decide(&self, book: &Book, ask: &Ask<'_>, _: &Admitted) -> Result<Decision, Rejection> {
         let mut steps = Steps::new(book, ask);
-        let (draft, amount) = match &self.payment {
-            ReturnedPayment::Arrived(key) => bounce(&steps, key)?,
+        let found = self.found(&steps);
+        let known = match &found {
+            Ok((_, amount)) => book.known_line(self.line.as_ref(), *amount)?,
+            // It came back before; if this is the line that said so, it is told again.
+            Err(Rejection::LegNotPaid { .. }) => self.known_return(book),
+            Err(_) => None,
+        };
+        if let Some(known) = known {
+            return Ok(Decision::of_house(Vec::new(), HouseReply::Known(known)));
+        }
+        let (draft, amount) = found?;
+        let line = self.line.clone().map(|key| Fact::Line(LineFacts { key, amount, of: None }));
+        steps.write(line.into_iter().fold(draft, EntryDraft::with))?;
+        Ok(Decision::of_house(steps.finish()?, HouseReply::Entries))
+    }
+}
+
+impl ReturnPayment {
+    /// What books that it came back, and its amount as the bank's statement shows it.
+    fn found(&self, steps: &Steps<'_>) -> Result<(EntryDraft, Money), Rejection> {
+        let book = &steps.book;
+        match &self.payment {
+            ReturnedPayment::Arrived(key) => bounce(steps, key),
             ReturnedPayment::PayOut(window, partner) => {
                 book.settlement(*window)?;
                 book.house.partner(*partner)?;
@@ -120,7 +141,7 @@ impl Operation for ReturnPayment {
                 let not_paid =
                     || Rejection::LegNotPaid { payment: format!("the credit of {partner} in window {window}") };
                 let (money, out) = last.ok_or_else(not_paid)?;
-                (come_back(&steps, money, out), out.amount)
+                Ok((come_back(steps, money, out), out.amount))
             }
             ReturnedPayment::Ordered(entry) => {
                 let ordered = |out: &&Outgoing| matches!(out.of, OutOf::Account(_));
@@ -129,15 +150,16 @@ impl Operation for ReturnPayment {
                 if out.state != OutState::Paid {
                     return Err(Rejection::LegNotPaid { payment: format!("the order of entry {entry}") });
                 }
-                (come_back(&steps, *entry, *out), out.amount)
+                Ok((come_back(steps, *entry, *out), out.amount))
             }
-        };
-        if let Some(known) = book.known_line(self.line.as_ref(), amount)? {
-            return Ok(Decision::of_house(Vec::new(), HouseReply::Known(known)));
         }
-        let line = self.line.clone().map(|key| Fact::Line(LineFacts { key, amount, of: None }));
-        steps.write(line.into_iter().fold(draft, EntryDraft::with))?;
-        Ok(Decision::of_house(steps.finish()?, HouseReply::Entries))
+    }
+
+    /// The entry by which its line was booked before, if that went the way in which such a payment comes back.
+    fn known_return(&self, book: &Book) -> Option<EntryId> {
+        let line = book.bank_lines.get(self.line.as_ref()?)?;
+        let comes = !matches!(self.payment, ReturnedPayment::Arrived(_));
+        ((line.amount.0 > 0) == comes).then_some(line.entry)
     }
 }
 

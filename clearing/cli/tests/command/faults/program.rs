@@ -1,7 +1,7 @@
 //! The real program with a coalition of its own, to be killed and started again.
 
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -142,6 +142,11 @@ impl Program {
             .unwrap()
     }
 
+    /// Where a file of this name is, for the commands.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.desk.path(name)
+    }
+
     pub fn database_url(&self) -> String {
         self.database.url.clone()
     }
@@ -156,6 +161,15 @@ impl Program {
         let output = self.asked(arguments).output().await.unwrap();
         assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
         serde_json::from_slice(&output.stdout).unwrap()
+    }
+
+    /// What people read on standard error of a command of the operator's that succeeds.
+    pub async fn notes(&self, arguments: &[&str]) -> String {
+        let endpoint = self.endpoint();
+        let asked = [arguments, &["--config", CONFIG, "--endpoint", &endpoint]].concat();
+        let output = self.command(&asked).output().await.unwrap();
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stderr).unwrap()
     }
 
     /// Begins with a command of the operator's.
