@@ -15,7 +15,7 @@ use clearing_core::facts::order::OrderMode;
 use clearing_core::facts::origin::Code;
 use clearing_core::facts::security::{Guarantee, Security};
 use clearing_core::facts::terms::Funding;
-use clearing_core::facts::window::FundShare;
+use clearing_core::facts::window::{FundShare, SettlementState};
 use clearing_core::rejection::Rejection;
 use clearing_core::rules::charge_schedule::SetCharges;
 use clearing_core::rules::charges::BookBankFee;
@@ -354,5 +354,26 @@ fn a_fee_of_the_pools_own_account_is_the_operators_and_comes_back_to_it() {
     play.confirm(second);
     play.operator(ConfirmPayment::of(second, Payment::Hub(id("operator"))).into()).unwrap();
     assert_eq!(bank(&play), sums(&[("bank:pool", -10_000)]));
+    play.assert_sound();
+}
+
+/// The pool's account was empty when its loss was to leave it; later money is not of that settlement.
+#[test]
+fn nothing_of_a_settled_settlement_moves_when_its_orders_are_asked_for_again() {
+    let (prepaid, accepts) = (terms(Funding::AtIssue), terms(Funding::AtRedemption));
+    let mut play = Play::new(house(coalition(), &[("A", prepaid), ("B", accepts)]));
+    play.issue("A", "M", 100);
+    let first = play.close();
+    play.confirm(first);
+    play.redeem("B", "M", 60).unwrap();
+    let second = play.close();
+    play.confirm(second);
+    play.pay(second, "B").unwrap();
+    let state = play.book.windows[&second].settlement.as_ref().unwrap().state;
+    assert_eq!(state, SettlementState::Settled);
+    play.pay(first, "A").unwrap();
+    let (settled, held) = (play.book.windows[&second].clone(), bank(&play));
+    play.operator(ExportOrders { window: second, mode: OrderMode::Hub, replace: false }.into()).unwrap();
+    assert_eq!((&play.book.windows[&second].settlement, bank(&play)), (&settled.settlement, held));
     play.assert_sound();
 }
