@@ -284,27 +284,32 @@ impl Outcome {
     }
 }
 
+/// Why a line means what it does: no column of a screen holds that.
+fn because(page: Page, judged: &Judged<'_>, why: &str) -> Page {
+    if why.is_empty() { page } else { page.text(format!("Line {}: {why}.", judged.line.file_line)) }
+}
+
 impl Told<'_> {
     /// What the lines mean.
     pub fn shown(&self) -> (Value, Page) {
-        let rows = self
-            .judged
-            .iter()
-            .map(|judged| [self.cells(judged), vec![judged.meaning.name().to_owned(), judged.why.clone()]].concat());
+        let rows =
+            self.judged.iter().map(|judged| [self.cells(judged), vec![judged.meaning.name().to_owned()]].concat());
         let came = format!(">came, {}", self.currency);
-        let header = [&header(&came)[..], &["it is", "why"]].concat();
-        (self.json(self.judged.iter().map(line_json)), self.page().table(&header, rows))
+        let header = [&header(&came)[..], &["it is"]].concat();
+        let page = self.page().table(&header, rows);
+        let page = self.judged.iter().fold(page, |page, judged| because(page, judged, &judged.why));
+        (self.json(self.judged.iter().map(line_json)), page)
     }
 
     /// What became of them.
     pub fn booked(&self, outcomes: &[Outcome]) -> Answer {
         let both = || self.judged.iter().zip(outcomes);
         let rows = both().map(|(judged, outcome)| {
-            let Outcome { meaning, became, why, .. } = outcome;
-            [self.cells(judged), vec![(*meaning).to_owned(), (*became).to_owned(), why.clone()]].concat()
+            let Outcome { meaning, became, .. } = outcome;
+            [self.cells(judged), vec![(*meaning).to_owned(), (*became).to_owned()]].concat()
         });
         let came = format!(">came, {}", self.currency);
-        let header = [&header(&came)[..], &["it is", "became", "why"]].concat();
+        let header = [&header(&came)[..], &["it is", "became"]].concat();
         let of = |became: &str| outcomes.iter().filter(|outcome| outcome.became == became).count();
         let [booked, seen, known, left, refused] = ["BOOKED", "SEEN", "KNOWN", "LEFT", "REFUSED"].map(of);
         let mut json = self.json(both().map(|(judged, outcome)| {
@@ -318,7 +323,9 @@ impl Told<'_> {
             line
         }));
         json["counts"] = json!({ "booked": booked, "seen": seen, "known": known, "left": left, "refused": refused });
-        let page = self.page().table(&header, rows).text(format!(
+        let page = self.page().table(&header, rows);
+        let page = both().fold(page, |page, (judged, outcome)| because(page, judged, &outcome.why));
+        let page = page.text(format!(
             "{booked} booked, {seen} seen of what was booked before, {known} known before, {left} left, {refused} refused."
         ));
         Answer::new(json, page.next("clearing bank open"))

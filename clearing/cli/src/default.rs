@@ -108,7 +108,11 @@ pub async fn cover(context: &Context, cover: Cover) -> Result<Answer, Failure> {
     let session = irrevocable.open(context).await?;
     let plan = async {
         let settlement = session.operator().preview_settlement(Some(window)).await?;
-        let due = settlement.legs.iter().find(|leg| leg.partner_id == partner).map(|leg| with_currency(&leg.due));
+        let due = settlement
+            .legs
+            .iter()
+            .find(|leg| leg.partner_id == partner)
+            .map(|leg| with_currency(&session.money(leg.due.amount.abs())));
         let due = due.unwrap_or_else(|| "nothing".to_owned());
         let rest = if share { ", and what is missing is taken off the creditors" } else { "" };
         let sentence = format!(

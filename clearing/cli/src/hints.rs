@@ -76,6 +76,11 @@ const HINTS: &[Row] = &[
     // Settlements.
     (
         "NOT_FOUND",
+        &["settlement release"],
+        "pay-outs wait once their orders are made: `clearing settlement export {id}` makes them; `clearing window list` shows the windows",
+    ),
+    (
+        "NOT_FOUND",
         &[
             "settlement confirm",
             "settlement export",
@@ -83,7 +88,6 @@ const HINTS: &[Row] = &[
             "settlement abort",
             "settlement preview",
             "settlement orders",
-            "settlement release",
             "settlement cover",
             "report netting",
         ],

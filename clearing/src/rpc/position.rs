@@ -244,7 +244,7 @@ impl PositionService for Service {
         let (_, settlement) = self.0.settlement(number).await?;
         let (mode, orders) = match asked {
             Some(asked) if settlement.mode != Some(asked) => {
-                let legs = settlement.legs.iter().map(|(partner, leg)| (*partner, leg.amount)).collect();
+                let legs = settlement.legs.iter().map(|(partner, leg)| (*partner, leg.due)).collect();
                 (Some(asked), netting::orders(asked, &legs))
             }
             Some(_) | None => (settlement.mode, settlement.orders),
