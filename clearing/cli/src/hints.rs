@@ -77,7 +77,7 @@ const HINTS: &[Row] = &[
     (
         "NOT_FOUND",
         &["settlement release"],
-        "pay-outs wait once their orders are made, by `settlement export`; `clearing window list` shows the windows",
+        "pay-outs wait once their orders are made, by an export; `clearing window list` shows the windows",
     ),
     (
         "NOT_FOUND",
