@@ -218,6 +218,12 @@ async fn load_windows(
     let sums = accounts.into_iter().map(Sum::Money);
     let found = balances::balances_of(link, currency.as_str(), sums).await?;
     book.money_balances.extend(found.money);
+    load_gross(link, book, needs).await?;
+    Ok(settling)
+}
+
+/// Reads what issuers owe of windows, where their creditors are to bear a loss.
+async fn load_gross(link: &mut Link<'_>, book: &mut Book, needs: &Footprint<'_>) -> Result<(), StoreError> {
     for (window, issuer) in &needs.gross {
         for ((of, acceptor), gross) in gross::gross(link, *window).await? {
             if of == *issuer {
@@ -225,7 +231,7 @@ async fn load_windows(
             }
         }
     }
-    Ok(settling)
+    Ok(())
 }
 
 async fn load_identifiers(
@@ -860,13 +866,7 @@ pub(super) async fn load_all(
     for ((issuer, acceptor), gross) in gross::gross(link, window).await? {
         book.gross.insert((window, issuer, acceptor), gross);
     }
-    for (window, issuer) in &needs.gross {
-        for ((of, acceptor), gross) in gross::gross(link, *window).await? {
-            if of == *issuer {
-                book.gross.insert((*window, of, acceptor), gross);
-            }
-        }
-    }
+    load_gross(link, book, &needs).await?;
     book.forgotten = gate::gate(link).await?.forgotten;
     legal::load(link, book, &needs, now).await?;
     charges::load(link, book, &needs.charges, false).await?;

@@ -38,6 +38,44 @@ async fn a_preview_of_the_open_window_is_what_the_close_makes() {
     }
 }
 
+/// They once named whole legs, whatever had been paid of them.
+#[tokio::test(flavor = "multi_thread")]
+async fn orders_that_nobody_has_exported_are_of_what_is_due() {
+    for backend in BACKENDS {
+        let house = Wired::open(backend).await;
+        house.trade().await;
+        let made = house.close().await;
+        let leg = made.legs.iter().find(|leg| units(&leg.amount) < 0).unwrap();
+        let (partner_id, owed) = (leg.partner_id.clone(), -units(&leg.amount));
+        let (mut desk, mut bank) = (house.by("operator").settlement, house.by("operator").bank);
+        desk.confirm_settlement(v1::ConfirmSettlementRequest { request_id: request_id(), window: 1 }).await.unwrap();
+        let amount = Some(v1::Money { amount: "1.0000".to_owned(), ..leg.amount.clone().unwrap() });
+        let line = v1::BankLine { reference: "NTRF-1".to_owned(), ..v1::BankLine::default() };
+        let receive = v1::ReceiveMoneyRequest {
+            request_id: request_id(),
+            partner_id: partner_id.clone(),
+            amount: amount.clone(),
+            line: Some(line),
+            window: 0,
+        };
+        bank.receive_money(receive).await.unwrap();
+        let apply = v1::ApplyMoneyRequest {
+            request_id: request_id(),
+            partner_id: partner_id.clone(),
+            amount: amount.clone(),
+            to: v1::MoneyUse::Leg.into(),
+            window: 1,
+            from: v1::MoneySource::Partner.into(),
+        };
+        bank.apply_money(apply).await.unwrap();
+        let list = v1::ListOrdersRequest { window: 1, mode: v1::OrderMode::Hub.into(), ..Default::default() };
+        let orders = house.by("operator").position.list_orders(list).await.unwrap().into_inner().orders;
+        let order = orders.iter().find(|order| order.payer == partner_id).unwrap();
+        assert_eq!(units(&order.amount), owed - units(&amount));
+        house.end().await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_settlement_goes_from_its_close_to_paid_and_every_step_that_is_repeated_says_the_same() {
     for backend in BACKENDS {
