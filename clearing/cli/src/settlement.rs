@@ -54,6 +54,7 @@ pub enum Command {
                             clearing settlement export 3 --mode pairwise --format 1c --folder orders --payer fuel\n\n\
                             A file for a bank names the accounts that were in force when the window was exported, and stays the same\n\
                             however often it is made. The coalition pays from the operator's account (clearing partner account operator).\n\n\
+                            Pay-outs wait until their money has come in: export again then. `clearing settlement release` pays parts earlier.\n\n\
                             The same mode may be exported again. Another one voids the orders of the first: take their file back from\n\
                             the bank before you say --replace."
     )]
